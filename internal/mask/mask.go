@@ -1,0 +1,126 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mask turns bytes that came from a target into bytes that may leave
+// the gateway.
+//
+// The law is in the types. [Raw] is what a target sent; nothing but this
+// package can look inside it. [Masked] is what may go to a client or into a
+// recording; nothing but this package can make it. A writer that accepts only
+// Masked can therefore not be handed an unmasked row, whatever the code around
+// it does.
+//
+// For PostgreSQL there are four ways from one to the other: [PGPlan] for the
+// rows of a result ([Buffer.Row], [Buffer.Rows], [PGPlan.Pass]), [PGCopy] for
+// COPY TO STDOUT, [Diagnostic] for errors and notices, and [Control] for the
+// messages that hold no data. Each fails closed: bytes that do not have the
+// promised shape are refused with an error of kind [sallyport.Integrity], and
+// a value for which no valid mask is known becomes NULL.
+//
+// The package is pure: no I/O but the io.Writer of [Masked.WriteTo], no clock,
+// no randomness, no goroutine.
+package mask
+
+import (
+	"io"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+)
+
+// Raw is bytes from a target that nobody has masked yet. It has no accessor:
+// only this package reads it. It may alias the decoder's read buffer and is
+// good only as long as that is.
+type Raw struct{ b []byte }
+
+// FromUpstream marks b as unmasked. Only decoders of a target's bytes may call
+// it (internal/lint holds the list). b is not copied.
+func FromUpstream(b []byte) Raw { return Raw{b: b} }
+
+// Len returns the number of bytes in r.
+func (r Raw) Len() int { return len(r.b) }
+
+// Masked is bytes that may reach a client or a recording. The zero value is
+// empty and valid.
+type Masked struct{ b []byte }
+
+// Synthetic marks b, a message that the gateway itself wrote, as fit to leave.
+// No byte of it may come from a target; internal/lint holds the list of
+// callers. b is not copied and must not change afterwards.
+func Synthetic(b []byte) Masked { return Masked{b: b} }
+
+// WriteTo writes the bytes to w in one call.
+func (m Masked) WriteTo(w io.Writer) (int64, error) {
+	if len(m.b) == 0 {
+		return 0, nil
+	}
+	n, err := w.Write(m.b)
+	return int64(n), err
+}
+
+// AppendTo appends the bytes to dst and returns the result.
+func (m Masked) AppendTo(dst []byte) []byte { return append(dst, m.b...) }
+
+// Len returns the number of bytes in m.
+func (m Masked) Len() int { return len(m.b) }
+
+// Buffer gathers masked messages in the order in which they are to be
+// delivered. The zero value is empty and ready. It is used by one goroutine at
+// a time.
+//
+// An operation that returns an error leaves the buffer as it was before the
+// call, so that what was gathered earlier may still be delivered.
+type Buffer struct{ b []byte }
+
+// Len returns the number of bytes gathered and not yet taken.
+func (b *Buffer) Len() int { return len(b.b) }
+
+// Put appends a message that is masked already.
+func (b *Buffer) Put(m Masked) { b.b = append(b.b, m.b...) }
+
+// Take hands over what was gathered and leaves the buffer empty. The memory
+// belongs to the result; [Buffer.Reuse] gives it back.
+func (b *Buffer) Take() Masked {
+	m := Masked{b: b.b}
+	b.b = nil
+	return m
+}
+
+// Reuse gives the memory of m, an earlier result of Take that is not needed any
+// longer, back to the buffer. It does nothing unless the buffer is empty and
+// m's memory is the larger.
+func (b *Buffer) Reuse(m Masked) {
+	if len(b.b) == 0 && cap(m.b) > cap(b.b) {
+		b.b = m.b[:0]
+	}
+}
+
+// Count says what a mask did to one output of one statement. It holds no value
+// and nothing derived from one.
+type Count struct {
+	Output   int // from 0; -1 for diagnostics
+	Columns  []string
+	Labels   []sallyport.Label
+	Reason   string
+	Operator string // "redact", "default" or "null"
+	Profile  string
+	Seen     uint64 // values that passed the mask
+	Masked   uint64 // values replaced
+	Nulls    uint64 // values that were NULL already
+}
+
+// The operators. Which one applies to a masked column follows from its type.
+const (
+	// OpRedact replaces a text by the name of its label in brackets.
+	OpRedact = "redact"
+	// OpDefault replaces a value by the constant of its type: 0, 1970-01-01, {}.
+	OpDefault = "default"
+	// OpNull replaces a value by NULL, where no constant of its type is known.
+	OpNull = "null"
+)
+
+// refuse makes the error for bytes that are not what their sender promised.
+// msg never holds any of the bytes.
+func refuse(op, msg string) error {
+	return sallyport.E(sallyport.Integrity, op, msg).
+		WithHint("the answer was withheld, because it could not be masked with certainty")
+}
