@@ -1,0 +1,144 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vault
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+)
+
+// What a data key can be wrapped to.
+const (
+	toAge   = "age"
+	toVault = "vault"
+)
+
+// ageHeader begins what an age file wraps: the header line, the key's id and
+// purpose on a line each, and the 32 bytes of the key. The lines bind the key to
+// its record, which age itself has no place for.
+const ageHeader = "sallyport-data-key-v1"
+
+// NewDataKey makes a session's data key for a purpose and returns it with its
+// wrapped form for the ledger: for [PurposeText] wrapped to the auditors' age
+// recipients and to nobody else, for [PurposeRecording] to the vault. Without a
+// recipient, a key for texts is refused with kind Invalid, since texts hold what
+// no operator may read.
+func (v *Vault) NewDataKey(purpose string) (*DataKey, evidence.WrappedKey, error) {
+	const op = "data key"
+	fail := func(err error) (*DataKey, evidence.WrappedKey, error) { return nil, evidence.WrappedKey{}, err }
+	if purpose != PurposeText && purpose != PurposeRecording {
+		return fail(sallyport.E(sallyport.Invalid, op, "a data key is for text or for recording"))
+	}
+	if purpose == PurposeText && len(v.recipients) == 0 {
+		return fail(sallyport.E(sallyport.Invalid, op, "there are no auditors to seal the statements' texts to").
+			WithHint("configure at least one age recipient of the auditors (age1...)"))
+	}
+	k, key, err := newDataKey(purpose, v.rand)
+	if err != nil {
+		return fail(err)
+	}
+	defer clear(key)
+	w := evidence.WrappedKey{ID: k.id, Purpose: purpose}
+	if purpose == PurposeText {
+		w.To = toAge
+		w.Wrapped, err = sealToAge(v.recipients, w, key)
+	} else {
+		w.To = toVault
+		w.Wrapped, err = v.sealer.Encrypt(key, dataKeyData(w))
+	}
+	if err != nil {
+		return fail(sallyport.E(sallyport.Internal, op, "the data key cannot be wrapped").Because(err))
+	}
+	return k, w, nil
+}
+
+// UnwrapKey opens a data key that is wrapped to the vault. A key wrapped to the
+// auditors is Denied: only they open it, by [OpenAge].
+func (v *Vault) UnwrapKey(w evidence.WrappedKey) (*OpenKey, error) {
+	const op = "data key"
+	if w.To != toVault {
+		return nil, sallyport.E(sallyport.Denied, op, "the key "+w.ID+" is not wrapped to this gateway").
+			WithHint("an auditor opens it with their own age identity")
+	}
+	key, err := v.sealer.Decrypt(w.Wrapped, dataKeyData(w))
+	if err != nil {
+		return nil, sallyport.E(sallyport.Integrity, op, "the key "+w.ID+" does not open under this vault").
+			WithHint("use the vault file of the gateway that wrote the record").Because(err)
+	}
+	defer clear(key)
+	return newOpenKey(w.ID, w.Purpose, key)
+}
+
+// OpenAge opens a data key that is wrapped to the auditors, with one of their
+// identities.
+func OpenAge(w evidence.WrappedKey, identities ...age.Identity) (*OpenKey, error) {
+	const op = "data key"
+	broken := sallyport.E(sallyport.Integrity, op, "the key "+w.ID+" does not open with these identities").
+		WithHint("give the age identity of one of the recipients that were configured when the session ran")
+	if w.To != toAge {
+		return nil, sallyport.E(sallyport.Invalid, op, "the key "+w.ID+" is not wrapped to age recipients")
+	}
+	r, err := age.Decrypt(bytes.NewReader(w.Wrapped), identities...)
+	if err != nil {
+		return nil, broken.Because(err)
+	}
+	prefix := agePrefix(w)
+	plain, err := io.ReadAll(io.LimitReader(r, int64(len(prefix)+keySize+1)))
+	if err != nil {
+		return nil, broken.Because(err)
+	}
+	defer clear(plain)
+	key, ok := bytes.CutPrefix(plain, []byte(prefix))
+	if !ok {
+		return nil, sallyport.E(sallyport.Integrity, op, "what is wrapped as "+w.ID+" is another key")
+	}
+	return newOpenKey(w.ID, w.Purpose, key)
+}
+
+func sealToAge(recipients []age.Recipient, w evidence.WrappedKey, key []byte) ([]byte, error) {
+	var out bytes.Buffer
+	wc, err := age.Encrypt(&out, recipients...)
+	if err != nil {
+		return nil, err
+	}
+	plain := append([]byte(agePrefix(w)), key...)
+	defer clear(plain)
+	if _, err := wc.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := wc.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func agePrefix(w evidence.WrappedKey) string {
+	return ageHeader + "\n" + w.ID + "\n" + w.Purpose + "\n"
+}
+
+func dataKeyData(w evidence.WrappedKey) []byte {
+	return []byte(dataKeyAD + w.ID + "/" + w.Purpose)
+}
+
+// parseRecipients parses age recipients, one per string.
+func parseRecipients(list []string) ([]age.Recipient, error) {
+	var out []age.Recipient
+	for i, s := range list {
+		rs, err := age.ParseRecipients(strings.NewReader(s))
+		if err != nil || len(rs) != 1 {
+			// age's error would repeat the string, which may be an identity.
+			return nil, sallyport.E(sallyport.Invalid, "vault recipients", fmt.Sprintf("recipient %d is no age recipient", i+1)).
+				WithHint("give the public part (age1...), as age-keygen -y prints it; never the AGE-SECRET-KEY")
+		}
+		out = append(out, rs...)
+	}
+	return out, nil
+}
