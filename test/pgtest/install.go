@@ -29,7 +29,7 @@ var versions string
 
 // release is one line of versions.txt.
 type release struct {
-	source  string // "debian" or "npm"
+	source  string // "system" or "npm"
 	version string
 }
 
@@ -64,22 +64,25 @@ func installation(ctx context.Context, major int) (bin string, tmpl template, er
 	if _, err := pgcluster.Sweep(""); err != nil {
 		return "", tmpl, err
 	}
-	if rel.source == "debian" {
-		bin, err = pgcluster.Find(major)
-		if err != nil {
-			return "", tmpl, fmt.Errorf("%w; run: make test-deps", err)
-		}
-	} else {
-		bin = filepath.Join(cacheDir(), "pg-"+rel.version, "native", "bin")
-		if _, err := os.Stat(filepath.Join(bin, "postgres")); err != nil {
-			return "", tmpl, fmt.Errorf("PostgreSQL %s is not in the cache; run: make test-deps", rel.version)
-		}
-		if bin, err = reachable(bin, rel.version); err != nil {
-			return "", tmpl, err
-		}
+	if bin, err = binaries(major, rel); err != nil {
+		return "", tmpl, err
 	}
 	tmpl, err = makeTemplate(ctx, bin, rel)
 	return bin, tmpl, err
+}
+
+// binaries returns the directory of a release's binaries.
+func binaries(major int, rel release) (string, error) {
+	if rel.source == "system" {
+		if bin, err := pgcluster.Find(major); err == nil {
+			return bin, nil
+		}
+	}
+	bin := filepath.Join(cacheDir(), "pg-"+rel.version, "native", "bin")
+	if _, err := os.Stat(filepath.Join(bin, "postgres")); err != nil {
+		return "", fmt.Errorf("PostgreSQL %s is not in the cache; run: make test-deps", rel.version)
+	}
+	return reachable(bin, rel.version)
 }
 
 // lockCache excludes the other test binaries that fill the cache.
@@ -111,7 +114,7 @@ func makeTemplate(ctx context.Context, bin string, rel release) (template, error
 		}
 		return '_'
 	}, strings.TrimSpace(string(exact)))
-	dir := filepath.Join(cacheDir(), "pgdata-"+rel.source+"-"+key)
+	dir := filepath.Join(cacheDir(), "pgdata-"+key)
 	pwFile := dir + ".password"
 	if pw, err := os.ReadFile(pwFile); err == nil { // written last
 		return template{dir: dir, password: string(pw)}, nil
@@ -192,7 +195,7 @@ func reachable(bin, version string) (string, error) {
 func openToAll(dir string) bool {
 	for {
 		st, err := os.Stat(dir)
-		if err != nil || st.Mode().Perm()&0o005 != 0o005 && st.Mode().Perm()&0o001 == 0 {
+		if err != nil || st.Mode().Perm()&0o001 == 0 {
 			return false
 		}
 		up := filepath.Dir(dir)

@@ -65,7 +65,7 @@ func initDB(ctx context.Context, binDir, data, work, superuser, password string,
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		return sallyport.E(sallyport.Unavailable, op, "initdb failed").
-			WithHint("the account that runs the server must be able to read "+binDir).
+			WithHint("the account that runs the server must be able to read " + binDir).
 			Because(fmt.Errorf("%w; it said: %s", err, lastLines(out.String(), 5)))
 	}
 	return nil

@@ -151,7 +151,7 @@ func startProcess(path string, args []string, dir, logFile string, acct account)
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() // the child has its own descriptor
+	defer func() { _ = out.Close() }() // the child has its own descriptor
 	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, serverEnv(dir), out, out
 	cmd.SysProcAttr = acct.procAttr()

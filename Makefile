@@ -1,0 +1,79 @@
+# Copyright The Sallyport Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Nothing is checked here that "go test ./..." and test/scripts/check do not
+# check as well; this file is the index of what one can ask for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# An absolute path, or the cache of a checkout is the checkout's own.
+export SALLYPORT_CACHE ?= $(CURDIR)/.cache
+FUZZTIME ?= 20s
+
+# Packages whose tests run a second time under the race detector: those with
+# goroutines that share state. The whole tree under it takes too long on two
+# cores for every change.
+RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
+	./internal/identity/... ./internal/record/... ./internal/server/...
+
+TOOLS := $(SALLYPORT_CACHE)/bin/.installed
+CLIENTS := test/clients/node_modules/.installed
+
+.PHONY: help
+help: ## This list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s %s\n' "$$t" "$$d"; done
+
+.PHONY: demo
+demo: demo-deps build ## See it work: a throw-away clinic behind the gateway
+	bin/sallyport demo
+
+.PHONY: test
+test: test-deps ## Every test, and those of concurrent packages under -race
+	go test ./... -count=1 -timeout 30m -p 2
+	CGO_ENABLED=1 go test -race -count=1 -timeout 30m -p 2 $(RACE)
+
+.PHONY: check
+check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vulnerabilities
+	test/scripts/check
+
+.PHONY: bench-postgres
+bench-postgres: test-deps build ## Speed through the gateway beside PgBouncer and none, as JSON lines
+	go run ./test/bench postgres
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (20s)
+	FUZZTIME=$(FUZZTIME) test/scripts/fuzz
+
+.PHONY: format
+format: $(TOOLS) ## Rewrite Go files in the form that check wants
+	git ls-files --cached --others --exclude-standard '*.go' | xargs $(SALLYPORT_CACHE)/bin/gofumpt -w -modpath github.com/sallyport-dev/sallyport
+
+.PHONY: build
+build: ## bin/sallyport and bin/sallyport-verify
+	CGO_ENABLED=1 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: demo-deps
+demo-deps:
+	test/scripts/install-system demo
+
+.PHONY: test-deps
+test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, Node.js clients
+	test/scripts/install-system test
+	test/scripts/install-postgres
+
+# npm itself may have to be installed first.
+$(CLIENTS): test/clients/package.json test/clients/package-lock.json
+	test/scripts/install-system test
+	cd test/clients && npm ci --silent
+	touch $@
+
+$(TOOLS): tools/go.mod tools/go.sum
+	mkdir -p $(@D)
+	cd tools && GOBIN=$(@D) go install tool
+	touch $@
+
+.PHONY: clean
+clean: ## Remove what was built; the cache of downloads stays
+	rm -rf bin
