@@ -3,9 +3,7 @@
 
 package mask
 
-import (
-	"sort"
-)
+import "sort"
 
 // condition returns the name of an SQLSTATE as Appendix A of the PostgreSQL
 // manual lists it (versions 14 to 18), or "" for a code that is not listed

@@ -56,13 +56,6 @@ type copyParser interface {
 	end(c *PGCopy) error
 }
 
-// NewPGCopy makes the mask for a COPY TO STDOUT of the given columns. The
-// columns' Binary is ignored: the format decides. It is refused when the format
-// is one in which fields cannot be told apart.
-func NewPGCopy(cols []PGColumn, format CopyFormat, profile string) (*PGCopy, error) {
-	return newPGCopy(cols, format, profile)
-}
-
 // Masks reports whether any column is masked.
 func (c *PGCopy) Masks() bool {
 	for i := range c.fields {

@@ -55,9 +55,10 @@ func (p *copyCSV) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 			i = j
 			continue
 		}
-		dst = append(dst, data[from:i]...)
-		dst = p.endField(c, dst, p.state != csvClosed)
-		from = i
+		if masked {
+			dst = p.endField(c, dst, p.state != csvClosed)
+			from = i
+		}
 		if err := p.boundary(c, data[i]); err != nil {
 			return nil, err
 		}

@@ -10,9 +10,11 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 )
 
-// newPGCopy fills in the format's defaults, checks them by the rules of the
-// server (ProcessCopyOptions) and renders the masks in the format.
-func newPGCopy(cols []PGColumn, format CopyFormat, profile string) (*PGCopy, error) {
+// NewPGCopy makes the mask for a COPY TO STDOUT of the given columns. The
+// columns' Binary is ignored: the format decides. A format that the server would
+// refuse (manual: COPY), or in which fields could not be told apart, is an error
+// of kind Invalid. profile is the name of the masking profile.
+func NewPGCopy(cols []PGColumn, format CopyFormat, profile string) (*PGCopy, error) {
 	f, err := format.complete()
 	if err != nil {
 		return nil, err

@@ -40,12 +40,9 @@ func (r *copyRow) see(c *PGCopy, b []byte) {
 	r.n += len(b)
 }
 
-// endField appends the mask of the current field, if it has one. plain says
+// endField appends the mask of the current field, which is masked. plain says
 // that the field was written without quotes.
 func (r *copyRow) endField(c *PGCopy, dst []byte, plain bool) []byte {
-	if !r.masked(c) {
-		return dst
-	}
 	null := plain && !r.differ && r.n == len(c.format.Null) && c.format.nullIsPlain()
 	r.n, r.differ = 0, false
 	if null {
@@ -105,6 +102,7 @@ func newCopyText(f CopyFormat) *copyText {
 func (p *copyText) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 	from := 0 // data[from:i] passes and is not yet copied
 	masked := p.masked(c)
+	stop := &p.stop
 	for i := 0; i < len(data); {
 		j := i
 		if p.escaped {
@@ -114,7 +112,7 @@ func (p *copyText) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 			p.escaped = false
 			j++
 		}
-		for j < len(data) && !p.stop[data[j]] {
+		for j < len(data) && !stop[data[j]] {
 			j++
 		}
 		if j < len(data) && data[j] == '\\' {
@@ -133,9 +131,10 @@ func (p *copyText) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 			continue
 		}
 		// data[i] is a delimiter, a line end or a stray carriage return.
-		dst = append(dst, data[from:i]...)
-		dst = p.endField(c, dst, true)
-		from = i
+		if masked {
+			dst = p.endField(c, dst, true)
+			from = i
+		}
 		if err := p.boundary(c, data[i]); err != nil {
 			return nil, err
 		}

@@ -104,12 +104,12 @@ func parseDiagnostic(kind byte, body Raw) (*pgDiag, error) {
 		if end < 0 {
 			return nil, refuse(op, "a diagnostic is cut short")
 		}
-		if f := b[0]; d.set[f] {
+		f := b[0]
+		if d.set[f] {
 			return nil, refuse(op, "a diagnostic has a field twice")
-		} else {
-			d.field[f], d.set[f] = b[1:1+end], true
-			d.n++
 		}
+		d.field[f], d.set[f] = b[1:1+end], true
+		d.n++
 		b = b[end+2:]
 	}
 	if len(b) != 1 {
