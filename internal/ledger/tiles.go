@@ -1,0 +1,172 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	tilesDir       = "tiles"
+	checkpointName = "checkpoint"
+)
+
+// tiles reads the Merkle log's files.
+type tiles struct {
+	fs  Files
+	dir string
+}
+
+// bundle returns the leaves of entry bundle n in a log of size leaves.
+func (t tiles) bundle(n, size uint64) ([][]byte, error) {
+	w := tileSize(0, n, size)
+	name := tilePath(bundleLevel, n, w)
+	data, err := t.fs.ReadFile(path.Join(t.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := splitEntries(data, w)
+	if err != nil {
+		return nil, broken("ledger read", "%s: %v", name, err)
+	}
+	return leaves, nil
+}
+
+// hashes returns tile n of a level in a log of size leaves.
+func (t tiles) hashes(level int, n, size uint64) ([]tlog.Hash, error) {
+	w := tileSize(level, n, size)
+	name := tilePath(level, n, w)
+	data, err := t.fs.ReadFile(path.Join(t.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) != w*tlog.HashSize {
+		return nil, broken("ledger read", "%s has %d bytes instead of %d", name, len(data), w*tlog.HashSize)
+	}
+	hashes := make([]tlog.Hash, w)
+	for i := range hashes {
+		copy(hashes[i][:], data[i*tlog.HashSize:])
+	}
+	return hashes, nil
+}
+
+// reader gives the hashes of the tree of size leaves to package tlog.
+func (t tiles) reader(size uint64) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			tile := tlog.TileForIndex(tileHeight, index)
+			tile.W = tileSize(tile.L, uint64(tile.N), size)
+			hashes, err := t.hashes(tile.L, uint64(tile.N), size)
+			if err != nil {
+				return nil, err
+			}
+			if out[i], err = tlog.HashFromTile(tile, joinHashes(hashes), index); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
+}
+
+// checkpoint is what a signed checkpoint says.
+type checkpoint struct {
+	size uint64
+	root tlog.Hash
+}
+
+// text is the checkpoint's body as C2SP tlog-checkpoint has it.
+func (c checkpoint) text(origin string) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", origin, c.size, c.root)
+}
+
+// openCheckpoint verifies a signed checkpoint of an origin.
+func openCheckpoint(signed []byte, origin string, known note.Verifiers) (checkpoint, error) {
+	n, err := note.Open(signed, known)
+	if err != nil {
+		return checkpoint{}, err
+	}
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return checkpoint{}, fmt.Errorf("checkpoint has %d lines instead of 3", len(lines)-1)
+	}
+	if lines[0] != origin {
+		return checkpoint{}, fmt.Errorf("checkpoint belongs to another origin")
+	}
+	var c checkpoint
+	if c.size, err = strconv.ParseUint(lines[1], 10, 63); err != nil {
+		return checkpoint{}, fmt.Errorf("checkpoint's size: %w", err)
+	}
+	if c.root, err = tlog.ParseHash(lines[2]); err != nil {
+		return checkpoint{}, fmt.Errorf("checkpoint's root: %w", err)
+	}
+	if c.text(origin) != n.Text {
+		return checkpoint{}, fmt.Errorf("checkpoint is not in its canonical form")
+	}
+	return c, nil
+}
+
+// Verify reads the whole Merkle log below dir and checks every leaf against
+// every tile and the root against the signed checkpoint. It returns the number
+// of leaves. The log may be open or not; what is not under a checkpoint yet is
+// not looked at. Errors have the kind Integrity and name the file.
+func Verify(ctx context.Context, files Files, dir, origin string, known note.Verifiers) (uint64, error) {
+	const op = "ledger verify"
+	t := tiles{fs: files, dir: path.Join(dir, tilesDir)}
+	signed, err := files.ReadFile(path.Join(t.dir, checkpointName))
+	if err != nil {
+		return 0, broken(op, "the checkpoint cannot be read").Because(err)
+	}
+	cp, err := openCheckpoint(signed, origin, known)
+	if err != nil {
+		return 0, broken(op, "the checkpoint does not verify").Because(err)
+	}
+	compare := func(level int, n uint64, want []tlog.Hash) error {
+		name := tilePath(level, n, len(want))
+		got, err := files.ReadFile(path.Join(t.dir, name))
+		if err != nil {
+			return broken(op, "%s cannot be read", name).Because(err)
+		}
+		if string(got) != string(joinHashes(want)) {
+			return broken(op, "%s does not match the leaves", name)
+		}
+		return nil
+	}
+	edge := tree{full: compare}
+	for n := uint64(0); n<<tileHeight < cp.size; n++ {
+		if err := ctx.Err(); err != nil {
+			return 0, sallyport.E(sallyport.Unavailable, op, "verification was called off").Because(err)
+		}
+		name := tilePath(bundleLevel, n, tileSize(0, n, cp.size))
+		leaves, err := t.bundle(n, cp.size)
+		if err != nil {
+			return 0, broken(op, "%s cannot be read", name).Because(err)
+		}
+		for _, leaf := range leaves {
+			if err := edge.add(tlog.RecordHash(leaf)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for level, hashes := range edge.levels {
+		if len(hashes) == 0 {
+			continue
+		}
+		if err := compare(level, edge.size>>(tileHeight*(level+1)), hashes); err != nil {
+			return 0, err
+		}
+	}
+	if edge.root() != cp.root {
+		return 0, broken(op, "the leaves do not give the checkpoint's root")
+	}
+	return cp.size, nil
+}
