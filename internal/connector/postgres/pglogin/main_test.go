@@ -142,8 +142,9 @@ func readMessage(t *testing.T, r io.Reader) (typ byte, body []byte) {
 }
 
 // wantRefusal reads an ErrorResponse that says FATAL, the state and a hint, and
-// then the end of the connection.
-func wantRefusal(t *testing.T, r io.Reader, state pgwire.State) {
+// then the end of the connection; it closes its own end, for which the gateway
+// waits a moment.
+func wantRefusal(t *testing.T, r io.ReadCloser, state pgwire.State) {
 	t.Helper()
 	typ, body := readMessage(t, r)
 	if typ != pgwire.ServerErrorResponse {
@@ -162,4 +163,5 @@ func wantRefusal(t *testing.T, r io.Reader, state pgwire.State) {
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("the connection is open behind FATAL: %d bytes, %v", n, err)
 	}
+	_ = r.Close()
 }
