@@ -1,0 +1,492 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+)
+
+// Built-in rules: what decides where no policy does.
+const (
+	ruleControl     sallyport.RuleID = "sallyport.control"      // session housekeeping needs no permit
+	ruleDefaultDeny sallyport.RuleID = "sallyport.default-deny" // no policy permits it
+	ruleRefused     sallyport.RuleID = "sallyport.refused"      // the analyser refused the statement
+	ruleIncomplete  sallyport.RuleID = "sallyport.incomplete"   // the query does not say enough to decide
+	ruleApprovers   sallyport.RuleID = "sallyport.approvers"    // holds that different groups would lift
+	ruleLimit       sallyport.RuleID = "sallyport.limit"        // too large to decide
+	ruleNoPolicy    sallyport.RuleID = "sallyport.no-policy"    // no policy set is loaded
+	reasonLabel                      = "label"                  // why an output is masked: a label without a permit
+	reasonUnclass                    = "unclassified"           // ... nothing is known of its columns
+	reasonLineage                    = "unknown-lineage"        // ... its columns are not known
+	unknownSource   sallyport.Label  = "unknown"                // context.source of a flow of unknown sources
+	maxRequests                      = 1 << 16                  // authorization requests for one statement
+	fixApprovers                     = "; give these rules one and the same group"
+)
+
+// Query is a question to a [Set]. Principal, Resource and Now are required.
+type Query struct {
+	Principal sallyport.Principal
+	Roles     []sallyport.RoleID // the roles held now; at connect the role asked for
+	Resource  sallyport.ResourceID
+	// Grant is what the role rests on, if anything. It counts only if it is this
+	// principal's, for this resource and one of Roles, and its window holds.
+	Grant *sallyport.Grant
+	// Approval is the decision that lifts this statement's hold. It counts only
+	// if it names a request and an approver who is not the principal. Whether it
+	// was given for this very statement, and by a member of the right group, is
+	// for the caller to check: [sallyport.Verdict.Approvers] names the group.
+	Approval      *sallyport.Approval
+	Statement     *sallyport.Statement // nil for Connect
+	Now           time.Time
+	InTransaction bool
+}
+
+// Connect decides whether the principal may open a session on the resource. It
+// asks for the action connect; Hold means that a grant is needed first, and
+// then Approvers and Wait say who may give it and for how long at most.
+func (s *Set) Connect(q Query) sallyport.Verdict {
+	q.Statement = nil
+	return s.decide(&q, liftGrant, nil)
+}
+
+// Decide decides about q.Statement. Hold means that an approval is needed
+// first. With a usable approval in the query the answer is never Hold, and
+// Approvers of an Allow names the group whose holds the approval lifted.
+//
+// Masks index into the statement's outputs. They are set on Allow, and on Hold
+// as they stand before the approval.
+func (s *Set) Decide(q Query) sallyport.Verdict {
+	return s.decide(&q, liftApproval, nil)
+}
+
+// decide is the one code path of Connect, Decide and Explain.
+func (s *Set) decide(q *Query, l lift, tr *Trace) sallyport.Verdict {
+	if s == nil {
+		return sallyport.Verdict{Rules: []sallyport.RuleID{ruleNoPolicy}, Reason: "no policy set is loaded, so everything is denied"}
+	}
+	d := decider{set: s, query: q, lift: l, trace: tr}
+	switch {
+	case q.Principal.ID == "" || q.Resource == "":
+		d.deny("the query names no principal or no resource", ruleIncomplete)
+	case l == liftGrant:
+		d.begin()
+		d.object.resource(q.Resource)
+		d.access(&request{action: actionConnect, object: &d.object, of: &sallyport.Object{Kind: "resource", Path: []string{string(q.Resource)}}})
+	case q.Statement == nil:
+		d.deny("the query has no statement", ruleIncomplete)
+	default:
+		d.begin()
+		d.statement(q.Statement)
+	}
+	return d.verdict()
+}
+
+// decider is the state of one decision.
+type decider struct {
+	set       *Set
+	query     *Query
+	lift      lift
+	grant     *sallyport.Grant
+	approval  *sallyport.Approval
+	present   bool // what lifts is in the query
+	principal entity
+	trace     *Trace
+	requests  int
+
+	object           entity // of the current request
+	matched, pending []*rule
+	results          [2]result
+	failed           []sallyport.Label // of the current output
+
+	denied, held            bool
+	reason                  string // of the first denial, else of the first hold
+	denyRules, holdRules    []sallyport.RuleID
+	allowRules              []sallyport.RuleID
+	approvers               []string // distinct, of all holds that apply or were lifted
+	wait                    time.Duration
+	masks                   []sallyport.Mask
+	allowed                 string // the first access that was permitted
+	allowedCount, heldCount int
+}
+
+func (d *decider) begin() {
+	d.principal = principalEntity(&d.query.Principal, d.query.Roles)
+	d.grant, d.approval = usableGrant(d.query), usableApproval(d.query)
+	d.present = d.lift == liftGrant && d.grant != nil || d.lift == liftApproval && d.approval != nil
+}
+
+// statement makes all requests that a statement needs.
+func (d *decider) statement(st *sallyport.Statement) {
+	if st.Refused != "" {
+		d.deny(st.Refused, ruleRefused)
+		return
+	}
+	if !d.complete(st) {
+		return
+	}
+	for i := range st.Accesses {
+		d.statementAccess(&st.Accesses[i])
+	}
+	for i := range st.Predicates {
+		d.predicate(&st.Predicates[i])
+	}
+	for i := range st.Flows {
+		d.flow(&st.Flows[i])
+	}
+	for i := range st.Outputs {
+		d.output(i, &st.Outputs[i])
+	}
+}
+
+// complete reports whether every effect is known and has something it acts on,
+// and every object is one of this resource; if not, it denies.
+func (d *decider) complete(st *sallyport.Statement) bool {
+	if len(st.Effects) == 0 && len(st.Accesses) == 0 {
+		d.deny("the statement's effects are not known", ruleIncomplete)
+		return false
+	}
+	for _, e := range st.Effects {
+		switch {
+		case e == sallyport.Control:
+			d.allowRules = append(d.allowRules, ruleControl)
+		case actionOf(e) == actionNone:
+			d.deny("an effect of the statement is not known", ruleIncomplete)
+			return false
+		case !slices.ContainsFunc(st.Accesses, func(a sallyport.Access) bool { return a.Effect == e }):
+			d.deny("the objects of the statement's effect "+e.String()+" are not known", ruleIncomplete)
+			return false
+		}
+	}
+	for i := range st.Accesses {
+		a := &st.Accesses[i]
+		if a.Effect != sallyport.Control && actionOf(a.Effect) == actionNone {
+			d.deny("an effect of the statement is not known", ruleIncomplete)
+			return false
+		}
+		if !d.owned(&a.Object) {
+			return false
+		}
+	}
+	return true
+}
+
+// owned reports whether o is an object of the query's resource; if not, it
+// denies.
+func (d *decider) owned(o *sallyport.Object) bool {
+	if len(o.Path) > 0 && o.Path[0] == string(d.query.Resource) {
+		return true
+	}
+	d.deny("the statement names an object that is not of resource "+display(string(d.query.Resource)), ruleIncomplete)
+	return false
+}
+
+func (d *decider) statementAccess(a *sallyport.Access) {
+	if a.Effect == sallyport.Control {
+		d.allowRules = append(d.allowRules, ruleControl)
+		return
+	}
+	r := request{action: actionOf(a.Effect), object: &d.object, of: &a.Object, columns: a.Columns}
+	d.object.object(&a.Object)
+	if d.object.uid.Type != typeColumn {
+		d.access(&r)
+		return
+	}
+	col := sallyport.Column{Object: a.Object}
+	if i := slices.IndexFunc(a.Columns, func(c sallyport.Column) bool { return slices.Equal(c.Object.Path, a.Object.Path) }); i >= 0 {
+		col = a.Columns[i]
+	}
+	for _, l := range labelsOf(&col) {
+		d.object.label(l)
+		d.access(&r)
+	}
+}
+
+// access makes a request whose denial cannot be met by masking, and adds the
+// answer to the verdict.
+func (d *decider) access(r *request) {
+	if d.tooMany() {
+		return
+	}
+	a := d.ask(r)
+	d.lifting(a)
+	switch a.outcome {
+	case sallyport.Allow:
+		d.allowRules = appendIDs(d.allowRules, a.decided.permits)
+		if d.allowedCount == 0 {
+			d.allowed = r.String()
+		}
+		d.allowedCount++
+	case sallyport.Hold:
+		d.hold(r, a)
+	case sallyport.Deny:
+		d.denyFor(r, a.decided)
+	}
+}
+
+// lifting notes who may lift, or has lifted, the holds of an answer.
+func (d *decider) lifting(a answer) {
+	for _, h := range a.lifted {
+		if !slices.Contains(d.approvers, h.approvers) {
+			d.approvers = append(d.approvers, h.approvers)
+		}
+		if d.wait == 0 || h.wait < d.wait {
+			d.wait = h.wait
+		}
+	}
+	d.holdRules = appendIDs(d.holdRules, a.lifted)
+}
+
+func (d *decider) hold(r *request, a answer) {
+	d.held = true
+	d.heldCount++
+	if d.heldCount > 1 || d.denied {
+		return
+	}
+	need := "an approval"
+	if d.lift == liftGrant {
+		need = "a grant"
+	}
+	d.reason = "policy " + strconv.Quote(string(a.lifted[0].id)) + " asks for " + need + " by " + a.lifted[0].approvers +
+		" for " + r.String()
+}
+
+// denyFor denies because of what an evaluation found.
+func (d *decider) denyFor(r *request, res *result) {
+	ask, advice := r.String(), r.action.advice()
+	switch {
+	case len(res.failed) > 0:
+		d.deny("policy "+strconv.Quote(string(res.failed[0].id))+" cannot be evaluated for "+ask+", so it denies", ids(res.failed)...)
+	case len(res.forbids) > 0:
+		d.deny("policy "+strconv.Quote(string(d.strictest(res.forbids).id))+" forbids "+ask+advice, ids(res.forbids)...)
+	default:
+		d.deny("no policy permits "+ask+advice, ruleDefaultDeny)
+	}
+}
+
+// strictest returns the first rule that no decision could lift, else the first.
+func (d *decider) strictest(rules []*rule) *rule {
+	for _, r := range rules {
+		if r.lift != d.lift {
+			return r
+		}
+	}
+	return rules[0]
+}
+
+func (d *decider) deny(reason string, rules ...sallyport.RuleID) {
+	if !d.denied {
+		d.reason = reason
+	}
+	d.denied = true
+	d.denyRules = append(d.denyRules, rules...)
+}
+
+// tooMany reports whether the statement needs more requests than the limit; if
+// so, it denies.
+func (d *decider) tooMany() bool {
+	if d.requests < maxRequests {
+		return false
+	}
+	if d.requests == maxRequests {
+		d.requests++
+		d.deny("the statement touches too many columns to decide about", ruleLimit)
+	}
+	return true
+}
+
+// predicate asks for filterBy on each label of a column.
+func (d *decider) predicate(c *sallyport.Column) {
+	if !d.owned(&c.Object) {
+		return
+	}
+	d.column(&c.Object)
+	for _, l := range labelsOf(c) {
+		d.object.label(l)
+		d.access(&request{action: actionFilterBy, object: &d.object, of: &c.Object, column: c, label: l})
+	}
+}
+
+// column sets the current object to a column, whatever kind the analyser gave
+// it: labels lie on columns.
+func (d *decider) column(o *sallyport.Object) {
+	d.object.object(o)
+	d.object.uid.Type = typeColumn
+	if o.Kind == "" {
+		d.object.kind = "column"
+	}
+}
+
+// flow asks for declassify for each label that the target does not carry. A
+// temporary table is private to its session, so writing there discloses
+// nothing.
+func (d *decider) flow(f *sallyport.Flow) {
+	if k := f.Target.Object.Kind; k == "temp table" || k == "temp column" {
+		return
+	}
+	if !d.owned(&f.Target.Object) {
+		return
+	}
+	target := labelsOf(&f.Target)
+	var asked []sallyport.Label
+	for i := range f.Sources {
+		for _, l := range labelsOf(&f.Sources[i]) {
+			if slices.Contains(target, l) || slices.Contains(asked, l) {
+				continue
+			}
+			asked = append(asked, l)
+			d.declassify(f, target, l, false)
+		}
+	}
+	if f.Unknown {
+		d.declassify(f, target, unknownSource, true)
+	}
+}
+
+// declassify asks once for each label of the target, so that a permit for one of
+// them does not open the others.
+func (d *decider) declassify(f *sallyport.Flow, target []sallyport.Label, source sallyport.Label, unknown bool) {
+	d.column(&f.Target.Object)
+	for _, l := range target {
+		d.object.label(l)
+		d.access(&request{
+			action: actionDeclassify, object: &d.object, of: &f.Target.Object, column: &f.Target,
+			label: source, source: source, unknown: unknown,
+		})
+	}
+}
+
+// output masks an output unless readRaw is permitted on every label of every
+// column it derives from, and always if these are not known.
+func (d *decider) output(i int, o *sallyport.Output) {
+	d.failed = d.failed[:0]
+	for j := range o.Sources {
+		d.source(&o.Sources[j], o.Unknown)
+	}
+	if !o.Unknown && len(d.failed) == 0 {
+		return
+	}
+	slices.Sort(d.failed)
+	m := sallyport.Mask{Output: i, Labels: append([]sallyport.Label{}, slices.Compact(d.failed)...), Reason: reasonLabel}
+	switch {
+	case o.Unknown:
+		m.Reason = reasonLineage
+	case len(m.Labels) == 1 && m.Labels[0] == sallyport.Unclassified:
+		m.Reason = reasonUnclass
+	}
+	d.masks = append(d.masks, m)
+}
+
+// source asks for readRaw on each label of a column and notes those refused. A
+// hold is no more than a refusal when the output stays masked in any case:
+// nobody is asked for what would not be given.
+func (d *decider) source(c *sallyport.Column, masked bool) {
+	if !d.owned(&c.Object) {
+		return
+	}
+	d.column(&c.Object)
+	for _, l := range labelsOf(c) {
+		if d.tooMany() {
+			return
+		}
+		d.object.label(l)
+		r := request{action: actionReadRaw, object: &d.object, of: &c.Object, column: c, label: l}
+		a := d.ask(&r)
+		if masked && len(a.lifted) > 0 {
+			d.failed = append(d.failed, l)
+			continue
+		}
+		d.lifting(a)
+		switch a.outcome {
+		case sallyport.Allow:
+			d.allowRules = appendIDs(d.allowRules, a.decided.permits)
+		case sallyport.Hold:
+			d.hold(&r, a)
+		case sallyport.Deny:
+			d.failed = append(d.failed, l)
+			d.allowRules = appendIDs(appendIDs(d.allowRules, a.decided.forbids), a.decided.failed)
+		}
+	}
+}
+
+// verdict combines what was gathered: any denial denies, else any hold holds.
+func (d *decider) verdict() sallyport.Verdict {
+	v := sallyport.Verdict{Policy: d.set.digest}
+	switch {
+	case d.denied:
+		v.Rules, v.Reason = unique(d.denyRules), d.reason
+	case len(d.approvers) > 1:
+		slices.Sort(d.approvers)
+		v.Rules = unique(append(d.holdRules, ruleApprovers))
+		v.Reason = "the rules that ask for a decision name different approvers (" + strings.Join(d.approvers, ", ") + ")" + fixApprovers
+	case d.held:
+		v.Outcome, v.Reason, v.Masks, v.Wait = sallyport.Hold, d.reason, d.masks, d.wait
+		v.Rules = unique(d.holdRules)
+	default:
+		v.Outcome, v.Masks = sallyport.Allow, d.masks
+		v.Rules = unique(append(d.allowRules, d.holdRules...))
+		v.Reason = d.allowReason()
+	}
+	if v.Outcome != sallyport.Deny && len(d.approvers) == 1 {
+		v.Approvers = d.approvers[0]
+	}
+	return v
+}
+
+func (d *decider) allowReason() string {
+	s := "session control needs no permit"
+	if d.allowedCount > 0 {
+		s = "policy permits " + d.allowed
+	}
+	if n := d.allowedCount - 1; n > 0 {
+		s += " and " + strconv.Itoa(n) + " more"
+	}
+	if n := len(d.masks); n > 0 {
+		s += "; " + strconv.Itoa(n) + " of its outputs are masked"
+	}
+	return s
+}
+
+func ids(rules []*rule) []sallyport.RuleID { return appendIDs(nil, rules) }
+
+func appendIDs(dst []sallyport.RuleID, rules []*rule) []sallyport.RuleID {
+	for _, r := range rules {
+		if len(dst) > 0 && dst[len(dst)-1] == r.id {
+			continue // columns of one table are mostly decided by the same rule
+		}
+		dst = append(dst, r.id)
+	}
+	return dst
+}
+
+func unique(in []sallyport.RuleID) []sallyport.RuleID {
+	slices.Sort(in)
+	return slices.Compact(in)
+}
+
+// maxDisplay is how many bytes of a name a reason shows.
+const maxDisplay = 160
+
+// display makes a name fit for a message: one line, bounded, printable.
+func display(name string) string {
+	if len(name) <= maxDisplay && !strings.ContainsFunc(name, unprintable) {
+		return name
+	}
+	name = strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return '?'
+		}
+		return r
+	}, name)
+	if len(name) > maxDisplay {
+		name = strings.ToValidUTF8(name[:maxDisplay], "") + "..."
+	}
+	return name
+}
+
+func unprintable(r rune) bool { return !strconv.IsPrint(r) }
