@@ -36,24 +36,57 @@ func TestDiagnostic(t *testing.T) {
 		known    func(byte, string) bool
 		withheld int
 	}{
-		{"unique violation",
-			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "duplicate key " + canary, "D", "Key (ssn)=(" + canary + ") already exists.",
-				"s", "public", "t", "patients", "n", canary, "F", "nbtinsert.c", "L", "666", "R", "_bt_check_unique"},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "unique_violation (detail withheld by Sallyport)", "t", "patients"}, known, 7},
-		{"nothing known", []string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "x", "t", "patients"},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "unique_violation (detail withheld by Sallyport)"}, nil, 2},
-		{"all free fields", []string{"S", "ERROR", "V", "ERROR", "C", "22P02", "M", canary, "D", canary, "H", canary, "W", canary, "q", canary, "p", "7", "P", "15", "X", canary},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "22P02", "M", "invalid_text_representation (detail withheld by Sallyport)", "P", "15"}, known, 7},
-		{"own code", []string{"S", "ERROR", "V", "ERROR", "C", "98765", "M", canary},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "P0001", "M", "raise_exception (detail withheld by Sallyport)"}, known, 2},
-		{"translated", []string{"S", "FEHLER", "V", "ERROR", "C", "42501", "M", "keine Berechtigung"},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "42501", "M", "insufficient_privilege (detail withheld by Sallyport)"}, known, 2},
-		{"strange severity", []string{"S", canary, "V", canary, "C", "XX000", "M", "x"},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "XX000", "M", "internal_error (detail withheld by Sallyport)"}, known, 3},
-		{"old server", []string{"S", "WARNING", "C", "01000", "M", "x"},
-			[]string{"S", "WARNING", "V", "WARNING", "C", "01000", "M", "warning (detail withheld by Sallyport)"}, known, 1},
-		{"strange position", []string{"S", "ERROR", "V", "ERROR", "C", "42601", "M", "x", "P", canary},
-			[]string{"S", "ERROR", "V", "ERROR", "C", "42601", "M", "syntax_error (detail withheld by Sallyport)"}, known, 2},
+		{
+			"unique violation",
+			[]string{
+				"S", "ERROR", "V", "ERROR", "C", "23505", "M", "duplicate key " + canary, "D", "Key (ssn)=(" + canary + ") already exists.",
+				"s", "public", "t", "patients", "n", canary, "F", "nbtinsert.c", "L", "666", "R", "_bt_check_unique",
+			},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "unique_violation (detail withheld by Sallyport)", "t", "patients"},
+			known, 7,
+		},
+		{
+			"nothing known",
+			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "x", "t", "patients"},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "23505", "M", "unique_violation (detail withheld by Sallyport)"},
+			nil, 2,
+		},
+		{
+			"all free fields",
+			[]string{"S", "ERROR", "V", "ERROR", "C", "22P02", "M", canary, "D", canary, "H", canary, "W", canary, "q", canary, "p", "7", "P", "15", "X", canary},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "22P02", "M", "invalid_text_representation (detail withheld by Sallyport)", "P", "15"},
+			known, 7,
+		},
+		{
+			"own code",
+			[]string{"S", "ERROR", "V", "ERROR", "C", "98765", "M", canary},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "P0001", "M", "raise_exception (detail withheld by Sallyport)"},
+			known, 2,
+		},
+		{
+			"translated",
+			[]string{"S", "FEHLER", "V", "ERROR", "C", "42501", "M", "keine Berechtigung"},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "42501", "M", "insufficient_privilege (detail withheld by Sallyport)"},
+			known, 2,
+		},
+		{
+			"strange severity",
+			[]string{"S", canary, "V", canary, "C", "XX000", "M", "x"},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "XX000", "M", "internal_error (detail withheld by Sallyport)"},
+			known, 3,
+		},
+		{
+			"old server",
+			[]string{"S", "WARNING", "C", "01000", "M", "x"},
+			[]string{"S", "WARNING", "V", "WARNING", "C", "01000", "M", "warning (detail withheld by Sallyport)"},
+			known, 1,
+		},
+		{
+			"strange position",
+			[]string{"S", "ERROR", "V", "ERROR", "C", "42601", "M", "x", "P", canary},
+			[]string{"S", "ERROR", "V", "ERROR", "C", "42601", "M", "syntax_error (detail withheld by Sallyport)"},
+			known, 2,
+		},
 		{"empty", nil, []string{"S", "ERROR", "V", "ERROR", "C", "P0001", "M", "raise_exception (detail withheld by Sallyport)"}, known, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
