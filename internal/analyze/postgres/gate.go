@@ -63,7 +63,7 @@ func Gate(text string) (*Script, error) {
 		if start < 0 {
 			return nil, sallyport.E(sallyport.Internal, op, "a statement lies outside its text")
 		}
-		s.Statements = append(s.Statements, gateOne(raw.GetStmt(), text, start, end))
+		s.Statements = append(s.Statements, gateOne(raw.GetStmt(), tree.GetVersion(), text[start:end], start))
 	}
 	return s, nil
 }
@@ -88,12 +88,11 @@ func span(text string, at, length int) (start, end int) {
 }
 
 // gateOne classifies one statement.
-func gateOne(stmt *pgquery.Node, text string, start, end int) *Gated {
-	g := &Gated{Text: text[start:end], Start: start, End: end}
-	w := &walker{g: g, text: text, functions: map[FuncName]bool{}}
+func gateOne(stmt *pgquery.Node, version int32, text string, start int) *Gated {
+	w := &walker{g: &Gated{Text: text, Start: start, End: start + len(text)}, version: version, functions: map[FuncName]bool{}}
 	w.statement(stmt)
 	w.finish()
-	return g
+	return w.g
 }
 
 // finish brings the lists into their published order.

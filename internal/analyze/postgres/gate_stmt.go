@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	pgquery "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -94,15 +96,40 @@ func (w *walker) created(r *pgquery.RangeVar, kind string) *Named {
 	return &n
 }
 
-// deparse prints a statement from its nodes; where the source text itself can
-// be cut out, that is used instead.
+// deparse prints a statement from its nodes. The text is read again and must
+// give the same tree: what is analysed is what the server will run.
 func (w *walker) deparse(n *pgquery.Node) (string, bool) {
-	text, err := pgquery.Deparse(&pgquery.ParseResult{Stmts: []*pgquery.RawStmt{{Stmt: n}}})
-	if err != nil {
-		w.refuse("the gateway cannot take the inner query apart", "run the inner query by itself")
-		return "", false
+	text, err := pgquery.Deparse(&pgquery.ParseResult{Version: w.version, Stmts: []*pgquery.RawStmt{{Stmt: n}}})
+	if err == nil {
+		var again *pgquery.ParseResult
+		if again, err = pgquery.Parse(text); err == nil && len(again.GetStmts()) == 1 {
+			stripLocations(n.ProtoReflect())
+			stripLocations(again.GetStmts()[0].GetStmt().ProtoReflect())
+			if proto.Equal(n, again.GetStmts()[0].GetStmt()) {
+				return text, true
+			}
+		}
 	}
-	return text, true
+	w.refuse("the gateway cannot take the inner query apart", "run the inner query by itself")
+	return "", false
+}
+
+// stripLocations clears the positions in the text.
+func stripLocations(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Name() == "location" || f.Name() == "arg_location":
+			m.Clear(f)
+		case f.Kind() != protoreflect.MessageKind:
+		case f.IsList():
+			for i := range v.List().Len() {
+				stripLocations(v.List().Get(i).Message())
+			}
+		default:
+			stripLocations(v.Message())
+		}
+		return true
+	})
 }
 
 // inner gates the query inside another statement and takes over its effects,

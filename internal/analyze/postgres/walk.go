@@ -13,7 +13,7 @@ import (
 // walker gathers what one statement names and does.
 type walker struct {
 	g         *Gated
-	text      string // the whole message's text, which locations refer to
+	version   int32 // of the grammar, which printing a tree asks for
 	functions map[FuncName]bool
 }
 
