@@ -173,6 +173,9 @@ func (c *compiler) policy(file string, ordinal int, seg segment) {
 	case seg.nesting > maxNesting:
 		c.report(file, seg.line, seg.column, SeverityError, "", fmt.Sprintf("the policy nests brackets deeper than %d", maxNesting))
 		return
+	case seg.dots > maxDots:
+		c.report(file, seg.line, seg.column, SeverityError, "", fmt.Sprintf("the policy has more than %d attribute accesses", maxDots))
+		return
 	}
 	list, err := cedar.NewPolicyListFromBytes(file, []byte(seg.text))
 	if err != nil {

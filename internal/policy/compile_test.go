@@ -85,6 +85,7 @@ func TestCompileFindings(t *testing.T) {
 		{"both", "@grant(\"group:po\") @hold(\"group:po\") forbid" + scope + lifted + ";", "1:error: not both"},
 		{"approval without hold", "forbid" + scope + lifted + ";", "1:warning: nobody is asked"},
 		{"too deep", "permit" + scope + " when { " + strings.Repeat("(", 200) + "true" + strings.Repeat(")", 200) + " };", "1:error: nests brackets"},
+		{"too many dots", "permit" + scope + " when { principal has a" + strings.Repeat(".a", 201) + " };", "1:error: attribute accesses"},
 		{"too long", "permit" + scope + " when { " + strings.Repeat("true && ", 1<<14) + "true };", "1:error: more than the limit"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -240,4 +241,31 @@ func FuzzCompile(f *testing.F) {
 			_ = set.Explain(q).String()
 		}
 	})
+}
+
+// TestExtremes holds that the limits keep Cedar's recursion harmless.
+func TestExtremes(t *testing.T) {
+	t.Parallel()
+	const n = 60_000
+	for name, cond := range map[string]string{
+		"not":    strings.Repeat("!", n) + "true",
+		"minus":  strings.Repeat("-", n) + "context.now == 1",
+		"and":    strings.Repeat("1<2&&", n/5) + "true",
+		"add":    strings.Repeat("1+", n/2) + "1 == 1",
+		"access": "principal" + strings.Repeat(".a", 199) + " == 1",
+		"if":     strings.Repeat("if true then 1 else ", n/20) + "1 == 1",
+		"has":    "principal has a" + strings.Repeat(".a", 199),
+		"set":    "[" + strings.Repeat("1,", n/2) + "1].contains(1)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			set, diags := policy.Compile([]policy.File{{Name: "x", Text: "permit(principal, action, resource) when { " + cond + " };"}})
+			if err := diags.Err(); err != nil {
+				t.Fatal(err)
+			}
+			if v := set.Decide(query(sel())); v.Reason == "" {
+				t.Errorf("verdict is %+v", v)
+			}
+		})
+	}
 }

@@ -14,6 +14,7 @@ const (
 	maxFile     = 4 << 20  // bytes of one file
 	maxText     = 64 << 10 // bytes of one policy
 	maxNesting  = 100      // open brackets in one policy
+	maxDots     = 200      // attribute accesses of one policy; "a has b.c.d" grows with their square
 	maxPolicies = 100_000  // in one set
 )
 
@@ -22,6 +23,7 @@ type segment struct {
 	text         string
 	line, column int // of its first token, from 1; column in characters
 	nesting      int // the most brackets open at once
+	dots         int // outside strings and comments
 }
 
 // split cuts a Cedar document after each ";" that stands outside a string or a
@@ -47,6 +49,7 @@ type splitter struct {
 	start          int // offset of the segment's first token, -1 before it
 	sLine, sColumn int
 	depth, deepest int
+	dots           int
 	out            []segment
 }
 
@@ -84,6 +87,8 @@ func (s *splitter) step() {
 			s.deepest = max(s.deepest, s.depth)
 		case ')', ']', '}':
 			s.depth--
+		case '.':
+			s.dots++
 		}
 		_, n := utf8.DecodeRuneInString(rest)
 		s.advance(n)
@@ -116,8 +121,8 @@ func (s *splitter) begin() {
 }
 
 func (s *splitter) cut(end int) {
-	s.out = append(s.out, segment{text: s.text[s.start:end], line: s.sLine, column: s.sColumn, nesting: s.deepest})
-	s.start, s.depth, s.deepest = -1, 0, 0
+	s.out = append(s.out, segment{text: s.text[s.start:end], line: s.sLine, column: s.sColumn, nesting: s.deepest, dots: s.dots})
+	s.start, s.depth, s.deepest, s.dots = -1, 0, 0, 0
 }
 
 func (s *splitter) advance(n int) {
