@@ -15,9 +15,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -40,6 +40,7 @@ const (
 	startTimeout = 60 * time.Second
 	stopTimeout  = 10 * time.Second
 	portAttempts = 5
+	retryAfter   = 50 * time.Millisecond
 )
 
 // Options says what cluster to launch. The zero value is a cluster of the
@@ -237,10 +238,10 @@ func (c *Cluster) startOnFreePort(ctx context.Context) error {
 		}
 		c.Port = port
 		c.Addr = net.JoinHostPort(Host, strconv.Itoa(port))
-		if err = c.Start(ctx); err == nil {
-			return nil
-		}
-		if log, lerr := c.Log(); lerr != nil || !strings.Contains(log, "could not bind") {
+		startCtx, cancel := context.WithTimeout(ctx, startTimeout)
+		err = c.start(startCtx)
+		cancel()
+		if err == nil || !portTaken(err) {
 			return err
 		}
 	}
@@ -281,6 +282,47 @@ func (c *Cluster) PID() int {
 // Start starts a stopped cluster on its port and returns when it accepts
 // connections. Starting a running cluster does nothing.
 func (c *Cluster) Start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := c.start(ctx)
+		if err == nil || !lingering(err) {
+			return err
+		}
+		// The processes of a postmaster that was killed end a moment after it, and
+		// keep memory and port until then.
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// startError is a failed start with what the server wrote about it.
+type startError struct {
+	log string
+	err error
+}
+
+func (e *startError) Error() string {
+	return fmt.Sprintf("%v; its log ends: %s", e.err, lastLines(e.log, 5))
+}
+
+func (e *startError) Unwrap() error { return e.err }
+
+func lingering(err error) bool {
+	var se *startError
+	return errors.As(err, &se) && (strings.Contains(se.log, "pre-existing shared memory block") || portTaken(err))
+}
+
+func portTaken(err error) bool {
+	var se *startError
+	return errors.As(err, &se) && strings.Contains(se.log, "could not bind")
+}
+
+// start tries once.
+func (c *Cluster) start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {
@@ -289,26 +331,22 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if c.proc != nil && !c.proc.exited() {
 		return nil
 	}
-	// A postmaster that was killed leaves its file; its "ready" must not be
-	// taken for the new one's.
-	pidFile := filepath.Join(c.DataDir(), "postmaster.pid")
-	if err := os.Remove(pidFile); err != nil && !os.IsNotExist(err) {
-		return sallyport.E(sallyport.Internal, op, "cannot remove the old pid file").Because(err)
+	before, err := c.Log()
+	if err != nil && !os.IsNotExist(err) {
+		return sallyport.E(sallyport.Internal, op, "cannot read the server's log").Because(err)
 	}
 	proc, err := startProcess(filepath.Join(c.BinDir, "postgres"),
 		[]string{"-D", c.DataDir(), "-p", strconv.Itoa(c.Port)}, c.dir, c.logFile(), c.acct)
 	if err != nil {
 		return sallyport.E(sallyport.Unavailable, op, "cannot run postgres").Because(err)
 	}
-	c.proc = proc
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := waitReady(ctx, pidFile, proc); err != nil {
+	if err := waitReady(ctx, filepath.Join(c.DataDir(), "postmaster.pid"), proc); err != nil {
 		proc.stop()
-		c.proc = nil
-		tail, _ := c.Log() // the reason is worth more than the failure to read it
-		return sallyport.E(sallyport.Unavailable, op, "the server did not start").Because(fmt.Errorf("%w; its log ends: %s", err, lastLines(tail, 5)))
+		after, _ := c.Log() // without it the error has less to say
+		return sallyport.E(sallyport.Unavailable, op, "the server did not start").
+			Because(&startError{log: strings.TrimPrefix(after, before), err: err})
 	}
+	c.proc = proc
 	return nil
 }
 
@@ -371,63 +409,4 @@ func (c *Cluster) Close() error {
 		return sallyport.E(sallyport.Internal, op, "cannot remove the cluster's directory").Because(err)
 	}
 	return nil
-}
-
-// removeAll removes dir, once more if the last server process was still
-// writing into it.
-func removeAll(dir string) error {
-	if err := os.RemoveAll(dir); err == nil {
-		return nil
-	}
-	return os.RemoveAll(dir)
-}
-
-// copyTree copies the regular files and directories below src to dst and gives
-// them to acct.
-func copyTree(src, dst string, acct account) error {
-	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dst, rel)
-		if d.IsDir() {
-			if err := os.MkdirAll(to, 0o700); err != nil {
-				return err
-			}
-			return acct.own(to)
-		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is neither a file nor a directory", rel)
-		}
-		return copyFile(path, to, acct)
-	})
-}
-
-func copyFile(src, dst string, acct account) error {
-	in, err := os.Open(src)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	return acct.own(dst)
-}
-
-func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }
