@@ -19,3 +19,8 @@ func ParseKeySetForTest(raw []byte) (int, error) {
 	}
 	return len(s.keys), nil
 }
+
+// MayDialForTest asks whether an issuer's documents may come from the address.
+func MayDialForTest(loopback bool, address string) error {
+	return dialControl(loopback)("tcp", address, nil)
+}

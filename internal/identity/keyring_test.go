@@ -241,7 +241,9 @@ func TestKeptKeysGuarded(t *testing.T) {
 // replace good ones.
 func TestBadDocuments(t *testing.T) {
 	t.Parallel()
-	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a redirect to another host was followed")
+	}))
 	t.Cleanup(elsewhere.Close)
 	text := func(s string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(s)) }
@@ -275,6 +277,9 @@ func TestBadDocuments(t *testing.T) {
 			if len(err.Error()) > 1000 {
 				t.Errorf("the error repeats the document: %d bytes", len(err.Error()))
 			}
+			if n := b.is.jwksHits.Load(); n > 4 {
+				t.Errorf("the key set was asked for %d times", n)
+			}
 			b.is.set(func(i *issuer) { i.discovery, i.jwks = nil, nil })
 			b.clock.add(15 * time.Second)
 			p, err := b.Verify(t.Context(), b.is.token(t, b.clock, nil))
@@ -284,6 +289,31 @@ func TestBadDocuments(t *testing.T) {
 			p, err = b.Verify(t.Context(), b.is.token(t, b.clock, nil))
 			wantOK(t, p, err, true)
 		})
+	}
+}
+
+// TestAddresses: an issuer's documents cannot point the gateway at a cloud's
+// credentials or, unless the issuer is there itself, at its own machine.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string][2]bool{ // allowed for a loopback issuer, for another
+		"192.0.2.1:443":              {true, true},
+		"10.0.0.1:443":               {true, true},
+		"[2001:db8::1]:443":          {true, true},
+		"127.0.0.1:80":               {true, false},
+		"[::1]:80":                   {true, false},
+		"[::ffff:127.0.0.1]:80":      {true, false},
+		"169.254.169.254:80":         {false, false},
+		"[::ffff:169.254.169.254]:1": {false, false},
+		"[fe80::1]:80":               {false, false},
+		"0.0.0.0:80":                 {false, false},
+		"224.0.0.1:80":               {false, false},
+		"host:80":                    {false, false},
+	} {
+		got := [2]bool{identity.MayDialForTest(true, address) == nil, identity.MayDialForTest(false, address) == nil}
+		if got != want {
+			t.Errorf("%s: %v, want %v", address, got, want)
+		}
 	}
 }
 

@@ -329,6 +329,45 @@ func TestRevokedGrantIssuesNothing(t *testing.T) {
 	b.issue(t)
 }
 
+// overtaken is a store in which something happens just before a token is put.
+type overtaken struct {
+	*identity.MemoryTokens
+	before func()
+}
+
+func (o *overtaken) PutToken(ctx context.Context, t identity.StoredToken, limit int) error {
+	o.before()
+	return o.MemoryTokens.PutToken(ctx, t, limit)
+}
+
+// TestPrincipalRevokedMeanwhile: a principal's tokens are revoked while one is
+// being issued, which the store could not see yet; later ones are fine.
+func TestPrincipalRevokedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newTokenBench(t)
+	store := &overtaken{MemoryTokens: b.store}
+	ts, err := identity.NewTokens(identity.TokenConfig{}, b.Verifier, store, b.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := identity.IssueRequest{Principal: b.login(t), Resource: "clinic", Role: "r"}
+	store.before = func() {
+		if _, err := ts.Revoke(t.Context(), identity.TokenFilter{Principal: r.Principal.ID}, "human:ada"); err != nil {
+			t.Error(err)
+		}
+	}
+	raw, _, err := ts.Issue(t.Context(), r)
+	wantKind(t, err, sallyport.Denied)
+	if raw != "" {
+		t.Error("a token came back")
+	}
+	store.before = func() {}
+	b.clock.add(time.Second)
+	if _, _, err := ts.Issue(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRevokeRace: of tokens issued while the principal's are being revoked,
 // none that was there before the revocation ended stays good unwatched.
 func TestRevokeRace(t *testing.T) {
