@@ -82,7 +82,7 @@ func (a *api) send(t *testing.T, path, contentType, body, bearer string) (int, h
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
