@@ -60,7 +60,7 @@ func (c *Config) setDefaults() {
 	c.Listen.Postgres.Address = "127.0.0.1:6432"
 	c.Policy.Reload = 5 * time.Second
 	c.Requests = Requests{
-		Wait: 20 * time.Second, Expires: time.Hour,
+		Wait: 20 * time.Second, Expires: time.Hour, Window: time.Hour,
 		HoldWait: time.Minute, HoldWaitInTransaction: 5 * time.Second,
 	}
 	c.Recording.MaxResponse = 1 << 20
@@ -112,6 +112,9 @@ type Requests struct {
 	Wait time.Duration `yaml:"wait"`
 	// Expires is the life of an undecided request.
 	Expires time.Duration `yaml:"expires"`
+	// Window is the length of the grant that a request asks for when it names
+	// none; a rule's @max can make it shorter.
+	Window time.Duration `yaml:"window"`
 	// HoldWait is how long a held statement waits inside its session, and
 	// HoldWaitInTransaction the same in an open transaction, whose locks others
 	// wait for.

@@ -86,7 +86,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Policy: config.Policy{Files: []config.Path{"/etc/gw/policies/*.cedar"}, Reload: 5 * time.Second},
 		Roles:  []config.Role{{Name: "claims-etl", Resources: []sallyport.ResourceID{"clinic"}, Members: []string{"group:ci"}}},
 		Requests: config.Requests{
-			Wait: 20 * time.Second, Expires: time.Hour, HoldWait: time.Minute, HoldWaitInTransaction: 0,
+			Wait: 20 * time.Second, Expires: time.Hour, Window: 30 * time.Minute, HoldWait: time.Minute, HoldWaitInTransaction: 0,
 		},
 		Resources: []config.Resource{
 			{

@@ -87,6 +87,7 @@ func TestReferenceDefaults(t *testing.T) {
 		"policy.reload":                     c.Policy.Reload,
 		"requests.wait":                     c.Requests.Wait,
 		"requests.expires":                  c.Requests.Expires,
+		"requests.window":                   c.Requests.Window,
 		"requests.hold_wait":                c.Requests.HoldWait,
 		"requests.hold_wait_in_transaction": c.Requests.HoldWaitInTransaction,
 		"resources[].tls.mode":              r.TLS.Mode,

@@ -203,6 +203,7 @@ func (r Requests) validate(f *findings) {
 	}
 	within("wait", r.Wait, 0, maxWait)
 	within("expires", r.Expires, time.Second, maxWait)
+	within("window", r.Window, time.Second, maxWait)
 	within("hold_wait", r.HoldWait, 0, maxWait)
 	within("hold_wait_in_transaction", r.HoldWaitInTransaction, 0, maxWait)
 	if r.Wait > r.Expires && r.Expires > 0 {

@@ -96,7 +96,7 @@ func assignments(t *Tree, f *File, vars map[string]bool) []Finding {
 		id := rootOf(e)
 		// A resolved identifier is the package's only when it was declared by a
 		// ValueSpec at the top level of this very file.
-		if id == nil || !vars[id.Name] || id.Obj != nil && !topLevel(f, id.Obj) {
+		if id == nil || !vars[id.Name] || id.Obj != nil && !topLevel(f, id) {
 			return
 		}
 		fs = append(fs, Finding{"state", t.pos(id.Pos()), "changes " + id.Name, stateWhy})
@@ -138,6 +138,7 @@ func rootOf(e ast.Expr) *ast.Ident {
 	}
 }
 
-func topLevel(f *File, obj *ast.Object) bool {
-	return f.AST.Scope != nil && f.AST.Scope.Lookup(obj.Name) == obj
+// topLevel reports whether a resolved identifier is of the file's own top level.
+func topLevel(f *File, id *ast.Ident) bool {
+	return f.AST.Scope != nil && f.AST.Scope.Lookup(id.Name) == id.Obj
 }
