@@ -197,7 +197,11 @@ func (d *decider) context(r *request, needs need, lifted bool) types.Record {
 	if needs&needContext == 0 {
 		return types.Record{}
 	}
-	m := make(types.RecordMap, 4)
+	if d.scratch == nil {
+		d.scratch = make(types.RecordMap, 4)
+	}
+	m := d.scratch // NewRecord copies it
+	clear(m)
 	now := d.query.Now.UTC()
 	put := func(n need, key types.String, value func() types.Value) {
 		if needs&n != 0 {

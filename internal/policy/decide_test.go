@@ -219,6 +219,8 @@ func TestDecideMasks(t *testing.T) {
 	unknown.Outputs[0].Unknown = true
 	constant := sel()
 	constant.Outputs = []sallyport.Output{{}}
+	temp := sel(column("tmp"))
+	temp.Outputs[0].Sources[0].Object.Kind = "temp column"
 	joined := sel()
 	joined.Outputs = []sallyport.Output{{Sources: []sallyport.Column{ssn, column("city", "public")}}}
 	runDecide(t, []verdictCase{
@@ -237,6 +239,8 @@ func TestDecideMasks(t *testing.T) {
 		{"empty label is unclassified", raw(`Label::"phi"`), query(sel(column("x", "", "phi"))), allow(rules("raw", "read"), mask("unclassified", 0, "unclassified"))},
 		{"permit for unclassified", raw(`Label::"unclassified"`), query(sel(bare)), allow(rules("raw", "read"))},
 		{"unknown lineage under permit-all", permitAll, query(unknown), allow(rules("all"), mask("unknown-lineage", 0))},
+		{"temporary table under permit-all", permitAll, query(temp), allow(rules("all"), mask("unknown-lineage", 0))},
+		{"temporary table", raw(`Label::"unclassified"`), query(temp), allow(rules("read"), mask("unknown-lineage", 0, "unknown"))},
 		{"constant", permitRead, query(constant), allow(rules("read"))},
 		{
 			"forbid for a label", permitAll + "@id(\"no\") forbid(principal, action == Action::\"readRaw\", resource in Label::\"phi\");", query(sel(ssn, column("city", "public"))),
@@ -260,6 +264,8 @@ func TestDecidePredicates(t *testing.T) {
 		st.Predicates = []sallyport.Column{column("ssn", labels...)}
 		return query(st)
 	}
+	temp := filter()
+	temp.Statement.Predicates[0].Object.Kind = "temp column"
 	permit := permitRead + "@id(\"f\") permit(principal, action == Action::\"filterBy\", resource in Label::\"public\");"
 	runDecide(t, []verdictCase{
 		{
@@ -269,6 +275,7 @@ func TestDecidePredicates(t *testing.T) {
 		{"permit", permit, filter("public"), sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("f", "read")}},
 		{"permit for one of two", permit, filter("public", "phi.ssn"), sallyport.Verdict{Rules: rules("sallyport.default-deny"), Reason: "phi.ssn"}},
 		{"unclassified", permit, filter(), sallyport.Verdict{Rules: rules("sallyport.default-deny"), Reason: "unclassified"}},
+		{"temporary table", permitRead + "permit(principal, action == Action::\"filterBy\", resource in Label::\"unclassified\");", temp, sallyport.Verdict{Rules: rules("sallyport.default-deny"), Reason: "label unknown"}},
 		{"readRaw is not filterBy", permitRead + "permit(principal, action == Action::\"readRaw\", resource);", filter("public"), sallyport.Verdict{Rules: rules("sallyport.default-deny")}},
 	})
 }
@@ -284,7 +291,7 @@ func TestDecideFlows(t *testing.T) {
 	}
 	to := func(labels ...sallyport.Label) sallyport.Column { return column("clinic/public/report/c", labels...) }
 	temp := to()
-	temp.Object.Kind = "temp table"
+	temp.Object.Kind = "temp column"
 	ssn := []sallyport.Column{column("ssn", "phi.ssn")}
 	denied := sallyport.Verdict{Rules: rules("sallyport.default-deny"), Reason: "tainted write"}
 	allowed := sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("write")}
@@ -298,6 +305,8 @@ func TestDecideFlows(t *testing.T) {
 		{"unclassified to unclassified", write, flow(sallyport.Flow{Target: to(), Sources: []sallyport.Column{column("x")}}), allowed},
 		{"labelled to unclassified", write, flow(sallyport.Flow{Target: to(), Sources: ssn}), denied},
 		{"unknown", write, flow(sallyport.Flow{Target: to("phi.ssn"), Unknown: true}), denied},
+		{"from a temporary table", declassify + "when { context.source == \"unknown\" };", flow(sallyport.Flow{Target: to(), Sources: []sallyport.Column{temp}}), denied},
+		{"from a temporary table with a permit for anything", declassify + ";", flow(sallyport.Flow{Target: to(), Sources: []sallyport.Column{temp}}), declassified},
 		{"temporary table", write, flow(sallyport.Flow{Target: temp, Sources: ssn, Unknown: true}), allowed},
 		{"permit", declassify + ";", flow(sallyport.Flow{Target: to("public"), Sources: ssn}), declassified},
 		{"permit for the label", declassify + "when { context.source == \"phi.ssn\" };", flow(sallyport.Flow{Target: to("public"), Sources: ssn}), declassified},

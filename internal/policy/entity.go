@@ -107,8 +107,20 @@ func escapedPath(parts []string) string {
 	return strings.Join(parts, "/")
 }
 
+// labelUnknown stands for the labels of data that could come from anywhere.
+const labelUnknown sallyport.Label = "unknown"
+
+// isUnknown reports whether a column can hold data of any label: a temporary
+// table's, into which everything may be written, if nobody followed what was.
+func isUnknown(c *sallyport.Column) bool {
+	return c.Object.Kind == "temp column" && len(c.Labels) == 0
+}
+
 // labelsOf returns the labels of a column; one without labels is unclassified.
 func labelsOf(c *sallyport.Column) []sallyport.Label {
+	if isUnknown(c) {
+		return []sallyport.Label{labelUnknown}
+	}
 	if len(c.Labels) == 0 || slices.Contains(c.Labels, "") {
 		return withoutEmpty(c.Labels)
 	}

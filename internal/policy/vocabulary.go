@@ -119,7 +119,7 @@ func isObjectType(t types.EntityType) bool {
 		"Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
 		"Extension", "Policy", "Publication", "Subscription", "Server", "ForeignDataWrapper", "Tablespace",
 		"Language", "Collation", "Conversion", "Operator", "Cast", "Setting", "Statistics", "EventTrigger",
-		"AccessMethod", "Transform", "LargeObject", "Other":
+		"AccessMethod", "Transform", "LargeObject", "Parameter", "TextSearchObject":
 		return true
 	}
 	return false
