@@ -6,9 +6,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/catalog"
 )
 
 // item is a small thing by name.
@@ -60,7 +62,7 @@ func (s *Store) load(ctx context.Context, space, name string) (item, error) {
 }
 
 // Keys keeps the key sets that were fetched from issuers; it implements
-// identity's KeyCache.
+// [identity.KeyCache].
 type Keys struct{ s *Store }
 
 // Keys returns the store's key sets.
@@ -78,7 +80,8 @@ func (k Keys) SaveKeys(ctx context.Context, issuerURL string, jwks []byte, fetch
 	return k.s.save(ctx, "jwks", issuerURL, fetched, jwks)
 }
 
-// Labels keeps what the catalog of one resource remembers across restarts.
+// Labels keeps what the catalog of one resource labelled; it implements
+// [catalog.State].
 type Labels struct {
 	s        *Store
 	resource sallyport.ResourceID
@@ -87,13 +90,25 @@ type Labels struct {
 // Labels returns the memory of a resource's catalog.
 func (s *Store) Labels(resource sallyport.ResourceID) Labels { return Labels{s, resource} }
 
-// Load returns what was saved last, or nil.
-func (l Labels) Load(ctx context.Context) ([]byte, error) {
+// Load implements [catalog.State].
+func (l Labels) Load(ctx context.Context) (catalog.Memory, error) {
+	var m catalog.Memory
 	v, err := l.s.load(ctx, "labels", string(l.resource))
-	return v.value, err
+	if err != nil || v.value == nil {
+		return m, err
+	}
+	if err := json.Unmarshal(v.value, &m); err != nil {
+		return catalog.Memory{}, sallyport.E(sallyport.Integrity, "load labels", "what the catalog of "+string(l.resource)+" remembers is damaged").
+			WithHint("restore the store from a backup").Because(err)
+	}
+	return m, nil
 }
 
-// Save replaces what is remembered.
-func (l Labels) Save(ctx context.Context, state []byte) error {
-	return l.s.save(ctx, "labels", string(l.resource), time.Time{}, append([]byte{}, state...))
+// Save implements [catalog.State].
+func (l Labels) Save(ctx context.Context, m catalog.Memory) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return sallyport.E(sallyport.Internal, "save labels", "the labels cannot be encoded").Because(err)
+	}
+	return l.s.save(ctx, "labels", string(l.resource), time.Time{}, b)
 }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
@@ -26,6 +27,7 @@ var (
 	_ grant.Store         = sqlite.Grants{}
 	_ identity.TokenStore = sqlite.Tokens{}
 	_ identity.KeyCache   = sqlite.Keys{}
+	_ catalog.State       = sqlite.Labels{}
 )
 
 func open(t *testing.T, path string) *sqlite.Store {
@@ -50,7 +52,7 @@ func TestConformance(t *testing.T) {
 			s := open(t, path)
 			return storetest.Store{
 				Grants: s.Grants(), Tokens: s.Tokens(), Keys: s.Keys(), Index: s.Index(),
-				Labels: func(r sallyport.ResourceID) storetest.Labels { return s.Labels(r) },
+				Labels: func(r sallyport.ResourceID) catalog.State { return s.Labels(r) },
 			}
 		}
 		return parts(), parts
@@ -62,7 +64,7 @@ func TestSettingsAndModes(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "store.db")
 	s := open(t, path)
-	if err := s.Labels("x").Save(t.Context(), []byte("x")); err != nil {
+	if err := s.Labels("x").Save(t.Context(), catalog.Memory{Database: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "temp_store": "2", "foreign_keys": "1", "busy_timeout": "10000"} {

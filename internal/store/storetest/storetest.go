@@ -11,22 +11,11 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/store"
 )
-
-// KeyCache is identity's memory of fetched key sets.
-type KeyCache interface {
-	LoadKeys(ctx context.Context, issuerURL string) ([]byte, time.Time, error)
-	SaveKeys(ctx context.Context, issuerURL string, jwks []byte, fetched time.Time) error
-}
-
-// Labels is a catalog's memory.
-type Labels interface {
-	Load(ctx context.Context) ([]byte, error)
-	Save(ctx context.Context, state []byte) error
-}
 
 // Index is the index over the ledger.
 type Index interface {
@@ -44,8 +33,8 @@ type Index interface {
 type Store struct {
 	Grants grant.Store
 	Tokens identity.TokenStore
-	Keys   KeyCache
-	Labels func(sallyport.ResourceID) Labels
+	Keys   identity.KeyCache
+	Labels func(sallyport.ResourceID) catalog.State
 	Index  Index
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 )
@@ -115,8 +116,14 @@ func items(t *testing.T, s Store, again func() Store) {
 		must(t, s.Keys.SaveKeys(t.Context(), "https://a", []byte(set), start()))
 	}
 	must(t, s.Keys.SaveKeys(t.Context(), "https://b", []byte("b"), start()))
-	must(t, s.Labels("clinic").Save(t.Context(), []byte("labels")))
-	must(t, s.Labels("other").Save(t.Context(), nil))
+	memory := catalog.Memory{
+		Database:  "16384/clinic",
+		Columns:   []catalog.RememberedColumn{{OID: 16390, Attnum: 2, Schema: "public", Table: "patients", Column: "ssn", Labels: []sallyport.Label{"phi.ssn"}}},
+		Functions: []catalog.RememberedFunction{{OID: 16400, Body: "d"}},
+	}
+	must(t, s.Labels("clinic").Save(t.Context(), catalog.Memory{Database: "before"}))
+	must(t, s.Labels("clinic").Save(t.Context(), memory))
+	must(t, s.Labels("other").Save(t.Context(), catalog.Memory{}))
 	o := again()
 	jwks, at, err = o.Keys.LoadKeys(t.Context(), "https://a")
 	if string(jwks) != `{"keys":[1]}` || !at.Equal(start()) || err != nil {
@@ -126,10 +133,11 @@ func items(t *testing.T, s Store, again func() Store) {
 	if jwks, _, err := s.Keys.LoadKeys(t.Context(), "https://a"); jwks != nil || err != nil {
 		t.Errorf("LoadKeys of a removed set = %q, %v", jwks, err)
 	}
-	for resource, want := range map[sallyport.ResourceID]string{"clinic": "labels", "other": "", "never": ""} {
+	for resource, want := range map[sallyport.ResourceID]catalog.Memory{"clinic": memory, "other": {}, "never": {}} {
 		got, err := o.Labels(resource).Load(t.Context())
-		if string(got) != want || err != nil {
-			t.Errorf("Load(%s) = %q, %v; want %q", resource, got, err, want)
+		must(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("labels of %s (-want +got):\n%s", resource, diff)
 		}
 	}
 }
