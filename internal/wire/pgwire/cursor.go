@@ -86,11 +86,7 @@ func (c *cursor) value() []byte {
 	if c.why != "" || n == -1 {
 		return nil
 	}
-	if n < -1 {
-		c.fail("a value's length is negative")
-		return nil
-	}
-	return c.take(int(n))
+	return c.take(int(n)) // refuses what is below -1
 }
 
 // formats returns a count and as many format codes.
@@ -105,18 +101,29 @@ func (c *cursor) formats() Formats {
 	return f
 }
 
-// values returns a count and as many values.
+// values returns a count and as many values. It walks by hand, since it runs for
+// every row that is masked.
 func (c *cursor) values() Values {
-	v := Values{n: int(c.u16()), b: c.b}
-	for range v.n {
-		v.size += len(c.value())
-		if c.why != "" {
+	n := int(c.u16())
+	b, at, size := c.b, 0, 0
+	for range n {
+		if len(b)-at < 4 {
+			c.fail("it ends too early")
 			return Values{}
 		}
+		length := int(int32(binary.BigEndian.Uint32(b[at:])))
+		at += 4
+		if length == -1 {
+			continue
+		}
+		if length < 0 || length > len(b)-at {
+			c.fail("a value's length exceeds the message")
+			return Values{}
+		}
+		at += length
+		size += length
 	}
-	end := len(v.b) - len(c.b)
-	v.b = v.b[:end:end]
-	return v
+	return Values{n: n, size: size, b: c.take(at)}
 }
 
 // end reports the first failure, or bytes that are left over.
@@ -182,13 +189,24 @@ func (v Values) Len() int { return v.n }
 // lengths.
 func (v Values) Size() int { return v.size }
 
+// next splits the first value off b, which was checked when it was decoded.
+func next(b []byte) (value, rest []byte) {
+	length := int(int32(binary.BigEndian.Uint32(b)))
+	b = b[4:]
+	if length < 0 {
+		return nil, b
+	}
+	return b[:length:length], b[length:]
+}
+
 // All yields the values with their index, from 0. A NULL is nil, an empty value
 // is not.
 func (v Values) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		c := cursor{b: v.b}
+		var value []byte
+		rest := v.b
 		for i := range v.n {
-			if !yield(i, c.value()) {
+			if value, rest = next(rest); !yield(i, value) {
 				return
 			}
 		}
@@ -197,9 +215,11 @@ func (v Values) All() iter.Seq2[int, []byte] {
 
 // Append appends the values to dst; a NULL is nil, an empty value is not.
 func (v Values) Append(dst [][]byte) [][]byte {
-	c := cursor{b: v.b}
+	var value []byte
+	rest := v.b
 	for range v.n {
-		dst = append(dst, c.value())
+		value, rest = next(rest)
+		dst = append(dst, value)
 	}
 	return dst
 }

@@ -32,8 +32,10 @@ func TestBuildersAgreeWithOracle(t *testing.T) {
 	}{
 		{"Query", pgwire.AppendQuery(nil, "select 1"), &pgproto3.Query{String: "select 1"}},
 		{"Parse", must(pgwire.AppendParse(nil, "s", "select $1", []uint32{25})), &pgproto3.Parse{Name: "s", Query: "select $1", ParameterOIDs: []uint32{25}}},
-		{"Bind", must(pgwire.AppendBind(nil, "p", "s", []int16{1}, [][]byte{nil, {}, []byte("v")}, []int16{0, 1})),
-			&pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s", ParameterFormatCodes: []int16{1}, Parameters: [][]byte{nil, {}, []byte("v")}, ResultFormatCodes: []int16{0, 1}}},
+		{
+			"Bind", must(pgwire.AppendBind(nil, "p", "s", []int16{1}, [][]byte{nil, {}, []byte("v")}, []int16{0, 1})),
+			&pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s", ParameterFormatCodes: []int16{1}, Parameters: [][]byte{nil, {}, []byte("v")}, ResultFormatCodes: []int16{0, 1}},
+		},
 		{"Describe", pgwire.AppendDescribe(nil, 'S', "s"), &pgproto3.Describe{ObjectType: 'S', Name: "s"}},
 		{"Close", pgwire.AppendClose(nil, 'P', []byte("p")), &pgproto3.Close{ObjectType: 'P', Name: "p"}},
 		{"Execute", pgwire.AppendExecute(nil, "p", 9), &pgproto3.Execute{Portal: "p", MaxRows: 9}},
@@ -49,21 +51,28 @@ func TestBuildersAgreeWithOracle(t *testing.T) {
 		{"GSSENCRequest", pgwire.AppendGSSENCRequest(nil), &pgproto3.GSSEncRequest{}},
 		{"Startup", pgwire.AppendStartup(nil, pgwire.Version30, "user", "u"), &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "u"}}},
 
-		{"ErrorResponse", pgwire.AppendError(nil, pgwire.SeverityFatal, "28000", "m", "d", "h"),
-			&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000", Message: "m", Detail: "d", Hint: "h"}},
-		{"NoticeResponse", pgwire.AppendNotice(nil, pgwire.SeverityNotice, "00000", "m", "", ""),
-			&pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "m"}},
+		{
+			"ErrorResponse", pgwire.AppendError(nil, pgwire.SeverityFatal, "28000", "m", "d", "h"),
+			&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000", Message: "m", Detail: "d", Hint: "h"},
+		},
+		{
+			"NoticeResponse", pgwire.AppendNotice(nil, pgwire.SeverityNotice, "00000", "m", "", ""),
+			&pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "m"},
+		},
 		{"ReadyForQuery", pgwire.AppendReadyForQuery(nil, 'E'), &pgproto3.ReadyForQuery{TxStatus: 'E'}},
 		{"ParameterStatus", pgwire.AppendParameterStatus(nil, "n", "v"), &pgproto3.ParameterStatus{Name: "n", Value: "v"}},
 		{"BackendKeyData", pgwire.AppendBackendKeyData(nil, pgwire.CancelKey{PID: 7, Secret: []byte("1234")}), &pgproto3.BackendKeyData{ProcessID: 7, SecretKey: []byte("1234")}},
 		{"AuthenticationOk", pgwire.AppendAuthOK(nil), &pgproto3.AuthenticationOk{}},
 		{"AuthenticationCleartextPassword", pgwire.AppendAuthCleartext(nil), &pgproto3.AuthenticationCleartextPassword{}},
 		{"AuthenticationSASL", pgwire.AppendAuthSASL(nil, "A", "B"), &pgproto3.AuthenticationSASL{AuthMechanisms: []string{"A", "B"}}},
-		{"NegotiateProtocolVersion", pgwire.AppendNegotiateProtocolVersion(nil, pgwire.Version32, []string{"_pq_.x"}),
-			&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgwire.Version32, UnrecognizedOptions: []string{"_pq_.x"}}},
+		{
+			"NegotiateProtocolVersion", pgwire.AppendNegotiateProtocolVersion(nil, pgwire.Version32, []string{"_pq_.x"}),
+			&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgwire.Version32, UnrecognizedOptions: []string{"_pq_.x"}},
+		},
 		{"CommandComplete", pgwire.AppendCommandComplete(nil, "SELECT 1"), &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}},
 		{"RowDescription", pgwire.AppendRowDescription(nil, fields), &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{
-			{Name: []byte("a"), TableOID: 16384, TableAttributeNumber: 3, DataTypeOID: 25, DataTypeSize: -1, TypeModifier: -1, Format: 1}, {}}}},
+			{Name: []byte("a"), TableOID: 16384, TableAttributeNumber: 3, DataTypeOID: 25, DataTypeSize: -1, TypeModifier: -1, Format: 1}, {},
+		}}},
 		{"DataRow", pgwire.AppendDataRow(nil, [][]byte{nil, {}, []byte("v")}), &pgproto3.DataRow{Values: [][]byte{nil, {}, []byte("v")}}},
 		{"ParameterDescription", pgwire.AppendParameterDescription(nil, []uint32{23, 25}), &pgproto3.ParameterDescription{ParameterOIDs: []uint32{23, 25}}},
 		{"NotificationResponse", pgwire.AppendNotification(nil, 7, "c", "p"), &pgproto3.NotificationResponse{PID: 7, Channel: "c", Payload: "p"}},
@@ -112,8 +121,10 @@ func TestStringsEndAtZero(t *testing.T) {
 
 func TestDiagnosticFields(t *testing.T) {
 	t.Parallel()
-	in := body(t, &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505",
-		Message: "duplicate key", Detail: "Key (ssn)=(synthetic) already exists.", ConstraintName: "patients_ssn_key"})
+	in := body(t, &pgproto3.ErrorResponse{
+		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505",
+		Message: "duplicate key", Detail: "Key (ssn)=(synthetic) already exists.", ConstraintName: "patients_ssn_key",
+	})
 	d, err := pgwire.DecodeDiagnostic(in)
 	if err != nil {
 		t.Fatal(err)

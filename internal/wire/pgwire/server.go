@@ -33,8 +33,10 @@ func DecodeRowDescription(body []byte, dst []Field) ([]Field, error) {
 		c.fail("it has more columns than a result can have")
 	}
 	for i := 0; i < n && c.why == ""; i++ {
-		f := Field{Name: c.str(), TableOID: c.u32(), Attnum: int16(c.u16()), TypeOID: c.u32(),
-			TypeSize: int16(c.u16()), TypeMod: int32(c.u32()), Format: int16(c.u16())}
+		f := Field{
+			Name: c.str(), TableOID: c.u32(), Attnum: int16(c.u16()), TypeOID: c.u32(),
+			TypeSize: int16(c.u16()), TypeMod: int32(c.u32()), Format: int16(c.u16()),
+		}
 		if c.why == "" && f.Format != FormatText && f.Format != FormatBinary {
 			c.fail("a format code is unknown")
 		}

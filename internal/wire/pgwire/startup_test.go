@@ -22,30 +22,52 @@ func TestStartupAccepts(t *testing.T) {
 		packet []byte
 		want   pgwire.Startup
 	}{
-		{"psql", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "database", "clinic", "application_name", "psql", "client_encoding", "UTF8"),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Database: "clinic", Application: "psql", Settings: map[string]string{"client_encoding": "UTF8"}}},
-		{"pgjdbc", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "database", "clinic", "client_encoding", "UTF8", "DateStyle", "ISO", "TimeZone", "Europe/Berlin", "extra_float_digits", "2"),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Database: "clinic", Settings: map[string]string{"client_encoding": "UTF8", "datestyle": "ISO", "timezone": "Europe/Berlin", "extra_float_digits": "2"}}},
-		{"C locale", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "client_encoding", "SQL_ASCII"),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"client_encoding": "UTF8"}}},
-		{"libpq 18", pgwire.AppendStartup(nil, pgwire.Version32, "user", "etl"),
-			pgwire.Startup{Version: pgwire.Version32, Asked: pgwire.Version32, User: "etl", Settings: none}},
-		{"version 3.1", pgwire.AppendStartup(nil, 3<<16|1, "user", "etl"),
-			pgwire.Startup{Version: pgwire.Version30, Asked: 3<<16 | 1, User: "etl", Settings: none}},
-		{"grease", pgwire.AppendStartup(nil, 3<<16|9999, "user", "etl", "_pq_.test_protocol_negotiation", ""),
-			pgwire.Startup{Version: pgwire.Version32, Asked: 3<<16 | 9999, User: "etl", Extensions: []string{"_pq_.test_protocol_negotiation"}, Settings: none}},
-		{"options", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "options", `-c statement_timeout=5s --lock-timeout=100 -csearch_path=app,\ public`),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"statement_timeout": "5s", "lock_timeout": "100", "search_path": "app, public"}}},
-		{"options agree with a parameter", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "client_encoding", "utf8", "options", "-c client_encoding=UTF-8"),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"client_encoding": "UTF8"}}},
-		{"application name of odd bytes", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "application_name", "a\x1b[31m\u00e9"+strings.Repeat("x", 100)),
-			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Application: "a?[31m??" + strings.Repeat("x", 55), Settings: none}},
+		{
+			"psql", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "database", "clinic", "application_name", "psql", "client_encoding", "UTF8"),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Database: "clinic", Application: "psql", Settings: map[string]string{"client_encoding": "UTF8"}},
+		},
+		{
+			"pgjdbc", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "database", "clinic", "client_encoding", "UTF8", "DateStyle", "ISO", "TimeZone", "Europe/Berlin", "extra_float_digits", "2"),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Database: "clinic", Settings: map[string]string{"client_encoding": "UTF8", "datestyle": "ISO", "timezone": "Europe/Berlin", "extra_float_digits": "2"}},
+		},
+		{
+			"C locale", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "client_encoding", "SQL_ASCII"),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"client_encoding": "UTF8"}},
+		},
+		{
+			"libpq 18", pgwire.AppendStartup(nil, pgwire.Version32, "user", "etl"),
+			pgwire.Startup{Version: pgwire.Version32, Asked: pgwire.Version32, User: "etl", Settings: none},
+		},
+		{
+			"version 3.1", pgwire.AppendStartup(nil, 3<<16|1, "user", "etl"),
+			pgwire.Startup{Version: pgwire.Version30, Asked: 3<<16 | 1, User: "etl", Settings: none},
+		},
+		{
+			"grease", pgwire.AppendStartup(nil, 3<<16|9999, "user", "etl", "_pq_.test_protocol_negotiation", ""),
+			pgwire.Startup{Version: pgwire.Version32, Asked: 3<<16 | 9999, User: "etl", Extensions: []string{"_pq_.test_protocol_negotiation"}, Settings: none},
+		},
+		{
+			"options", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "options", `-c statement_timeout=5s --lock-timeout=100 -csearch_path=app,\ public`),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"statement_timeout": "5s", "lock_timeout": "100", "search_path": "app, public"}},
+		},
+		{
+			"options agree with a parameter", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "client_encoding", "utf8", "options", "-c client_encoding=UTF-8"),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Settings: map[string]string{"client_encoding": "UTF8"}},
+		},
+		{
+			"application name of odd bytes", pgwire.AppendStartup(nil, pgwire.Version30, "user", "etl", "application_name", "a\x1b[31m\u00e9"+strings.Repeat("x", 100)),
+			pgwire.Startup{Version: pgwire.Version30, Asked: pgwire.Version30, User: "etl", Application: "a?[31m??" + strings.Repeat("x", 55), Settings: none},
+		},
 		{"SSLRequest", pgwire.AppendSSLRequest(nil), pgwire.Startup{Kind: pgwire.StartupSSLRequest}},
 		{"GSSENCRequest", pgwire.AppendGSSENCRequest(nil), pgwire.Startup{Kind: pgwire.StartupGSSENCRequest}},
-		{"CancelRequest", pgwire.AppendCancelRequest(nil, pgwire.CancelKey{PID: 9, Secret: []byte("abcd")}),
-			pgwire.Startup{Kind: pgwire.StartupCancelRequest, Cancel: pgwire.CancelKey{PID: 9, Secret: []byte("abcd")}}},
-		{"CancelRequest of 3.2", pgwire.AppendCancelRequest(nil, pgwire.CancelKey{PID: 9, Secret: make([]byte, 256)}),
-			pgwire.Startup{Kind: pgwire.StartupCancelRequest, Cancel: pgwire.CancelKey{PID: 9, Secret: make([]byte, 256)}}},
+		{
+			"CancelRequest", pgwire.AppendCancelRequest(nil, pgwire.CancelKey{PID: 9, Secret: []byte("abcd")}),
+			pgwire.Startup{Kind: pgwire.StartupCancelRequest, Cancel: pgwire.CancelKey{PID: 9, Secret: []byte("abcd")}},
+		},
+		{
+			"CancelRequest of 3.2", pgwire.AppendCancelRequest(nil, pgwire.CancelKey{PID: 9, Secret: make([]byte, 256)}),
+			pgwire.Startup{Kind: pgwire.StartupCancelRequest, Cancel: pgwire.CancelKey{PID: 9, Secret: make([]byte, 256)}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,6 +153,7 @@ func TestStartupRefuses(t *testing.T) {
 		{"options: -W", options("-W 99"), "22023"},
 		{"options: bare word", options("postgres"), "22023"},
 		{"options: only dashes", options("--"), "22023"},
+		{"options: a last word with a backslash at its end", options(`--timezone=UTC --lock-timeout=1\`), "22023"},
 		{"options: backslash at the end", options(`-c timezone=UTC\`), "22023"},
 		{"version 2.0", pgwire.AppendStartup(nil, 2<<16, "user", "etl"), "0A000"},
 		{"version 4.0", pgwire.AppendStartup(nil, 4<<16, "user", "etl"), "0A000"},

@@ -96,8 +96,10 @@ func TestAccept(t *testing.T) {
 				t.Fatal(got.err)
 			}
 			c := got.c
-			want := pgwire.Startup{Kind: pgwire.StartupMessage, Asked: pgwire.Version30, Version: pgwire.Version30,
-				User: "etl", Database: "clinic", Application: "test", Settings: map[string]string{}}
+			want := pgwire.Startup{
+				Kind: pgwire.StartupMessage, Asked: pgwire.Version30, Version: pgwire.Version30,
+				User: "etl", Database: "clinic", Application: "test", Settings: map[string]string{},
+			}
 			if diff := cmp.Diff(want, c.Startup); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -292,6 +294,42 @@ func TestAcceptRefusesInTLS(t *testing.T) {
 				t.Errorf("Accept returned %v", got.err)
 			}
 		})
+	}
+}
+
+// TestAcceptHearsTheClientOut refuses a client that is still sending, over a
+// connection without buffers: the client must be able to finish, else it would
+// see a broken connection and not the reason.
+func TestAcceptHearsTheClientOut(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	near, far := net.Pipe()
+	result := make(chan outcome, 1)
+	go func() {
+		c, err := pglogin.Accept(t.Context(), far, pglogin.AcceptOptions{TLS: id.server})
+		result <- outcome{c, err}
+	}()
+	conn := startTLS(t, near, id)
+	write(t, conn, startup())
+	readMessage(t, conn)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(pgwire.AppendPassword(nil, strings.Repeat("x", 512<<10)))
+		sent <- err
+	}()
+	typ, body := readMessage(t, conn)
+	if d, err := pgwire.DecodeDiagnostic(body); typ != 'E' || err != nil || string(d.Get('C')) != "54000" {
+		t.Errorf("%c %q, %v", typ, body, err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes, %v behind FATAL", n, err)
+	}
+	if err := <-sent; err != nil {
+		t.Errorf("the client was cut off: %v", err)
+	}
+	_ = near.Close()
+	if got := <-result; got.err == nil {
+		t.Error("taken")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -76,23 +77,19 @@ func Dial(ctx context.Context, o DialOptions) (*Upstream, error) {
 		return nil, err
 	}
 	g := &gate{}
-	dialed := false
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := to.dial(ctx)
-		dialed = err == nil
-		return conn, err
-	}
+	var once single
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return once.dial(ctx, to) }
 	cfg.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		g.Conn = conn
 		return g, nil
 	}
 	pc, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, loginError(err, o, dialed)
+		return nil, loginError(err, o, once.close())
 	}
 	hc, err := pc.Hijack()
 	if err != nil {
-		return nil, errors.Join(loginError(err, o, dialed), g.Close())
+		return nil, loginError(err, o, once.close())
 	}
 	u := &Upstream{Conn: g.Conn, Key: pgwire.CancelKey{PID: hc.PID, Secret: hc.SecretKey}, Tx: hc.TxStatus, to: to}
 	u.Version = hc.ParameterStatuses["server_version"]
@@ -199,6 +196,43 @@ func loopbackName(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// single opens one connection and never a second. After a failed log-in pgconn
+// goes on in a goroutine of its own: it sends a cancel request over a new
+// connection and waits for the target to close the old one. Both would go on
+// behind our back, so the first is refused and the second cut short.
+type single struct {
+	mu   sync.Mutex
+	used bool
+	conn net.Conn
+}
+
+func (s *single) dial(ctx context.Context, to route) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used {
+		return nil, errors.New("a log-in has one connection")
+	}
+	s.used = true
+	conn, err := to.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.conn = conn
+	return conn, nil
+}
+
+// close closes the connection and reports whether there was one.
+func (s *single) close() (dialed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = true
+	if s.conn == nil {
+		return false
+	}
+	_ = s.conn.Close() // closed already, most likely; the log-in has failed anyhow
+	return true
 }
 
 // dial opens the connection below TLS. Without TLS it makes sure of the peer's

@@ -192,6 +192,7 @@ func TestDialFails(t *testing.T) {
 		{"forbidden setting", func(o *pglogin.DialOptions) { o.RuntimeParams = map[string]string{"log_statement": "all"} }, "refuses a setting"},
 		{"unknown authority", func(o *pglogin.DialOptions) { o.TLS = &tls.Config{RootCAs: x509.NewCertPool()} }, "authority"},
 		{"wrong server name", func(o *pglogin.DialOptions) { o.TLS = o.TLS.Clone(); o.TLS.ServerName = "db.example" }, "server name"},
+		{"password that is also the role's name", func(o *pglogin.DialOptions) { o.User, o.Address = secret, "127.0.0.1:1" }, "that it is up"},
 		{"nobody there", func(o *pglogin.DialOptions) { o.Address = "127.0.0.1:1" }, "that it is up"},
 	}
 	for _, tt := range tests {
@@ -257,8 +258,10 @@ func TestDialPlaintext(t *testing.T) {
 func TestDialRefusesTrustingTarget(t *testing.T) {
 	t.Parallel()
 	srv := pgtest.Start(t, 15, pgtest.WithTLS(), pgtest.WithHBA("host all all 127.0.0.1/32 trust"))
-	o := pglogin.DialOptions{Address: srv.Addr, Database: "postgres", User: srv.Superuser, Password: secret,
-		TLS: &tls.Config{RootCAs: roots(t, srv.CAFile)}}
+	o := pglogin.DialOptions{
+		Address: srv.Addr, Database: "postgres", User: srv.Superuser, Password: secret,
+		TLS: &tls.Config{RootCAs: roots(t, srv.CAFile)},
+	}
 	if _, err := pglogin.Dial(t.Context(), o); sallyport.KindOf(err) != sallyport.Unavailable {
 		t.Errorf("%v", err)
 	}
@@ -279,15 +282,25 @@ func scripted(t *testing.T, script func(conn net.Conn)) string {
 		if err != nil {
 			return
 		}
-		defer func() { _ = conn.Close() }()
+		defer func() {
+			_ = conn.Close()
+			// A log-in that failed must not go on over another connection.
+			if err := ln.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+				return
+			}
+			if second, err := ln.Accept(); err == nil {
+				t.Error("the target got a second connection")
+				_ = second.Close()
+			}
+		}()
 		if _, err := pgproto3.NewBackend(conn, conn).ReceiveStartupMessage(); err != nil {
 			return
 		}
 		script(conn)
 	}()
 	t.Cleanup(func() {
-		_ = ln.Close()
 		<-done
+		_ = ln.Close()
 	})
 	return ln.Addr().String()
 }
@@ -346,8 +359,12 @@ func TestDialHostileTarget(t *testing.T) {
 	for name, script := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
+			ctx := t.Context()
+			if name == "says nothing" { // the others must fail by themselves
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+				defer cancel()
+			}
 			addr := scripted(t, script)
 			u, err := pglogin.Dial(ctx, pglogin.DialOptions{Address: addr, User: "u", Password: secret, InsecurePlaintext: true})
 			if u != nil || sallyport.KindOf(err) != sallyport.Unavailable {

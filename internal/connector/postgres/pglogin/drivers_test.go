@@ -50,8 +50,10 @@ func newResponder(t *testing.T, password string) *responder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &responder{id: newIdentity(t), password: password, ln: ln, ctx: t.Context(),
-		keys: pglogin.NewKeys(pglogin.KeysOptions{Rand: rand.Reader, Now: time.Now})}
+	r := &responder{
+		id: newIdentity(t), password: password, ln: ln, ctx: t.Context(),
+		keys: pglogin.NewKeys(pglogin.KeysOptions{Rand: rand.Reader, Now: time.Now}),
+	}
 	r.wg.Go(func() {
 		for {
 			nc, err := ln.Accept()
@@ -99,8 +101,11 @@ func (r *responder) serve(nc net.Conn) {
 		return
 	}
 	defer release()
-	params := []pglogin.ParameterStatus{{Name: "server_version", Value: "15.18"}, {Name: "client_encoding", Value: "UTF8"},
-		{Name: "standard_conforming_strings", Value: "on"}}
+	params := []pglogin.ParameterStatus{
+		{Name: "server_version", Value: "15.18"},
+		{Name: "client_encoding", Value: "UTF8"},
+		{Name: "standard_conforming_strings", Value: "on"},
+	}
 	if c.Ready(r.ctx, params, key, pgwire.TxIdle) != nil {
 		return
 	}
@@ -238,7 +243,7 @@ func TestPgx(t *testing.T) {
 }
 
 // TestRealClientsReachRealTarget joins both log-ins: psql through the gateway's
-// end to a server of each major, with the bytes passed on as they are.
+// end to a real server, with the bytes passed on as they are.
 func TestRealClientsReachRealTarget(t *testing.T) {
 	t.Parallel()
 	srv := pgtest.Shared(t, 15)

@@ -134,6 +134,10 @@ func TestKeysLimitTheRate(t *testing.T) {
 	if got := kind("192.0.2.1", key); got != sallyport.Exhausted {
 		t.Errorf("after the clock went back: %v", got)
 	}
+	c.t = c.t.Add(time.Second)
+	if got := kind("192.0.2.1", key); got != 255 {
+		t.Errorf("a second after the clock went back: %v", got)
+	}
 	for range 3 {
 		kind("2001:db8::1", guess)
 	}
