@@ -355,9 +355,13 @@ const (
 
 // gate stands before a connection during the log-in and never reads past the
 // message that is being delivered, so that no buffer above it can hold bytes
-// that belong to the relay. It also limits what the target may send.
+// that belong to the relay. Behind ReadyForQuery it reads no more at all: when a
+// write takes long, pgconn reads in a goroutine of its own, which may ask for
+// more after the log-in and would take the first bytes from the relay. It also
+// limits what the target may send.
 type gate struct {
 	net.Conn
+	ready bool         // the message being delivered is ReadyForQuery
 	head  bytes.Reader // what is left of the header
 	store [pgwire.HeaderLen]byte
 	body  int // what is left of the body
@@ -367,13 +371,17 @@ type gate struct {
 // Read returns bytes of one message.
 func (g *gate) Read(b []byte) (int, error) {
 	if g.head.Len() == 0 && g.body == 0 {
+		if g.ready {
+			return 0, errors.New("the log-in is over")
+		}
 		if _, err := io.ReadFull(g.Conn, g.store[:]); err != nil {
 			return 0, err
 		}
-		_, total, _, err := pgwire.Next(g.store[:], maxLoginMessage)
+		typ, total, _, err := pgwire.Next(g.store[:], maxLoginMessage)
 		if err != nil {
 			return 0, err
 		}
+		g.ready = typ == pgwire.ServerReadyForQuery
 		if g.total += total; g.total > maxLogin {
 			return 0, errors.New("the target sent too much before it was ready")
 		}

@@ -336,6 +336,36 @@ func TestDialReadsNoByteTooMany(t *testing.T) {
 	}
 }
 
+// TestGateEndsAtReadyForQuery reads as a reader in the background does: greedily
+// and on after the log-in.
+func TestGateEndsAtReadyForQuery(t *testing.T) {
+	t.Parallel()
+	login := pgwire.AppendReadyForQuery(pgwire.AppendParameterStatus(pgwire.AppendAuthOK(nil), "a", "b"), pgwire.TxIdle)
+	behind := pgwire.AppendNotification(nil, 1, "channel", "payload")
+	near, far := net.Pipe()
+	go func() {
+		_, _ = far.Write(append(bytes.Clone(login), behind...))
+		_ = far.Close()
+	}()
+	defer func() { _ = near.Close() }()
+	gate := pglogin.Gate(near)
+	var got []byte
+	buf := make([]byte, 8192)
+	for {
+		n, err := gate.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	if !bytes.Equal(got, login) {
+		t.Errorf("the gate let %q through, want %q", got, login)
+	}
+	if rest, err := io.ReadAll(near); err != nil || !bytes.Equal(rest, behind) {
+		t.Errorf("%q, %v is left for the relay, want %q", rest, err, behind)
+	}
+}
+
 // TestDialHostileTarget has targets that never become ready.
 func TestDialHostileTarget(t *testing.T) {
 	t.Parallel()
