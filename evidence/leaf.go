@@ -243,8 +243,9 @@ type Intent struct {
 	Phase string `json:"phase"` // "analyse" (the target only analyses it) or "execute"
 	Mode  string `json:"mode"`  // "before-forward" or "before-release"
 	// Of is the statement number of an earlier intent that holds the text and the
-	// lineage of this one (a prepared statement executed again); then Readable,
-	// Objects, Effects, Masks and Sealed may be left out.
+	// lineage of this one (a prepared statement executed again). Readable,
+	// Objects, Effects and Masks may then be left out: they are those of the
+	// session's latest earlier intent with the same Of that has them.
 	Of       uint64                 `json:"of,omitempty"`
 	Class    string                 `json:"class,omitempty"`
 	Readable string                 `json:"readable,omitempty"`

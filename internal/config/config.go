@@ -40,6 +40,8 @@ type Config struct {
 	Identity identity.Config `yaml:"identity"`
 	// Policy says which policies decide.
 	Policy Policy `yaml:"policy"`
+	// API says who may do what over the HTTP API beyond their own affairs.
+	API API `yaml:"api"`
 	// Roles says who may ask for or hold a role.
 	Roles []Role `yaml:"roles"`
 	// Requests bounds requests for grants and holds.
@@ -95,6 +97,15 @@ type Policy struct {
 	Files []Path `yaml:"files"`
 	// Reload is the time between looks for changed files; 0 reads them once.
 	Reload time.Duration `yaml:"reload"`
+}
+
+// API names who may look at and steer what is not their own; each list holds
+// "group:NAME" or "principal:ID".
+type API struct {
+	// Auditors may list and replay every session and export evidence.
+	Auditors []string `yaml:"auditors"`
+	// Administrators may revoke grants and end sessions.
+	Administrators []string `yaml:"administrators"`
 }
 
 // Role says who may ask for or hold a role, and where.

@@ -56,6 +56,8 @@ func (c *Config) Validate() []Problem {
 	}
 	c.validatePolicy(&f)
 	c.validateRoles(&f)
+	members(&f, "api.auditors", c.API.Auditors)
+	members(&f, "api.administrators", c.API.Administrators)
 	c.Requests.validate(&f)
 	c.validateResources(&f)
 	if c.Recording.MaxResponse <= 0 {
@@ -186,11 +188,16 @@ func (c *Config) validateRoles(f *findings) {
 		if len(r.Members) == 0 {
 			f.add(key+".members", "is missing; nobody could hold the role")
 		}
-		for j, m := range r.Members {
-			kind, id, ok := strings.Cut(m, ":")
-			if !ok || id == "" || kind != "group" && kind != "principal" {
-				f.add(fmt.Sprintf("%s.members[%d]", key, j), `%q is neither "group:NAME" nor "principal:ID"`, clip(m))
-			}
+		members(f, key+".members", r.Members)
+	}
+}
+
+// members checks a list of "group:NAME" and "principal:ID".
+func members(f *findings, key string, list []string) {
+	for j, m := range list {
+		kind, id, ok := strings.Cut(m, ":")
+		if !ok || id == "" || kind != "group" && kind != "principal" {
+			f.add(fmt.Sprintf("%s[%d]", key, j), `%q is neither "group:NAME" nor "principal:ID"`, clip(m))
 		}
 	}
 }

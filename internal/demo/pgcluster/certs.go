@@ -27,20 +27,26 @@ const (
 // certLife covers the longest demo that somebody leaves running.
 const certLife = 30 * 24 * time.Hour
 
-// writeCertificates makes an authority, whose key is forgotten at once, and a
-// server certificate for 127.0.0.1 and localhost in dir; it returns the path of
-// the authority's certificate.
-func writeCertificates(dir string, random io.Reader, now time.Time, acct account) (string, error) {
+// Certificates are a throw-away authority's certificate and a server's, in PEM.
+type Certificates struct {
+	CA   []byte
+	Cert []byte
+	Key  []byte
+}
+
+// NewCertificates makes an authority, whose key is forgotten at once, and a
+// server certificate for 127.0.0.1 and localhost.
+func NewCertificates(random io.Reader, now time.Time) (Certificates, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
-		return "", err
+		return Certificates{}, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
-		return "", err
+		return Certificates{}, err
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "throw-away PostgreSQL authority"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "throw-away authority"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(certLife),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
@@ -52,27 +58,34 @@ func writeCertificates(dir string, random io.Reader, now time.Time, acct account
 	}
 	caDER, err := x509.CreateCertificate(random, ca, ca, caKey.Public(), caKey)
 	if err != nil {
-		return "", err
+		return Certificates{}, err
 	}
 	leafDER, err := x509.CreateCertificate(random, leaf, ca, key.Public(), caKey)
 	if err != nil {
-		return "", err
+		return Certificates{}, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(crypto.PrivateKey(key))
+	if err != nil {
+		return Certificates{}, err
+	}
+	encode := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+	return Certificates{CA: encode("CERTIFICATE", caDER), Cert: encode("CERTIFICATE", leafDER), Key: encode("PRIVATE KEY", keyDER)}, nil
+}
+
+// writeCertificates puts new certificates into dir for the server's account; it
+// returns the path of the authority's.
+func writeCertificates(dir string, random io.Reader, now time.Time, acct account) (string, error) {
+	certs, err := NewCertificates(random, now)
 	if err != nil {
 		return "", err
 	}
 	for _, f := range []struct {
-		name, kind string
-		der        []byte
-		mode       os.FileMode
-	}{
-		{caFile, "CERTIFICATE", caDER, 0o644},
-		{certFile, "CERTIFICATE", leafDER, 0o644},
-		{keyFile, "PRIVATE KEY", keyDER, 0o600},
-	} {
+		name string
+		pem  []byte
+		mode os.FileMode
+	}{{caFile, certs.CA, 0o644}, {certFile, certs.Cert, 0o644}, {keyFile, certs.Key, 0o600}} {
 		path := filepath.Join(dir, f.name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der}), f.mode); err != nil {
+		if err := os.WriteFile(path, f.pem, f.mode); err != nil {
 			return "", err
 		}
 		if err := acct.own(path); err != nil {

@@ -1,0 +1,40 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package clinic is a synthetic clinic's database for demonstrations and tests:
+// its schema, its data, the labels of its columns and policies over them. Nobody
+// in it exists; the SSNs are of ranges that are never issued.
+package clinic
+
+import (
+	"embed"
+	"fmt"
+)
+
+//go:embed clinic.sql roles.sql labels.yaml policy.cedar
+var files embed.FS
+
+// Schema returns the statements that make and fill the clinic.
+func Schema() string { return read("clinic.sql") }
+
+// Roles returns the statements that make the gateway's roles on the target, with
+// the given passwords: "gateway", which may use the clinic, and
+// "gateway_analyser", which may only have statements analysed. Passwords are
+// alphanumeric.
+func Roles(gateway, analyser string) string {
+	return fmt.Sprintf(read("roles.sql"), gateway, analyser)
+}
+
+// Labels returns the labels file of the clinic.
+func Labels() string { return read("labels.yaml") }
+
+// Policy returns the clinic's policies.
+func Policy() string { return read("policy.cedar") }
+
+func read(name string) string {
+	b, err := files.ReadFile(name)
+	if err != nil {
+		panic("clinic: " + err.Error()) // the file is part of the binary
+	}
+	return string(b)
+}

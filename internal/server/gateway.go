@@ -1,0 +1,312 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server makes a running gateway of its parts: it wires the ledger, the
+// store, the vault, identity, policy, grants, the session engine and the
+// connectors together, keeps the epoch's events, and serves the HTTP API.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/blob/file"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
+	"github.com/sallyport-dev/sallyport/internal/grant"
+	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/record"
+	"github.com/sallyport-dev/sallyport/internal/session"
+	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+	"github.com/sallyport-dev/sallyport/internal/vault"
+)
+
+// heartbeatEvery is the pace of the heartbeats on the ledger.
+const heartbeatEvery = 10 * time.Second
+
+// Deps are what a gateway takes from outside. All are required.
+type Deps struct {
+	Now     func() time.Time
+	Rand    io.Reader
+	Getenv  func(string) string
+	Log     *slog.Logger
+	Version string
+}
+
+// Gateway is an opened gateway. It listens from [Open] on and serves in
+// [Gateway.Run].
+type Gateway struct {
+	cfg  *config.Config
+	deps Deps
+
+	signer  note.Signer
+	vkey    string
+	log     *ledger.Log
+	vault   *vault.Vault
+	store   *sqlite.Store
+	blobs   *file.Store
+	index   *index
+	events  *session.Events
+	policy  *policies
+	tokens  *identity.Tokens
+	grants  *grant.Service
+	engine  *session.Engine
+	targets map[sallyport.ResourceID]*postgres.Target
+	conn    *postgres.Connector
+
+	apiListener, pgListener net.Listener
+	apiTLS, pgTLS           *tls.Config
+
+	closers []func(context.Context) error // in the order in which they were opened
+}
+
+// Open opens everything that a gateway needs, judges how the last epoch ended,
+// and binds its listeners. On an error whatever was opened is closed again.
+func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
+	g = &Gateway{cfg: cfg, deps: deps}
+	for _, step := range []func(context.Context) error{
+		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
+		}
+	}
+	return g, nil
+}
+
+// VerifierKey returns the signed-note verifier key of the ledger's checkpoints.
+func (g *Gateway) VerifierKey() string { return g.vkey }
+
+// APIAddress returns the address that the HTTP API listens on.
+func (g *Gateway) APIAddress() string { return g.apiListener.Addr().String() }
+
+// PostgresAddress returns the address that PostgreSQL clients connect to.
+func (g *Gateway) PostgresAddress() string { return g.pgListener.Addr().String() }
+
+// opened remembers how to close something, to be called in reverse order.
+func (g *Gateway) opened(f func(context.Context) error) { g.closers = append(g.closers, f) }
+
+func (g *Gateway) close(ctx context.Context) error {
+	var errs []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		errs = append(errs, g.closers[i](ctx))
+	}
+	g.closers = nil
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) path(parts ...string) string {
+	return filepath.Join(append([]string{string(g.cfg.Data)}, parts...)...)
+}
+
+// openListeners binds the addresses first: a second gateway on the same
+// configuration stops here, before it touches the data.
+func (g *Gateway) openListeners(ctx context.Context) error {
+	for _, l := range []struct {
+		name string
+		cfg  config.Listener
+		ln   *net.Listener
+		tls  **tls.Config
+	}{
+		{"listen.api", g.cfg.Listen.API, &g.apiListener, &g.apiTLS},
+		{"listen.postgres", g.cfg.Listen.Postgres, &g.pgListener, &g.pgTLS},
+	} {
+		cert, err := tls.LoadX509KeyPair(string(l.cfg.TLS.Cert), string(l.cfg.TLS.Key))
+		if err != nil {
+			return sallyport.E(sallyport.Invalid, "open", l.name+": the certificate or its key cannot be read").
+				WithHint("give both as PEM files in " + l.name + ".tls").Because(err)
+		}
+		*l.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.cfg.Address)
+		if err != nil {
+			return sallyport.E(sallyport.Unavailable, "open", l.name+": cannot listen on "+l.cfg.Address).
+				WithHint("stop what uses the address, or choose another").Because(err)
+		}
+		*l.ln = ln
+		g.opened(func(context.Context) error {
+			if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+func (g *Gateway) openLedger(ctx context.Context) error {
+	for _, dir := range []string{g.path(), g.path("keys"), g.path("recordings")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return sallyport.E(sallyport.Unavailable, "open", "the data directory cannot be used").
+				WithHint("make " + dir + " writable for the gateway alone").Because(err)
+		}
+	}
+	signer, verifier, vkey, err := ledgerKey(g.path("keys"), g.cfg.Origin, g.deps.Rand)
+	if err != nil {
+		return err
+	}
+	g.signer, g.vkey = signer, vkey
+	g.log, err = ledger.Open(ctx, ledger.Options{
+		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Now: g.deps.Now,
+	})
+	if err != nil {
+		return err
+	}
+	g.opened(g.log.Close)
+	g.events = session.NewEvents(g.log, g.cfg.Origin, g.deps.Now)
+	return nil
+}
+
+func (g *Gateway) openVault(context.Context) error {
+	v, err := vault.Open(vault.Options{
+		Path: g.path("vault.json"), Master: vault.Ref(g.cfg.Vault.Key), Recipients: g.cfg.Auditors,
+		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand,
+	})
+	if err != nil {
+		return err
+	}
+	g.vault = v
+	g.blobs, err = file.Open(g.path("recordings"))
+	return err
+}
+
+func (g *Gateway) openStore(ctx context.Context) error {
+	s, err := sqlite.Open(ctx, g.path("store.db"))
+	if err != nil {
+		return err
+	}
+	g.store = s
+	g.opened(func(context.Context) error { return s.Close() })
+	g.index = newIndex(g.log, s.Index(), g.deps.Log)
+	return g.index.catchUp(ctx)
+}
+
+func (g *Gateway) openIdentity(ctx context.Context) error {
+	d := identity.Deps{Now: g.deps.Now, Rand: g.deps.Rand, Cache: g.store.Keys(), Journal: g.events, Logger: g.deps.Log}
+	v, err := identity.New(ctx, g.cfg.Identity, d)
+	if err != nil {
+		return err
+	}
+	g.tokens, err = identity.NewTokens(g.cfg.Identity.Tokens, v, g.store.Tokens(), d)
+	return err
+}
+
+func (g *Gateway) openGrants(ctx context.Context) error {
+	s, err := grant.New(context.WithoutCancel(ctx), grant.Deps{
+		Store: g.store.Grants(), Journal: g.events, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
+	})
+	if err != nil {
+		return err
+	}
+	g.grants = s
+	g.opened(func(context.Context) error { s.Close(); return nil })
+	return nil
+}
+
+func (g *Gateway) openEngine(ctx context.Context) error {
+	rec, err := record.NewRecorder(ctx, record.Options{Blobs: g.blobs, MaxResponseBytes: int64(g.cfg.Recording.MaxResponse)})
+	if err != nil {
+		return err
+	}
+	if g.targets, err = g.openTargets(); err != nil {
+		return err
+	}
+	g.engine = session.New(session.Deps{
+		Events: g.events, Policy: g.policy.current, Identify: g.tokens, Grants: g.grants, Vault: g.vault,
+		Directory: directory{g.cfg}, Recorder: rec, Blobs: g.blobs, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
+		Waits: session.Waits{
+			Grant: g.cfg.Requests.Wait, Hold: g.cfg.Requests.HoldWait, HoldInTx: g.cfg.Requests.HoldWaitInTransaction,
+			GrantWindow: g.cfg.Requests.Window,
+		},
+	})
+	g.conn = postgres.New(postgres.Options{
+		Engine: g.engine, Targets: g.targets, TLS: g.pgTLS, Now: g.deps.Now, Rand: g.deps.Rand, Log: g.deps.Log,
+	})
+	return ctx.Err()
+}
+
+// Run serves until ctx ends, then refuses new sessions, ends the live ones, puts
+// the stop on record and closes everything. It returns the first failure, such
+// as a ledger that takes nothing more.
+func (g *Gateway) Run(ctx context.Context) error {
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	eg, ectx := errgroup.WithContext(work)
+	eg.Go(func() error { return g.conn.Serve(ectx, g.pgListener) })
+	eg.Go(func() error { return g.serveAPI(ectx) })
+	eg.Go(func() error { g.index.run(ectx); return nil })
+	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
+	eg.Go(func() error { return g.heartbeat(ectx) })
+	eg.Go(func() error { return g.sweepTokens(ectx) })
+	for _, t := range g.targets {
+		eg.Go(func() error { t.Run(ectx); return nil })
+	}
+	eg.Go(func() error { // sessions end before the listeners' goroutines are waited for
+		<-ectx.Done()
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer cancel()
+		return g.engine.Shutdown(sctx)
+	})
+	err := eg.Wait()
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	for _, t := range g.targets {
+		t.Close(sctx)
+	}
+	if g.log.Err() == nil {
+		reason := "told to stop"
+		if err != nil {
+			reason, _ = sallyport.Public(err)
+		}
+		err = errors.Join(err, g.events.Stop(sctx, evidence.Stop{Reason: reason}))
+	}
+	return errors.Join(err, g.close(sctx))
+}
+
+// heartbeat puts a sign of life on record, and ends the gateway when the ledger
+// takes nothing more.
+func (g *Gateway) heartbeat(ctx context.Context) error {
+	tick := time.NewTicker(heartbeatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.log.Poisoned():
+			return g.log.Err()
+		case <-tick.C:
+		}
+		err := g.events.Heartbeat(ctx, evidence.Heartbeat{Sessions: g.engine.Live(), Every: heartbeatEvery.Milliseconds()})
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// sweepTokens removes gateway tokens that have ended.
+func (g *Gateway) sweepTokens(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := g.tokens.Sweep(ctx); err != nil && ctx.Err() == nil {
+			g.deps.Log.Warn("tokens cannot be swept", "err", err)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/store"
+	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+)
+
+// index keeps the store's index over the ledger up to date. It works in the
+// background at a slow pace, so that it does not compete with statements, and
+// catches up at once when somebody asks.
+type index struct {
+	log *ledger.Log
+	db  sqlite.Index
+	out *slog.Logger
+
+	mu sync.Mutex // one goroutine indexes at a time
+}
+
+const (
+	indexBatch = 1000
+	indexPace  = time.Second
+)
+
+func newIndex(l *ledger.Log, db sqlite.Index, out *slog.Logger) *index {
+	return &index{log: l, db: db, out: out}
+}
+
+// errEnough stops a scan.
+var errEnough = errors.New("enough")
+
+// catchUp indexes everything that is in the ledger now.
+func (x *index) catchUp(ctx context.Context) error {
+	target := x.log.Size()
+	for {
+		next, err := x.step(ctx)
+		if err != nil {
+			return err
+		}
+		if next >= target {
+			return nil
+		}
+	}
+}
+
+// step indexes one batch and returns the index of the leaf that is next.
+func (x *index) step(ctx context.Context) (uint64, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	from, err := x.db.Cursor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if from >= x.log.Size() {
+		return from, nil
+	}
+	var batch []store.Entry
+	err = x.log.Scan(ctx, from, func(i uint64, leaf []byte) error {
+		l, err := evidence.ParseLeaf(leaf)
+		if err != nil {
+			return err
+		}
+		batch = append(batch, store.Entry{Index: i, Leaf: l})
+		if len(batch) == indexBatch {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return 0, err
+	}
+	return from + uint64(len(batch)), x.db.Put(ctx, batch...)
+}
+
+// run follows the ledger until ctx ends.
+func (x *index) run(ctx context.Context) {
+	tick := time.NewTicker(indexPace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := x.step(ctx); err != nil && ctx.Err() == nil {
+			x.out.Warn("the index cannot follow the ledger; it is built on when asked", "err", err)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"time"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/mask"
+)
+
+// Phase says what the target is about to do with a statement.
+type Phase uint8
+
+// The phases.
+const (
+	Execute Phase = iota // run it
+	Analyse              // parse and resolve it only
+)
+
+func (p Phase) String() string {
+	if p == Analyse {
+		return "analyse"
+	}
+	return "execute"
+}
+
+// Intent asks for a permit to forward one admitted statement.
+type Intent struct {
+	Admission *Admission
+	Phase     Phase
+	Params    []byte // bound parameters as sent; sealed and fingerprinted
+	// Of is the permit of the intent that holds the same text, or of an earlier
+	// one of this call (by its Into); nil when this intent is to hold it.
+	Of   *Permit
+	Into *Permit // identifies the permit within a call; the caller stores it
+}
+
+// Permit says that the intent of one admitted statement is durable. Upstream
+// writers demand one; the zero value is rejected.
+type Permit struct {
+	session *Session
+	stmt    uint64
+	since   time.Time
+	st      *sallyport.Statement
+}
+
+// Valid reports whether p was minted for s.
+func (p Permit) Valid(s *Session) bool { return p.session != nil && p.session == s }
+
+// Statement returns the statement's number in its session, from 1.
+func (p Permit) Statement() uint64 { return p.stmt }
+
+// Analysis returns an admission for having the target analyse a statement whose
+// objects are not known yet. It is good for Phase Analyse only; the statement
+// is admitted for execution with [Session.Admit] when its lineage is known.
+func (s *Session) Analysis(c Command) *Admission {
+	return &Admission{
+		session: s, stmt: c.Statement, text: c.Text, digest: s.engine.deps.Vault.Fingerprint(c.Text),
+		verdict: sallyport.Verdict{Outcome: sallyport.Allow, Rules: []sallyport.RuleID{"sallyport.analyse"}, Policy: s.engine.deps.Policy().Digest()},
+	}
+}
+
+// Intend makes the intents durable, in order and together, and returns their
+// permits. On any error nothing may be forwarded.
+func (s *Session) Intend(ctx context.Context, intents ...Intent) ([]Permit, error) {
+	if cause := context.Cause(s.ctx); cause != nil {
+		return nil, cause
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun || s.closed {
+		return nil, sallyport.E(sallyport.Internal, "intend", "the session is not open")
+	}
+	now := s.engine.deps.Now()
+	permits := make([]Permit, len(intents))
+	leaves := make([][]byte, len(intents))
+	for i, in := range intents {
+		leaf, err := s.intent(ctx, in, holder(intents[:i], permits, in.Of))
+		if err != nil {
+			return nil, err
+		}
+		leaves[i] = leaf
+		permits[i] = Permit{session: s, stmt: s.stmts, since: now, st: in.Admission.stmt}
+	}
+	if _, err := s.engine.deps.Events.journal.Append(ctx, leaves...); err != nil {
+		return nil, s.poisoned(err)
+	}
+	return permits, nil
+}
+
+// holder returns the number of the statement whose intent holds the text: one of
+// this call or of an earlier one.
+func holder(before []Intent, permits []Permit, of *Permit) uint64 {
+	if of == nil {
+		return 0
+	}
+	for i := range before {
+		if before[i].Into == of {
+			return permits[i].stmt
+		}
+	}
+	return of.stmt
+}
+
+// intent encodes the leaf of one intent. The caller holds s.mu.
+func (s *Session) intent(ctx context.Context, in Intent, of uint64) ([]byte, error) {
+	a := in.Admission
+	if a == nil || a.session != s || a.verdict.Outcome != sallyport.Allow || a.spent {
+		return nil, sallyport.E(sallyport.Internal, "intend", "the statement was not admitted")
+	}
+	if a.set == nil && in.Phase != Analyse {
+		return nil, sallyport.E(sallyport.Internal, "intend", "the statement was admitted for analysis only")
+	}
+	a.spent = a.approval != nil
+	s.stmts++
+	leaf := leafOf(s.engine.deps.Events, evidence.TypeIntent, evidence.Intent{
+		Stmt: s.stmts, Phase: in.Phase.String(), Mode: "before-forward", Of: of, Class: a.stmt.Class, Digest: a.digest,
+		Verdict: a.verdict.Outcome.String(), Rules: a.verdict.Rules, Policy: a.verdict.Policy, Approval: a.approval,
+	})
+	b := &leaf.Body
+	if s.grant != nil {
+		b.Grant = s.grant.ID
+	}
+	// An analysis knew nothing of the objects yet, so the execution tells them
+	// even where it refers to the analysis for the text.
+	if of == 0 || a.told != of {
+		b.Readable, b.Objects, b.Effects, b.Masks = cut(a.stmt.Readable), objects(a.stmt), effects(a.stmt), maskPlan(a)
+		a.told = of
+	}
+	if of == 0 {
+		sealed, err := s.seal(ctx, s.stmts, a.text)
+		if err != nil {
+			return nil, err
+		}
+		b.Sealed = sealed
+	}
+	if len(in.Params) > 0 {
+		b.Params = s.engine.deps.Vault.Fingerprint(in.Params)
+		if b.Sealed == nil {
+			sealed, err := s.seal(ctx, s.stmts, in.Params)
+			if err != nil {
+				return nil, err
+			}
+			b.Sealed = sealed
+		}
+	}
+	s.chain.Next(&leaf.Session, &leaf.Seq, &leaf.Prev)
+	out, err := evidence.AppendIntent(nil, &leaf)
+	if err != nil {
+		return nil, err
+	}
+	s.chain.Add(out)
+	return out, nil
+}
+
+// seal encrypts data under the session's text key. Small ciphertexts go into the
+// leaf, larger ones into the blob store, durable before this returns.
+func (s *Session) seal(ctx context.Context, stmt uint64, data []byte) (*evidence.Sealed, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	sealed, err := s.textKey.SealText(nil, s.id, stmt, data)
+	if err != nil {
+		return nil, err
+	}
+	if sealed.Len > inlineSealed {
+		ct := sealed.Data
+		sealed.Data = nil
+		err = s.engine.deps.Blobs.Put(ctx, sealed.SHA256, ct)
+	}
+	return &sealed, err
+}
+
+// maskPlan renders an admission's masks with the names of the columns behind
+// them. Very wide plans are cut to what a leaf can hold.
+func maskPlan(a *Admission) []evidence.MaskPlan {
+	var out []evidence.MaskPlan
+	for _, m := range a.verdict.Masks {
+		if len(out) == maxObjects {
+			break
+		}
+		out = append(out, evidence.MaskPlan{Output: m.Output, Columns: SourceNames(a.stmt, m.Output), Labels: m.Labels, Reason: m.Reason})
+	}
+	return out
+}
+
+// SourceNames returns the names of the columns behind an output, at most 16.
+func SourceNames(st *sallyport.Statement, output int) []string {
+	if output < 0 || output >= len(st.Outputs) {
+		return nil
+	}
+	var names []string
+	for _, c := range st.Outputs[output].Sources {
+		if len(names) == 16 {
+			break
+		}
+		names = append(names, c.Object.Name())
+	}
+	return names
+}
+
+// Result is how a forwarded statement ended.
+type Result struct {
+	Status string // "ok", "error", "cancelled", "cut", "skipped" or "unknown"
+	Code   string // the protocol's own code
+	Tag    string
+	Rows   uint64
+	Bytes  uint64
+	Masked []mask.Count
+}
+
+// Settle posts the outcome of a permitted statement and its masking events. It
+// does not wait: they are durable with the next commit.
+func (s *Session) Settle(p Permit, r Result) error {
+	if err := s.rec.End(p.stmt); err != nil { // before the lock: the recording's sink takes it
+		return s.unrecorded(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !p.Valid(s) || s.closed {
+		return sallyport.E(sallyport.Internal, "settle", "there is no such open statement")
+	}
+	leaf := leafOf(s.engine.deps.Events, evidence.TypeOutcome, evidence.Outcome{
+		Stmt: p.stmt, Status: r.Status, Code: r.Code, Tag: r.Tag, Rows: r.Rows, Bytes: r.Bytes,
+		Micros: s.engine.deps.Now().Sub(p.since).Microseconds(),
+	})
+	s.chain.Next(&leaf.Session, &leaf.Seq, &leaf.Prev)
+	out, err := evidence.AppendOutcome(s.buf[:0], &leaf)
+	if err != nil {
+		return err
+	}
+	s.buf = out
+	s.chain.Add(out)
+	if err := s.poisoned(s.engine.deps.Events.journal.Post(out)); err != nil {
+		return err
+	}
+	for _, m := range r.Masked {
+		if err := s.postMasking(p.stmt, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Masked posts one masking event outside an outcome, such as a redacted
+// diagnostic (Output -1).
+func (s *Session) Masked(p Permit, m mask.Count) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	return s.postMasking(p.stmt, m)
+}
+
+func (s *Session) postMasking(stmt uint64, m mask.Count) error {
+	return postLeaf(s, evidence.TypeMasking, evidence.Masking{
+		Stmt: stmt, Output: m.Output, Columns: m.Columns, Labels: m.Labels, Reason: m.Reason, Operator: m.Operator,
+		Profile: m.Profile, Seen: m.Seen, Masked: m.Masked, Nulls: m.Nulls,
+	})
+}
+
+// Record adds masked bytes to the session's recording. An error ends the
+// session: what cannot be recorded must not be delivered.
+func (s *Session) Record(p Permit, kind string, m mask.Masked) error {
+	if err := s.rec.Write(p.stmt, kind, s.engine.deps.Now().Sub(s.opened), m); err != nil {
+		return s.unrecorded(err)
+	}
+	return nil
+}
+
+func (s *Session) unrecorded(err error) error {
+	s.cancel(sallyport.E(sallyport.Unavailable, "session", "the recording cannot be written, so nothing is delivered").
+		WithHint("the operator must look at the gateway's disk").Because(err))
+	return err
+}
