@@ -253,3 +253,31 @@ func TestExpiredWhileDown(t *testing.T) {
 		t.Errorf("approved: %+v, %v; want the request for the grant alone", got, err)
 	}
 }
+
+// TestRatchet moves the wall clock against the monotonic one.
+func TestRatchet(t *testing.T) {
+	t.Parallel()
+	type reading struct{ wall, elapsed, want time.Duration } // from start
+	tests := []struct {
+		name     string
+		floor    time.Duration
+		readings []reading
+	}{
+		{"as it should be", 0, []reading{{0, 0, 0}, {time.Second, time.Second, time.Second}, {time.Hour, time.Hour, time.Hour}}},
+		{"set back: time goes on", 0, []reading{{time.Minute, time.Minute, time.Minute}, {-time.Hour, 2 * time.Minute, 2 * time.Minute}}},
+		{"the machine slept: time leaps", 0, []reading{{time.Hour, time.Second, time.Hour}, {time.Hour + time.Second, 2 * time.Second, time.Hour + time.Second}}},
+		{"leapt and set right: time goes on from the leap", 0, []reading{
+			{time.Hour, time.Second, time.Hour}, {2 * time.Second, 2 * time.Second, time.Hour + time.Second}, {time.Minute, time.Minute, time.Hour + 59*time.Second},
+		}},
+		{"started behind the record: time goes on from the record", time.Hour, []reading{{0, 0, time.Hour}, {time.Second, time.Second, time.Hour + time.Second}}},
+		{"no monotonic clock, set back: time stands", 0, []reading{{time.Hour, time.Hour, time.Hour}, {time.Minute, time.Minute, time.Hour}}},
+	}
+	for _, tt := range tests {
+		next := grant.Ratchet(start(), start().Add(tt.floor))
+		for i, r := range tt.readings {
+			if got := next(start().Add(r.wall), r.elapsed); !got.Equal(start().Add(r.want)) {
+				t.Errorf("%s: reading %d is start + %v, want + %v", tt.name, i, got.Sub(start()), r.want)
+			}
+		}
+	}
+}
