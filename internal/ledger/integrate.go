@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -48,13 +49,13 @@ func newMerkle(opt Options) *merkle {
 
 // load takes the right edge of the tree from the files that a checkpoint covers
 // and checks it against the checkpoint's root.
-func (m *merkle) load(cp checkpoint) error {
-	m.edge.size = cp.size
-	for level := 0; cp.size>>(tileHeight*level) > 0; level++ {
-		n := cp.size >> (tileHeight * (level + 1))
+func (m *merkle) load(cp evidence.Checkpoint) error {
+	m.edge.size = cp.Size
+	for level := 0; cp.Size>>(tileHeight*level) > 0; level++ {
+		n := cp.Size >> (tileHeight * (level + 1))
 		edge := make([]tlog.Hash, 0, tileWidth)
-		if w := tileSize(level, n, cp.size); w > 0 {
-			hashes, err := m.hashes(level, n, cp.size)
+		if w := tileSize(level, n, cp.Size); w > 0 {
+			hashes, err := m.hashes(level, n, cp.Size)
 			if err != nil {
 				return broken(opOpen, "%s cannot be read", tilePath(level, n, w)).Because(err)
 			}
@@ -63,15 +64,15 @@ func (m *merkle) load(cp checkpoint) error {
 		}
 		m.edge.levels = append(m.edge.levels, edge)
 	}
-	if root := m.edge.root(); root != cp.root {
+	if root := m.edge.root(); root != cp.Root {
 		return broken(opOpen, "the tiles do not give the checkpoint's root")
 	}
-	n := cp.size >> tileHeight
-	w := tileSize(0, n, cp.size)
+	n := cp.Size >> tileHeight
+	w := tileSize(0, n, cp.Size)
 	if w == 0 {
 		return nil
 	}
-	leaves, err := m.tiles.bundle(n, cp.size)
+	leaves, err := m.tiles.bundle(n, cp.Size)
 	if err != nil {
 		return broken(opOpen, "%s cannot be read", tilePath(bundleLevel, n, w)).Because(err)
 	}
@@ -145,8 +146,8 @@ func (m *merkle) checkpoint() (signed []byte, err error) {
 		}
 		delete(m.dirty, dir)
 	}
-	cp := checkpoint{size: m.edge.size, root: m.edge.root()}
-	signed, err = note.Sign(&note.Note{Text: cp.text(m.origin)}, m.signer)
+	cp := evidence.Checkpoint{Origin: m.origin, Size: m.edge.size, Root: m.edge.root()}
+	signed, err = note.Sign(&note.Note{Text: cp.Text()}, m.signer)
 	if err != nil {
 		return nil, fmt.Errorf("signature of a checkpoint: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -50,23 +51,23 @@ func (l *Log) recover(ctx context.Context) error {
 		return err
 	}
 	r := walReader{fs: l.opt.FS, dir: dir, numbers: numbers, size: l.opt.SegmentSize}
-	found, err := r.scan(ctx, l.opt.Origin, cp.size, l.crossCheck(cp))
+	found, err := r.scan(ctx, l.opt.Origin, cp.Size, l.crossCheck(cp))
 	if err != nil {
 		return err
 	}
-	if found.next < cp.size {
-		return broken(opOpen, "the write-ahead log ends at leaf %d, the checkpoint covers %d", found.next, cp.size)
+	if found.next < cp.Size {
+		return broken(opOpen, "the write-ahead log ends at leaf %d, the checkpoint covers %d", found.next, cp.Size)
 	}
 	l.recovered = Recovered{
 		Leaves:   found.next,
-		Replayed: found.next - cp.size,
+		Replayed: found.next - cp.Size,
 		CutBytes: found.cut,
-		Clean:    found.cut == 0 && found.next == cp.size,
+		Clean:    found.cut == 0 && found.next == cp.Size,
 	}
-	if err := l.openWAL(dir, found, found.next > cp.size); err != nil {
+	if err := l.openWAL(dir, found, found.next > cp.Size); err != nil {
 		return cannot(opOpen, err)
 	}
-	if err := r.replay(ctx, found, cp.size, l.merkle.add); err != nil {
+	if err := r.replay(ctx, found, cp.Size, l.merkle.add); err != nil {
 		return errors.Join(err, l.wal.close())
 	}
 	l.gathering = gathering{
@@ -76,7 +77,7 @@ func (l *Log) recover(ctx context.Context) error {
 		segments: found.segments,
 		method:   l.wal.seg.Method(),
 	}
-	l.published.Store(cp.size)
+	l.published.Store(cp.Size)
 	if err := l.publishChanges(); err != nil {
 		return errors.Join(cannot(opOpen, err), l.wal.close())
 	}
@@ -85,44 +86,44 @@ func (l *Log) recover(ctx context.Context) error {
 
 // loadCheckpoint reads the checkpoint and the right edge of the tree. A log that
 // has none yet is new, and then it must not have a write-ahead log either.
-func (l *Log) loadCheckpoint(haveWAL bool) (checkpoint, error) {
+func (l *Log) loadCheckpoint(haveWAL bool) (evidence.Checkpoint, error) {
 	signed, err := l.opt.FS.ReadFile(path.Join(l.merkle.dir, checkpointName))
 	if errors.Is(err, fs.ErrNotExist) {
 		if haveWAL {
-			return checkpoint{}, broken(opOpen, "the checkpoint is missing, but there is a write-ahead log")
+			return evidence.Checkpoint{}, broken(opOpen, "the checkpoint is missing, but there is a write-ahead log")
 		}
 		if _, err := l.merkle.checkpoint(); err != nil {
-			return checkpoint{}, cannot(opOpen, err)
+			return evidence.Checkpoint{}, cannot(opOpen, err)
 		}
-		return checkpoint{root: l.merkle.edge.root()}, nil
+		return evidence.Checkpoint{Origin: l.opt.Origin, Root: l.merkle.edge.root()}, nil
 	}
 	if err != nil {
-		return checkpoint{}, cannot(opOpen, err)
+		return evidence.Checkpoint{}, cannot(opOpen, err)
 	}
 	cp, err := openCheckpoint(signed, l.opt.Origin, l.opt.Verifiers)
 	if err != nil {
-		return checkpoint{}, broken(opOpen, "the checkpoint does not verify").Because(err)
+		return evidence.Checkpoint{}, broken(opOpen, "the checkpoint does not verify").Because(err)
 	}
 	if err := l.merkle.load(cp); err != nil {
-		return checkpoint{}, err
+		return evidence.Checkpoint{}, err
 	}
-	if cp.size > 0 && !haveWAL {
-		return checkpoint{}, broken(opOpen, "the write-ahead log is missing, but the checkpoint covers %d leaves", cp.size)
+	if cp.Size > 0 && !haveWAL {
+		return evidence.Checkpoint{}, broken(opOpen, "the write-ahead log is missing, but the checkpoint covers %d leaves", cp.Size)
 	}
 	return cp, nil
 }
 
 // crossCheck returns a function that compares a leaf of the write-ahead log with
 // the tiles, as far as the checkpoint covers it.
-func (l *Log) crossCheck(cp checkpoint) func(index uint64, leaf []byte) error {
+func (l *Log) crossCheck(cp evidence.Checkpoint) func(index uint64, leaf []byte) error {
 	var hashes []tlog.Hash
 	at := ^uint64(0)
 	return func(index uint64, leaf []byte) (err error) {
-		if index >= cp.size {
+		if index >= cp.Size {
 			return nil
 		}
 		if n := index >> tileHeight; n != at {
-			if hashes, err = l.merkle.hashes(0, n, cp.size); err != nil {
+			if hashes, err = l.merkle.hashes(0, n, cp.Size); err != nil {
 				return broken(opOpen, "a tile that the checkpoint covers cannot be read").Because(err)
 			}
 			at = n

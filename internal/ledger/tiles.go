@@ -7,10 +7,9 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strconv"
-	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -78,41 +77,13 @@ func (t tiles) reader(size uint64) tlog.HashReader {
 	})
 }
 
-// checkpoint is what a signed checkpoint says.
-type checkpoint struct {
-	size uint64
-	root tlog.Hash
-}
-
-// text is the checkpoint's body as C2SP tlog-checkpoint has it.
-func (c checkpoint) text(origin string) string {
-	return fmt.Sprintf("%s\n%d\n%s\n", origin, c.size, c.root)
-}
-
 // openCheckpoint verifies a signed checkpoint of an origin.
-func openCheckpoint(signed []byte, origin string, known note.Verifiers) (checkpoint, error) {
-	n, err := note.Open(signed, known)
-	if err != nil {
-		return checkpoint{}, err
+func openCheckpoint(signed []byte, origin string, known note.Verifiers) (evidence.Checkpoint, error) {
+	cp, err := evidence.OpenCheckpoint(signed, known)
+	if err == nil && cp.Origin != origin {
+		err = fmt.Errorf("the checkpoint belongs to another origin")
 	}
-	lines := strings.Split(n.Text, "\n")
-	if len(lines) != 4 || lines[3] != "" {
-		return checkpoint{}, fmt.Errorf("checkpoint has %d lines instead of 3", len(lines)-1)
-	}
-	if lines[0] != origin {
-		return checkpoint{}, fmt.Errorf("checkpoint belongs to another origin")
-	}
-	var c checkpoint
-	if c.size, err = strconv.ParseUint(lines[1], 10, 63); err != nil {
-		return checkpoint{}, fmt.Errorf("checkpoint's size: %w", err)
-	}
-	if c.root, err = tlog.ParseHash(lines[2]); err != nil {
-		return checkpoint{}, fmt.Errorf("checkpoint's root: %w", err)
-	}
-	if c.text(origin) != n.Text {
-		return checkpoint{}, fmt.Errorf("checkpoint is not in its canonical form")
-	}
-	return c, nil
+	return cp, err
 }
 
 // Verify reads the whole Merkle log below dir and checks every leaf against
@@ -142,12 +113,12 @@ func Verify(ctx context.Context, files Files, dir, origin string, known note.Ver
 		return nil
 	}
 	edge := tree{full: compare}
-	for n := uint64(0); n<<tileHeight < cp.size; n++ {
+	for n := uint64(0); n<<tileHeight < cp.Size; n++ {
 		if err := ctx.Err(); err != nil {
 			return 0, sallyport.E(sallyport.Unavailable, op, "verification was called off").Because(err)
 		}
-		name := tilePath(bundleLevel, n, tileSize(0, n, cp.size))
-		leaves, err := t.bundle(n, cp.size)
+		name := tilePath(bundleLevel, n, tileSize(0, n, cp.Size))
+		leaves, err := t.bundle(n, cp.Size)
 		if err != nil {
 			return 0, broken(op, "%s cannot be read", name).Because(err)
 		}
@@ -165,8 +136,8 @@ func Verify(ctx context.Context, files Files, dir, origin string, known note.Ver
 			return 0, err
 		}
 	}
-	if edge.root() != cp.root {
+	if edge.root() != cp.Root {
 		return 0, broken(op, "the leaves do not give the checkpoint's root")
 	}
-	return cp.size, nil
+	return cp.Size, nil
 }

@@ -1,0 +1,81 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const sample = "../../evidence/testdata/bundle_v1"
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	key, err := os.ReadFile(sample + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := os.ReadFile(sample + ".zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle[len(bundle)/2] ^= 1
+	damaged := filepath.Join(t.TempDir(), "damaged.zip")
+	if err := os.WriteFile(damaged, bundle, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trusted := strings.TrimSpace(string(key))
+	for name, tc := range map[string]struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"verifies":        {[]string{"-key", trusted, sample + ".zip"}, 0, "VERIFIED", ""},
+		"without a key":   {[]string{sample + ".zip"}, 0, "NOT TRUSTED", ""},
+		"another key":     {[]string{"-key", "x+5d4b3c2a+AQ", sample + ".zip"}, 2, "", "malformed"},
+		"damaged":         {[]string{"-key", trusted, damaged}, 5, "FAILED with", ""},
+		"not a bundle":    {[]string{sample + ".key"}, 5, "not a readable zip", ""},
+		"no file":         {[]string{"none.zip"}, 2, "", "none.zip"},
+		"no argument":     {nil, 2, "", "usage"},
+		"two arguments":   {[]string{"a", "b"}, 2, "", "usage"},
+		"an unknown flag": {[]string{"-x", "a"}, 2, "", "usage"},
+		"help":            {[]string{"-h"}, 0, "", "usage"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(tc.args, &stdout, &stderr)
+		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
+			t.Errorf("%s: exit %d\n%s%s", name, code, &stdout, &stderr)
+		}
+	}
+}
+
+// TestLinksNoNetwork holds the verifier to the standard library without its
+// network packages, golang.org/x/mod and golang.org/x/crypto.
+func TestLinksNoNetwork(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, "github.com/sallyport-dev/sallyport/evidence") {
+		t.Fatalf("unexpected list of %d packages", len(deps))
+	}
+	for _, dep := range deps {
+		first, _, _ := strings.Cut(dep, "/")
+		network := first == "net" || dep == "crypto/tls" || dep == "vendor/golang.org/x/net"
+		foreign := strings.Contains(first, ".") && !strings.HasPrefix(dep, "github.com/sallyport-dev/sallyport") &&
+			!strings.HasPrefix(dep, "golang.org/x/mod/") && !strings.HasPrefix(dep, "golang.org/x/crypto/")
+		internal := strings.HasPrefix(dep, "github.com/sallyport-dev/sallyport/internal")
+		if network || foreign || internal {
+			t.Errorf("the verifier links %s", dep)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Report is what a verification found.
+type Report struct {
+	Origin   string
+	Created  time.Time
+	Filter   string
+	TreeSize uint64
+	Root     string // base64
+	Key      string // name and hash of the key that signed the checkpoint
+	// Trusted is true when that key was given by the caller; else it came out of
+	// the bundle itself and proves nothing about who signed.
+	Trusted bool
+	// WholeLog is true when the bundle holds every leaf of the log up to
+	// TreeSize; else it proves what it holds, not that there is nothing else.
+	WholeLog bool
+
+	Leaves, Sessions, Statements, Denials, Masked, Recordings int
+
+	// Faults are what must not be. Any fault means that the bundle is not what
+	// was exported, or that the log is not what was written.
+	Faults []Fault
+	// MayHaveExecuted lists statements with an intent and no outcome.
+	MayHaveExecuted []Unsettled
+	// Epochs are the stretches between two starts of the gateway.
+	Epochs []Epoch
+	// Silences are stretches in which heartbeats are missing.
+	Silences []Silence
+	// Notices are what an auditor should know and what is not a fault.
+	Notices []string
+}
+
+// OK reports whether there is no fault.
+func (r *Report) OK() bool { return len(r.Faults) == 0 }
+
+// Fault is one thing that is not as it must be.
+type Fault struct {
+	File   string // name in the bundle; "" for the archive itself
+	Leaf   int64  // index in the log; -1 when it concerns no single leaf
+	Offset int64  // byte in the bundle's file; -1 when not known
+	Msg    string
+}
+
+// String renders the fault with everything that is known about its place.
+func (f Fault) String() string {
+	var b strings.Builder
+	b.WriteString(cmp.Or(f.File, "archive"))
+	if f.Leaf >= 0 {
+		fmt.Fprintf(&b, ", leaf %d", f.Leaf)
+	}
+	if f.Offset >= 0 {
+		fmt.Fprintf(&b, ", byte %d", f.Offset)
+	}
+	return b.String() + ": " + f.Msg
+}
+
+// Epoch is a stretch between a start of the gateway and its end.
+type Epoch struct {
+	Number  uint64
+	Start   time.Time
+	End     time.Time // of the last event that shows the gateway alive
+	Stopped bool      // in order, with a stop event
+	Clean   bool      // the epoch before it had ended in order
+}
+
+// Silence is a stretch in which the gateway should have shown that it is alive
+// and did not, as far as the bundle shows.
+type Silence struct {
+	From, To time.Time
+	Reason   string
+}
+
+// maxListed bounds each list that WriteTo prints.
+const maxListed = 50
+
+// WriteTo prints the report for people.
+func (r *Report) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	verdict := "VERIFIED"
+	if !r.OK() {
+		verdict = fmt.Sprintf("FAILED with %d fault(s)", len(r.Faults))
+	}
+	fmt.Fprintf(&b, "Evidence bundle: %s\n\n", verdict)
+	fmt.Fprintf(&b, "  log         %s\n", quoted(r.Origin))
+	fmt.Fprintf(&b, "  checkpoint  %d leaves, root %s\n", r.TreeSize, r.Root)
+	trust := "given by you"
+	if !r.Trusted {
+		trust = "NOT TRUSTED: taken from the bundle itself; compare it with a copy got another way"
+	}
+	fmt.Fprintf(&b, "  key         %s (%s)\n", quoted(r.Key), trust)
+	fmt.Fprintf(&b, "  exported    %s, filter: %s\n", timeText(r.Created), quoted(cmp.Or(r.Filter, "none")))
+	scope := "part of the log; it proves what it holds, not that there is nothing else"
+	if r.WholeLog {
+		scope = "the whole log up to the checkpoint"
+	}
+	fmt.Fprintf(&b, "  scope       %s\n", scope)
+	fmt.Fprintf(&b, "  holds       %d leaves, %d sessions, %d statements, %d denials, %d masking events, %d recorded chunks\n",
+		r.Leaves, r.Sessions, r.Statements, r.Denials, r.Masked, r.Recordings)
+	list(&b, "Faults", r.Faults, Fault.String)
+	list(&b, "Statements that may have executed (intent without outcome)", r.MayHaveExecuted, func(u Unsettled) string {
+		return fmt.Sprintf("session %s statement %d at %s, leaf %d", quoted(string(u.Session)), u.Stmt, timeText(u.Time), u.Leaf)
+	})
+	list(&b, "Epochs of the gateway", r.Epochs, func(e Epoch) string {
+		end := "did not end in order"
+		if e.Stopped {
+			end = "stopped in order"
+		}
+		return fmt.Sprintf("epoch %d from %s to %s, %s", e.Number, timeText(e.Start), timeText(e.End), end)
+	})
+	list(&b, "Missing heartbeats", r.Silences, func(s Silence) string {
+		return fmt.Sprintf("from %s to %s: %s", timeText(s.From), timeText(s.To), quoted(s.Reason))
+	})
+	list(&b, "Notices", r.Notices, quoted)
+	n, err := io.WriteString(w, b.String())
+	return int64(n), err
+}
+
+// quoted keeps control characters of foreign text out of a terminal.
+func quoted(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func list[T any](b *strings.Builder, title string, items []T, text func(T) string) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n", title)
+	for i, item := range items {
+		if i == maxListed {
+			fmt.Fprintf(b, "  and %d more\n", len(items)-i)
+			return
+		}
+		fmt.Fprintf(b, "  %s\n", quoted(text(item)))
+	}
+}
+
+// sortedKeys returns a map's keys in order, so that reports are the same every
+// time.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}
