@@ -84,6 +84,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 			Tokens: identity.TokenConfig{Lifetime: 10 * time.Minute},
 		},
 		Policy: config.Policy{Files: []config.Path{"/etc/gw/policies/*.cedar"}, Reload: 5 * time.Second},
+		API:    config.API{Auditors: []string{"group:auditors"}, Administrators: []string{"principal:oncall@example"}},
 		Roles:  []config.Role{{Name: "claims-etl", Resources: []sallyport.ResourceID{"clinic"}, Members: []string{"group:ci"}}},
 		Requests: config.Requests{
 			Wait: 20 * time.Second, Expires: time.Hour, Window: 30 * time.Minute, HoldWait: time.Minute, HoldWaitInTransaction: 0,
@@ -180,7 +181,7 @@ func TestEveryProblemHasItsLine(t *testing.T) {
 	if s := got.Error(); strings.Contains(s, "hunter2") || strings.Contains(s, "AGE-SECRET-KEY-1QQQQ") {
 		t.Errorf("a secret stands in the problems:\n%s", s)
 	}
-	if !strings.Contains(got.Error(), `gw.yaml:3: unknown key "listenn"; known here: auditors, data,`) {
+	if !strings.Contains(got.Error(), `gw.yaml:3: unknown key "listenn"; known here: api, auditors, data,`) {
 		t.Errorf("the unknown key's problem reads otherwise:\n%s", got)
 	}
 }
@@ -215,6 +216,7 @@ func TestProblems(t *testing.T) {
 		{"preflight without analyser", with("database: clinic", "database: clinic\n    lineage: preflight"), "gw.yaml:16: resources[0].analyser: is missing; preflight lineage needs it"},
 		{"same address", with("api: {tls", "api: {address: \"127.0.0.1:6432\", tls"), "gw.yaml:5: listen.postgres.address: is the address of listen.api as well"},
 		{"wait longer than the request", minimal + "requests: {expires: 5s}\n", "gw.yaml:22: requests.wait: is 20s, longer than the life of a request (requests.expires, 5s)"},
+		{"stranger", minimal + "api: {administrators: [oncall]}\n", `gw.yaml:22: api.administrators[0]: "oncall" is neither "group:NAME" nor "principal:ID"`},
 		{"duplicate resource", with("vault: {key", "  - {name: clinic, type: postgres, address: \"h:1\", database: d, credential: {username: u, password: \"env:X\"}}\nvault: {key"), `gw.yaml:21: resources[1].name: "clinic" is there already`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
