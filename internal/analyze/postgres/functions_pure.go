@@ -87,7 +87,7 @@ func harmless(name string) bool {
 		"ts_match_tt", "ts_match_tq", "enum_first", "enum_last", "enum_range", "casefold":
 		return true
 	// who, where, which version, which settings
-	case "current_database", "current_schema", "current_schemas", "current_user", "session_user", "getpgusername",
+	case "current_database", "current_schema", "current_schemas", "current_user", "session_user", "system_user", "getpgusername",
 		"user", "current_setting", "version", "getdatabaseencoding", "pg_client_encoding", "pg_char_to_encoding",
 		"pg_encoding_to_char", "pg_encoding_max_length", "pg_backend_pid", "pg_my_temp_schema", "pg_is_other_temp_schema", "pg_postmaster_start_time",
 		"pg_conf_load_time", "inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port",
@@ -99,7 +99,7 @@ func harmless(name string) bool {
 		"pg_safe_snapshot_blocking_pids", "row_security_active":
 		return true
 	// structure
-	case "format_type", "pg_typeof", "pg_basetype", "pg_collation_for", "oidvectortypes", "obj_description", "col_description",
+	case "format_type", "pg_input_is_valid", "pg_input_error_info", "pg_get_acl", "pg_get_wait_events", "pg_typeof", "pg_basetype", "pg_collation_for", "oidvectortypes", "obj_description", "col_description",
 		"shobj_description", "pg_describe_object", "pg_identify_object", "pg_identify_object_as_address",
 		"pg_get_object_address", "aclexplode", "acldefault", "makeaclitem", "pg_has_role", "pg_get_userbyid",
 		"pg_options_to_table", "pg_sequence_parameters", "pg_sequence_last_value", "pg_get_sequence_data",
@@ -113,7 +113,7 @@ func harmless(name string) bool {
 	// size, chance, sequences, waiting, locks of the session's own
 	case "pg_size_pretty", "pg_size_bytes", "pg_column_size", "pg_column_compression", "pg_column_toast_chunk_id",
 		"pg_relation_size", "pg_table_size", "pg_indexes_size", "pg_total_relation_size", "pg_database_size", "pg_tablespace_size",
-		"random", "random_normal", "setseed", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval", "lastval", "setval",
+		"array_sample", "array_shuffle", "random", "random_normal", "setseed", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval", "lastval", "setval",
 		"pg_sleep", "pg_sleep_for", "pg_sleep_until", "bernoulli", "system":
 		return true
 	}

@@ -116,6 +116,12 @@ func (w *walker) deparse(n *pgquery.Node) (string, bool) {
 
 // stripLocations clears the positions in the text.
 func stripLocations(m protoreflect.Message) {
+	if _, ok := m.Interface().(*pgquery.Node); ok {
+		if inner := content(m); inner != nil {
+			stripLocations(inner)
+		}
+		return
+	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case f.Name() == "location" || f.Name() == "arg_location":

@@ -40,6 +40,9 @@ func PreflightText(text string) (string, error) {
 // neutralise replaces the constants under m and reports whether it could.
 func neutralise(m protoreflect.Message) bool {
 	switch n := m.Interface().(type) {
+	case *pgquery.Node:
+		inner := content(m)
+		return inner == nil || neutralise(inner)
 	case *pgquery.A_Const:
 		neutral(n)
 		return true

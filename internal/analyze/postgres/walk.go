@@ -61,7 +61,9 @@ func (w *walker) walk(m protoreflect.Message, sc *scope) {
 	}
 	switch n := m.Interface().(type) {
 	case *pgquery.Node:
-		w.children(m, sc)
+		if inner := content(m); inner != nil {
+			w.walk(inner, sc)
+		}
 		return
 	case *pgquery.SelectStmt:
 		w.query(m, n.GetWithClause(), sc)
@@ -113,6 +115,16 @@ func (w *walker) walk(m protoreflect.Message, sc *scope) {
 		}
 	}
 	w.children(m, sc)
+}
+
+// content returns what a Node holds. It is far quicker than to look at each of
+// the fields, of which a Node can have any one out of hundreds.
+func content(node protoreflect.Message) protoreflect.Message {
+	f := node.WhichOneof(node.Descriptor().Oneofs().Get(0))
+	if f == nil {
+		return nil
+	}
+	return node.Get(f).Message()
 }
 
 // children visits the message fields of m, but for those named in skip.

@@ -13,41 +13,47 @@ func AppendKey(dst, tree []byte) ([]byte, bool) {
 	if len(tree) > MaxBytes {
 		return dst, false
 	}
-	var room [8]int
-	l := lines{starts: append(room[:0], 0), space: -1}
+	l := newLines()
 	for i := 0; i < len(tree); {
-		switch c := tree[i]; {
-		case c == '\\' && i+1 < len(tree):
-			if tree[i+1] == '\n' {
+		start := i
+		for i < len(tree) && !isSpace(tree[i]) && tree[i] != '\\' {
+			i++
+		}
+		dst = append(dst, tree[start:i]...)
+		if i == len(tree) {
+			break
+		}
+		if tree[i] == '\\' {
+			if i+1 == len(tree) {
+				return dst, false
+			}
+			c := tree[i+1]
+			switch c {
+			case '\n':
 				if !l.end(i+1, true) {
 					return dst, false
 				}
-				dst = append(dst, '\\', ' ')
-			} else {
-				if tree[i+1] == ' ' {
-					l.space = i + 1
-				}
-				dst = append(dst, '\\', tree[i+1])
+				c = ' '
+			case ' ':
+				l.space = i + 1
 			}
+			dst = append(dst, '\\', c)
 			i += 2
-		case !isSpace(c):
-			dst = append(dst, c)
-			i++
-		default:
-			var ok bool
-			if i, ok = l.skip(tree, i); !ok {
+			continue
+		}
+		var ok bool
+		if i, ok = l.skip(tree, i); !ok {
+			return dst, false
+		}
+		dst = append(dst, ' ')
+		if i == len(tree) || tree[i] != ':' {
+			continue
+		}
+		if end, kind := volatileField(tree, i); kind != kept {
+			dst = append(dst, tree[i:end]...)
+			dst = append(dst, '?')
+			if i, ok = l.skipValue(tree, end, kind); !ok {
 				return dst, false
-			}
-			dst = append(dst, ' ')
-			if i < len(tree) && tree[i] == ':' {
-				end, kind := volatileField(tree, i)
-				if kind != kept {
-					dst = append(dst, tree[i:end]...)
-					dst = append(dst, '?')
-					if i, ok = l.skipValue(tree, end, kind); !ok {
-						return dst, false
-					}
-				}
 			}
 		}
 	}
@@ -79,17 +85,17 @@ const (
 
 // volatileField looks at the field that begins at i with its colon.
 func volatileField(tree []byte, i int) (end, kind int) {
-	end = i + 1
-	for end < len(tree) && !isSpace(tree[end]) && tree[end] != '}' && tree[end] != ')' {
-		end++
+	for _, f := range [...]struct {
+		name string
+		kind int
+	}{{"location", position}, {"constvalue", datum}, {"stmt_location", position}, {"stmt_len", position},
+		{"list_start", position}, {"list_end", position}} {
+		end = i + 1 + len(f.name)
+		if end < len(tree) && tree[i+1] == f.name[0] && isSpace(tree[end]) && string(tree[i+1:end]) == f.name {
+			return end, f.kind
+		}
 	}
-	switch string(tree[i+1 : end]) {
-	case "constvalue":
-		return end, datum
-	case "location", "stmt_location", "stmt_len", "list_start", "list_end":
-		return end, position
-	}
-	return end, kept
+	return 0, kept
 }
 
 // skipValue moves over a field's value and checks its form.

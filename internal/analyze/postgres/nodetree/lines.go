@@ -17,29 +17,31 @@ const lineLength = 78
 // space or part of an identifier, and the text does not tell which, so that
 // both are kept in mind.
 type lines struct {
-	starts []int // where the current line may begin
-	space  int   // the last space
+	starts [maxStarts]int // where the current line may begin
+	n      int            // how many of them
+	space  int            // the last space
 }
 
 // maxStarts bounds the guesses; no honest text comes near it.
-const maxStarts = 64
+const maxStarts = 16
 
-func newLines() lines { return lines{starts: append(make([]int, 0, 8), 0), space: -1} }
+func newLines() lines { return lines{n: 1, space: -1} }
 
 // end notes a line break at offset i. It returns false when the line may have
 // been broken within a word: full length and no space inside.
 func (l *lines) end(i int, escaped bool) bool {
-	for _, s := range l.starts {
+	for _, s := range l.starts[:l.n] {
 		if i-s >= lineLength && l.space <= s {
 			return false
 		}
 	}
 	if !escaped {
-		l.starts = l.starts[:0]
+		l.n = 0
 	}
-	if len(l.starts) == maxStarts {
+	if l.n == maxStarts {
 		return false
 	}
-	l.starts = append(l.starts, i+1)
+	l.starts[l.n] = i + 1
+	l.n++
 	return true
 }
