@@ -4,6 +4,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"encoding/base32"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 	MaxOpen = 100
 	// MaxWindow is the longest grant, whatever a policy says.
 	MaxWindow = 30 * 24 * time.Hour
-	// requestLife is how long a request for a grant stays open.
+	// requestLife is how long a request for a grant stays open by default.
 	requestLife = 24 * time.Hour
 	// tick is the pace of the sweep: how late an expiry, or a revocation by
 	// another process on the same store, is noticed at most.
@@ -72,13 +73,15 @@ type Journal interface {
 	Grant(ctx context.Context, e evidence.GrantEvent) error
 }
 
-// Deps are what a service works with. All are required.
+// Deps are what a service works with. All but RequestLife are required.
 type Deps struct {
 	Store   Store
 	Journal Journal
 	Now     func() time.Time
 	Rand    io.Reader
 	Logger  *slog.Logger
+	// RequestLife is how long a request for a grant stays open; 0 means a day.
+	RequestLife time.Duration
 }
 
 // Service makes requests, takes decisions and keeps grants. Its methods may be
@@ -157,7 +160,7 @@ func (s *Service) Request(ctx context.Context, spec RequestSpec) (Request, error
 	return s.file(ctx, op, Request{
 		Kind: ForGrant, State: Open, Principal: spec.Principal, Resource: spec.Resource, Role: spec.Role,
 		Approvers: spec.Approvers, Reason: spec.Reason, Window: spec.Window, Rules: spec.Rules, Policy: spec.Policy,
-		Created: now, Changed: now, Expires: now.Add(requestLife),
+		Created: now, Changed: now, Expires: now.Add(cmp.Or(s.deps.RequestLife, requestLife)),
 	})
 }
 

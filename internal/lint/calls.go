@@ -56,7 +56,6 @@ func restrictions() []restricted {
 // panics are the functions that may panic, each with its reason.
 func panics() map[string]string {
 	return map[string]string{
-		"internal/session.token": "without randomness no id is unique; the system's source does not fail on a supported system",
 	}
 }
 

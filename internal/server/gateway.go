@@ -206,6 +206,7 @@ func (g *Gateway) openIdentity(ctx context.Context) error {
 func (g *Gateway) openGrants(ctx context.Context) error {
 	s, err := grant.New(context.WithoutCancel(ctx), grant.Deps{
 		Store: g.store.Grants(), Journal: g.events, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
+		RequestLife: g.cfg.Requests.Expires,
 	})
 	if err != nil {
 		return err

@@ -69,9 +69,9 @@ type Directory interface {
 
 // Resource is what the engine needs to know of a target.
 type Resource struct {
-	ID         sallyport.ResourceID
-	Protocol   string
-	Credential vault.Ref
+	ID          sallyport.ResourceID
+	Protocol    string
+	Credential  vault.Ref
 	Idle        time.Duration // end a session after this long without a statement; 0 = never
 	MaxSession  time.Duration // end a session after this long; 0 = never
 	MaxSessions int           // at once; 0 = no limit
@@ -205,7 +205,7 @@ func binding(parts ...string) string {
 			n[i] = byte(l >> (8 * i))
 		}
 		h.Write(n[:])
-		io.WriteString(h, p)
+		h.Write([]byte(p))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

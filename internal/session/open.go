@@ -16,6 +16,7 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/grant"
+	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/record"
 	"github.com/sallyport-dev/sallyport/internal/vault"
@@ -107,7 +108,11 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 			"give a role that you are a member of as the user name")
 	}
 	s := &Session{engine: e, resource: r, principal: p, role: a.Role, ask: a, opened: e.deps.Now(), touched: make(chan struct{}, 1)}
-	s.id = sallyport.SessionID("s_" + e.token())
+	token, err := e.token()
+	if err != nil {
+		return nil, err
+	}
+	s.id = sallyport.SessionID("s_" + token)
 	s.chain = evidence.NewChain(s.id)
 	if err := s.connect(ctx); err != nil {
 		return nil, err
@@ -126,12 +131,12 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 }
 
 // token returns 80 random bits in lower-case base32.
-func (e *Engine) token() string {
+func (e *Engine) token() (string, error) {
 	var b [10]byte
 	if _, err := io.ReadFull(e.deps.Rand, b[:]); err != nil {
-		panic("session: no randomness: " + err.Error()) // the operating system's source cannot fail on supported systems
+		return "", sallyport.E(sallyport.Internal, "session open", "no randomness for an id").Because(err)
 	}
-	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:])), nil
 }
 
 // refuse records that a connection was denied and returns the error for the
@@ -290,7 +295,7 @@ func (s *Session) watch() {
 		ends = append(ends, end{c, sallyport.E(sallyport.Denied, "session", "the grant "+string(s.grant.ID)+" has ended").
 			WithHint("ask for a new one with `sallyport request`, or connect again to file a request")})
 	}
-	if a := s.principal.Authn; a.Method == "gateway-token" {
+	if a := s.principal.Authn; a.Method == identity.MethodGatewayToken {
 		c, stop := s.engine.deps.Identify.Watch(a.TokenID)
 		s.stops = append(s.stops, stop)
 		ends = append(ends, end{c, sallyport.E(sallyport.Denied, "session", "the gateway token of this session has ended").
@@ -308,9 +313,19 @@ func (s *Session) watch() {
 	s.watcher.Go(s.clock)
 }
 
+// expiry returns how long the session's gateway token has still to live; a login
+// with an issuer's own token does not end with it.
+func (s *Session) expiry() (time.Duration, bool) {
+	a := s.principal.Authn
+	if a.Method != identity.MethodGatewayToken || a.Expires.IsZero() {
+		return 0, false
+	}
+	return max(a.Expires.Sub(s.engine.deps.Now()), 0), true
+}
+
 // clock enforces the idle and the total limit of the session.
 func (s *Session) clock() {
-	var idle, total <-chan time.Time
+	var idle, total, token <-chan time.Time
 	var timer *time.Timer
 	if d := s.resource.Idle; d > 0 {
 		timer = time.NewTimer(d)
@@ -322,6 +337,11 @@ func (s *Session) clock() {
 		defer t.Stop()
 		total = t.C
 	}
+	if d, ok := s.expiry(); ok {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		token = t.C
+	}
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -332,6 +352,9 @@ func (s *Session) clock() {
 			}
 		case <-idle:
 			s.cancel(sallyport.E(sallyport.Denied, "session", "the session was idle for too long").WithHint("connect again"))
+		case <-token:
+			s.cancel(sallyport.E(sallyport.Denied, "session", "the gateway token of this session has expired").
+				WithHint("exchange a new workload token and connect again"))
 		case <-total:
 			s.cancel(sallyport.E(sallyport.Denied, "session", "the session reached its longest duration").WithHint("connect again"))
 		}

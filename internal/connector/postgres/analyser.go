@@ -65,8 +65,10 @@ func (a *analyser) analyse(ctx context.Context, text string, path []string) ([]b
 	}
 	fields := make([]pgwire.Field, len(d.Fields))
 	for i, f := range d.Fields {
-		fields[i] = pgwire.Field{Name: []byte(f.Name), TableOID: f.TableOID, Attnum: int16(f.TableAttributeNumber),
-			TypeOID: f.DataTypeOID, TypeSize: f.DataTypeSize, TypeMod: f.TypeModifier, Format: f.Format}
+		fields[i] = pgwire.Field{
+			Name: []byte(f.Name), TableOID: f.TableOID, Attnum: int16(f.TableAttributeNumber),
+			TypeOID: f.DataTypeOID, TypeSize: f.DataTypeSize, TypeMod: f.TypeModifier, Format: f.Format,
+		}
 	}
 	return a.tree, fields, nil
 }

@@ -47,7 +47,6 @@ type relay struct {
 	key      []byte // scratch
 	private  string // prefix of cache keys once the session's names mean something of its own
 	changes  int    // how often they changed
-	probes   int
 
 	// Owned by the server side.
 	greeted map[string]string // the settings that the client was told at its login
