@@ -55,8 +55,7 @@ func restrictions() []restricted {
 
 // panics are the functions that may panic, each with its reason.
 func panics() map[string]string {
-	return map[string]string{
-	}
+	return map[string]string{}
 }
 
 // Calls checks that what is restricted stays where it belongs, and that nothing

@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -56,7 +57,7 @@ type Session struct {
 	rec     *record.Recording
 	opened  time.Time
 
-	touched chan struct{} // signals a statement to the idle clock
+	touched atomic.Int64 // when the last statement came, in nanoseconds since opened
 	watcher sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below and the order of leaves
@@ -107,7 +108,7 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 		return nil, e.refuse(ctx, p, a, sallyport.Verdict{Reason: fmt.Sprintf("%s may not hold the role %q on %q", p.ID, a.Role, a.Resource)},
 			"give a role that you are a member of as the user name")
 	}
-	s := &Session{engine: e, resource: r, principal: p, role: a.Role, ask: a, opened: e.deps.Now(), touched: make(chan struct{}, 1)}
+	s := &Session{engine: e, resource: r, principal: p, role: a.Role, ask: a, opened: e.deps.Now()}
 	token, err := e.token()
 	if err != nil {
 		return nil, err
@@ -346,11 +347,12 @@ func (s *Session) clock() {
 		select {
 		case <-s.ctx.Done():
 			return
-		case <-s.touched:
-			if timer != nil {
-				timer.Reset(s.resource.Idle)
-			}
 		case <-idle:
+			quiet := s.engine.deps.Now().Sub(s.opened) - time.Duration(s.touched.Load())
+			if left := s.resource.Idle - quiet; left > 0 {
+				timer.Reset(left)
+				continue
+			}
 			s.cancel(sallyport.E(sallyport.Denied, "session", "the session was idle for too long").WithHint("connect again"))
 		case <-token:
 			s.cancel(sallyport.E(sallyport.Denied, "session", "the gateway token of this session has expired").
@@ -362,12 +364,7 @@ func (s *Session) clock() {
 }
 
 // touch tells the idle clock that a statement came.
-func (s *Session) touch() {
-	select {
-	case s.touched <- struct{}{}:
-	default:
-	}
-}
+func (s *Session) touch() { s.touched.Store(int64(s.engine.deps.Now().Sub(s.opened))) }
 
 // Lease returns the target's credential for the connector to log in with. It is
 // never shown to the caller.

@@ -91,7 +91,6 @@ func (r *relay) run() error {
 
 // release tells the client why its session ends and unblocks both sides.
 func (r *relay) release(err error) {
-	r.up.cancel()
 	r.cancelHold(errGone)
 	if err != nil && !errors.Is(err, errGone) {
 		// The message must not land inside another one: the lock is free between
@@ -102,6 +101,11 @@ func (r *relay) release(err error) {
 		r.wmu.Unlock()
 	}
 	_ = r.client.Close()
+	if !r.m.idle() {
+		r.up.cancel() // nobody waits for what the target still does
+	}
+	_ = r.up.conn.SetWriteDeadline(r.target.now().Add(time.Second))
+	_, _ = r.up.conn.Write(pgwire.AppendTerminate(nil)) // politeness: the close ends it as well
 	_ = r.up.conn.Close()
 }
 

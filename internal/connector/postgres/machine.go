@@ -154,6 +154,13 @@ func (m *machine) pop() {
 	m.wake()
 }
 
+// idle reports whether no answer is due.
+func (m *machine) idle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head == len(m.queue)
+}
+
 // wake tells who waits that no answer is due any longer. The caller holds mu.
 func (m *machine) wake() {
 	if m.head != len(m.queue) {
