@@ -33,7 +33,8 @@ func (d directory) Resource(id sallyport.ResourceID) (session.Resource, bool) {
 		if r.Name == id {
 			return session.Resource{
 				ID: id, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password),
-				Idle: r.Limits.Idle, MaxSession: r.Limits.MaxSession, MaxSessions: r.Limits.Sessions,
+				BeforeRelease: r.Intent == config.BeforeRelease,
+				Idle:          r.Limits.Idle, MaxSession: r.Limits.MaxSession, MaxSessions: r.Limits.Sessions,
 			}, true
 		}
 	}

@@ -69,12 +69,15 @@ type Directory interface {
 
 // Resource is what the engine needs to know of a target.
 type Resource struct {
-	ID          sallyport.ResourceID
-	Protocol    string
-	Credential  vault.Ref
-	Idle        time.Duration // end a session after this long without a statement; 0 = never
-	MaxSession  time.Duration // end a session after this long; 0 = never
-	MaxSessions int           // at once; 0 = no limit
+	ID         sallyport.ResourceID
+	Protocol   string
+	Credential vault.Ref
+	// BeforeRelease lets statements that are proven read-only run while their
+	// intents are made durable; nothing of an answer leaves before.
+	BeforeRelease bool
+	Idle          time.Duration // end a session after this long without a statement; 0 = never
+	MaxSession    time.Duration // end a session after this long; 0 = never
+	MaxSessions   int           // at once; 0 = no limit
 }
 
 // Waits says how long the engine keeps a client waiting for a human.

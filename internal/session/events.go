@@ -20,6 +20,8 @@ type Journal interface {
 	Append(ctx context.Context, leaves ...[]byte) (uint64, error)
 	// Post queues a leaf for the next commit without waiting for it.
 	Post(leaf []byte) error
+	// Sync returns when everything posted before the call is durable.
+	Sync(ctx context.Context) error
 }
 
 // Events writes the events that belong to no session. It implements the

@@ -45,7 +45,6 @@ type Permit struct {
 	session *Session
 	stmt    uint64
 	since   time.Time
-	st      *sallyport.Statement
 }
 
 // Valid reports whether p was minted for s.
@@ -64,32 +63,93 @@ func (s *Session) Analysis(c Command) *Admission {
 	}
 }
 
+// The two forms of law 1, as records name them.
+const (
+	beforeForward = "before-forward"
+	beforeRelease = "before-release"
+)
+
 // Intend makes the intents durable, in order and together, and returns their
 // permits. On any error nothing may be forwarded.
 func (s *Session) Intend(ctx context.Context, intents ...Intent) ([]Permit, error) {
-	if cause := context.Cause(s.ctx); cause != nil {
-		return nil, cause
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.begun || s.closed {
-		return nil, sallyport.E(sallyport.Internal, "intend", "the session is not open")
-	}
-	now := s.engine.deps.Now()
-	permits := make([]Permit, len(intents))
-	leaves := make([][]byte, len(intents))
-	for i, in := range intents {
-		leaf, err := s.intent(ctx, in, holder(intents[:i], permits, in.Of))
-		if err != nil {
-			return nil, err
-		}
-		leaves[i] = leaf
-		permits[i] = Permit{session: s, stmt: s.stmts, since: now, st: in.Admission.stmt}
+	permits, leaves, err := s.encode(ctx, beforeForward, intents)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := s.engine.deps.Events.journal.Append(ctx, leaves...); err != nil {
 		return nil, s.poisoned(err)
 	}
 	return permits, nil
+}
+
+// Early reports whether the intents may be forwarded while they are made
+// durable: the resource opted in, and every statement is proven read-only.
+func (s *Session) Early(intents []Intent) bool {
+	if !s.resource.BeforeRelease {
+		return false
+	}
+	for _, in := range intents {
+		if in.Phase == Execute && !readOnly(in.Admission.stmt) {
+			return false
+		}
+	}
+	return true
+}
+
+func readOnly(st *sallyport.Statement) bool {
+	for _, e := range st.Effects {
+		if e != sallyport.Read {
+			return false
+		}
+	}
+	return len(st.Effects) > 0
+}
+
+// IntendEarly is Intend for intents that [Session.Early] let through: the
+// statements may be forwarded at once, and no byte of an answer may be released
+// before the returned function has returned nil.
+func (s *Session) IntendEarly(ctx context.Context, intents ...Intent) ([]Permit, func(context.Context) error, error) {
+	if !s.Early(intents) {
+		return nil, nil, sallyport.E(sallyport.Internal, "intend", "the statements may not be forwarded before their intents are durable")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	permits, leaves, err := s.encode(ctx, beforeRelease, intents)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, leaf := range leaves {
+		if err := s.engine.deps.Events.journal.Post(leaf); err != nil {
+			return nil, nil, s.poisoned(err)
+		}
+	}
+	return permits, func(ctx context.Context) error { return s.poisoned(s.engine.deps.Events.journal.Sync(ctx)) }, nil
+}
+
+// encode makes the leaves of intents and links them into the session's chain.
+// The caller holds s.mu. A failure ends the session, because the chain cannot go
+// on without a leaf.
+func (s *Session) encode(ctx context.Context, mode string, intents []Intent) ([]Permit, [][]byte, error) {
+	if cause := context.Cause(s.ctx); cause != nil {
+		return nil, nil, cause
+	}
+	if !s.begun || s.closed {
+		return nil, nil, sallyport.E(sallyport.Internal, "intend", "the session is not open")
+	}
+	now := s.engine.deps.Now()
+	permits := make([]Permit, len(intents))
+	leaves := make([][]byte, len(intents))
+	for i, in := range intents {
+		leaf, err := s.intent(ctx, in, mode, holder(intents[:i], permits, in.Of))
+		if err != nil {
+			return nil, nil, s.poisoned(err)
+		}
+		leaves[i] = leaf
+		permits[i] = Permit{session: s, stmt: s.stmts, since: now}
+	}
+	return permits, leaves, nil
 }
 
 // holder returns the number of the statement whose intent holds the text: one of
@@ -107,7 +167,7 @@ func holder(before []Intent, permits []Permit, of *Permit) uint64 {
 }
 
 // intent encodes the leaf of one intent. The caller holds s.mu.
-func (s *Session) intent(ctx context.Context, in Intent, of uint64) ([]byte, error) {
+func (s *Session) intent(ctx context.Context, in Intent, mode string, of uint64) ([]byte, error) {
 	a := in.Admission
 	if a == nil || a.session != s || a.verdict.Outcome != sallyport.Allow || a.spent {
 		return nil, sallyport.E(sallyport.Internal, "intend", "the statement was not admitted")
@@ -118,7 +178,7 @@ func (s *Session) intent(ctx context.Context, in Intent, of uint64) ([]byte, err
 	a.spent = a.approval != nil
 	s.stmts++
 	leaf := leafOf(s.engine.deps.Events, evidence.TypeIntent, evidence.Intent{
-		Stmt: s.stmts, Phase: in.Phase.String(), Mode: "before-forward", Of: of, Class: a.stmt.Class, Digest: a.digest,
+		Stmt: s.stmts, Phase: in.Phase.String(), Mode: mode, Of: of, Class: a.stmt.Class, Digest: a.digest,
 		Verdict: a.verdict.Outcome.String(), Rules: a.verdict.Rules, Policy: a.verdict.Policy, Approval: a.approval,
 	})
 	b := &leaf.Body

@@ -36,6 +36,9 @@ type relay struct {
 	m         *machine
 
 	wmu sync.Mutex // serialises writes to the client
+	// release is held for writing while statements run whose intents are not
+	// durable yet; the server side passes it after each read.
+	release sync.RWMutex
 
 	// Owned by the client side.
 	in       []byte // unread bytes of the client
@@ -81,7 +84,7 @@ func (r *relay) run() error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	r.release(err)
+	r.end(err)
 	sides.Wait()
 	if errors.Is(err, errGone) {
 		return nil
@@ -89,8 +92,8 @@ func (r *relay) run() error {
 	return err
 }
 
-// release tells the client why its session ends and unblocks both sides.
-func (r *relay) release(err error) {
+// end tells the client why its session ends and unblocks both sides.
+func (r *relay) end(err error) {
 	r.cancelHold(errGone)
 	if err != nil && !errors.Is(err, errGone) {
 		// The message must not land inside another one: the lock is free between
@@ -183,15 +186,22 @@ func (r *relay) clientMessages(ctx context.Context) error {
 	return nil
 }
 
-// flush makes the intents of the batch durable and forwards the batch.
+// flush makes the intents of the batch durable and forwards the batch; where the
+// resource allows it, both at once.
 func (r *relay) flush(ctx context.Context) error {
 	if len(r.batch) == 0 {
 		return nil
 	}
+	durable := func(context.Context) error { return nil }
 	var permits []session.Permit
 	if len(r.intents) > 0 {
 		var err error
-		permits, err = r.sess.Intend(ctx, r.intents...)
+		early := r.sess.Early(r.intents)
+		if early {
+			permits, durable, err = r.sess.IntendEarly(ctx, r.intents...)
+		} else {
+			permits, err = r.sess.Intend(ctx, r.intents...)
+		}
 		if err != nil {
 			return err
 		}
@@ -202,13 +212,21 @@ func (r *relay) flush(ctx context.Context) error {
 		r.m.mu.Unlock()
 		clear(r.intents)
 		r.intents = r.intents[:0]
+		if early {
+			// Whatever the server side reads from now on waits for the ledger.
+			r.release.Lock()
+			defer r.release.Unlock()
+		}
 	}
 	err := r.up.forward(r.batch, permits)
 	r.batch = r.batch[:0]
 	if cap(r.batch) > 4*readSize {
 		r.batch = nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return durable(ctx)
 }
 
 // intend adds an intent to the batch; its permit goes to where.

@@ -25,6 +25,11 @@ func (r *relay) serverSide(ctx context.Context) error {
 	for {
 		n, err := r.up.conn.Read(buf[have:])
 		have += n
+		r.release.RLock() // law 1: what was read may answer statements not yet on record
+		r.release.RUnlock()
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
 		if n > 0 {
 			used, herr := r.serverMessages(ctx, buf[:have])
 			if derr := r.deliverGathered(); herr == nil {
