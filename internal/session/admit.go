@@ -209,9 +209,10 @@ func (s *Session) hold(ctx context.Context, c Command, a *Admission) (*Admission
 	}
 	wctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	req, err = d.Grants.Wait(wctx, req.ID)
+	id := req.ID
+	req, err = d.Grants.Wait(wctx, id)
 	if err != nil {
-		return nil, s.unheld(ctx, a, req.ID, wait, err)
+		return nil, s.unheld(ctx, a, id, wait, err)
 	}
 	if req.State != grant.Approved {
 		a.verdict.Reason = fmt.Sprintf("request %s ended %s", req.ID, req.State)

@@ -160,11 +160,6 @@ func one[T any](ctx context.Context, q querier, op, missing, query string, args 
 		return zero, err
 	}
 	if len(rows) == 0 {
-		// A context that ends during the query can leave it without rows and
-		// without an error; that is no answer.
-		if err := ctx.Err(); err != nil {
-			return zero, unavailable(op, err)
-		}
 		return zero, sallyport.E(sallyport.NotFound, op, missing)
 	}
 	return rows[0], nil
