@@ -179,6 +179,9 @@ func (c *Connector) session(sess *session.Session, cl *pglogin.Client, g *greeti
 		target: target, sess: sess, client: cl.Conn, m: newMachine(), preflight: preflight,
 		admitted: map[*plan]*session.Admission{}, greeted: map[string]string{},
 	}
+	if path, ok := cl.Startup.Settings["search_path"]; ok {
+		r.private = "path " + path // names mean something else than to other sessions
+	}
 	parameters := clientParameters(up.Parameters, cl.Startup)
 	for _, p := range parameters {
 		r.greeted[p.Name] = p.Value
