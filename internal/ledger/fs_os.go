@@ -21,10 +21,15 @@ type OS struct {
 
 // MkdirAll implements [Files].
 func (o OS) MkdirAll(dir string) error {
+	parent := filepath.Dir(dir)
 	if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
+		// A process that died may have made it a moment before. Where the parent
+		// may not be read, it is the operator's, and older.
+		if err := o.SyncDir(parent); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
 		return nil
 	}
-	parent := filepath.Dir(dir)
 	if parent != dir {
 		if err := o.MkdirAll(parent); err != nil {
 			return err
@@ -102,7 +107,9 @@ func (o OS) CreateSegment(name string, size int64) (Segment, error) {
 }
 
 // fillZeros writes the zeros instead of asking for the space only: blocks that
-// were merely reserved cost a journal commit at their first write.
+// were merely reserved cost a journal commit at their first write. It syncs as
+// it goes, so that the writes of the log next to it never queue behind more than
+// one piece.
 func fillZeros(name string, size int64) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -115,9 +122,12 @@ func fillZeros(name string, size int64) (err error) {
 		if err != nil {
 			return err
 		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
 		done += int64(n)
 	}
-	return f.Sync()
+	return nil
 }
 
 // osSegment is a segment on disk.
