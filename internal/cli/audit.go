@@ -1,0 +1,144 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	var keys []string
+	verify := a.command("verify", "Have the gateway walk its whole ledger", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error { return a.auditVerify(ctx) })
+	checkpoint := a.command("checkpoint", "Print the ledger's latest signed checkpoint", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error { return a.auditCheckpoint(ctx, keys) })
+	checkpoint.Long = "Print the ledger's latest signed checkpoint (C2SP tlog-checkpoint). With --key its signature is checked here.\n" +
+		"Keep checkpoints: a later log that does not grow out of an earlier checkpoint was rewritten."
+	checkpoint.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
+	key := a.command("key", "Print the key that checkpoints are verified with", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			text, err := a.text(ctx, "/v1/audit/key")
+			if err != nil {
+				return err
+			}
+			text = strings.TrimSpace(text)
+			return a.show(map[string]string{"key": text}, table{head: []string{"KEY"}, rows: [][]string{{text}}, plain: true})
+		})
+	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key))
+}
+
+// text gets an answer that is a text.
+func (a *app) text(ctx context.Context, path string) (string, error) {
+	c, err := a.connect()
+	if err != nil {
+		return "", err
+	}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodGet, path, nil, "", nil)
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxSmall))
+	if cerr := res.Body.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return "", sallyport.E(sallyport.Unavailable, "client", "the gateway's answer broke off").Because(err)
+	}
+	return string(b), nil
+}
+
+func (a *app) auditCheckpoint(ctx context.Context, keys []string) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	if keys, err = trusted(keys); err != nil {
+		return err
+	}
+	var known []note.Verifier
+	for _, k := range keys {
+		v, err := note.NewVerifier(k)
+		if err != nil {
+			return usage("--key: %q is no verifier key", k)
+		}
+		known = append(known, v)
+	}
+	text, err := a.text(ctx, "/v1/audit/checkpoint")
+	if err != nil {
+		return err
+	}
+	if len(known) > 0 {
+		if _, err := evidence.OpenCheckpoint([]byte(text), note.VerifierList(known...)); err != nil {
+			return sallyport.E(sallyport.Integrity, "audit", "the checkpoint is not signed by a key that you trust").
+				WithHint("keep it: it may be evidence of a ledger that was replaced").Because(err)
+		}
+	}
+	if format == "json" {
+		return writeJSON(a.Stdout, map[string]any{"checkpoint": text, "verified": len(known) > 0})
+	}
+	_, err = io.WriteString(a.Stdout, cleanLines(text))
+	return err
+}
+
+// walk is the answer of GET /v1/audit/verify.
+type walk struct {
+	OK       bool     `json:"ok"`
+	Origin   string   `json:"origin"`
+	Leaves   uint64   `json:"leaves"`
+	TreeSize uint64   `json:"tree_size"`
+	Root     string   `json:"root"`
+	Sessions int      `json:"sessions"`
+	Open     int      `json:"open"`
+	Faults   []string `json:"faults"`
+}
+
+// verifyWait is how long the gateway may take to walk its ledger.
+const verifyWait = 10 * time.Minute
+
+func (a *app) auditVerify(ctx context.Context) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var w walk
+	ctx, cancel := context.WithTimeout(ctx, verifyWait)
+	defer cancel()
+	raw, err := c.ask(ctx, http.MethodGet, "/v1/audit/verify", nil, nil, &w)
+	if err != nil {
+		return err
+	}
+	return a.showWalk(raw, w)
+}
+
+func (a *app) showWalk(raw json.RawMessage, w walk) error {
+	t := table{
+		head: []string{"ORIGIN", "EVENTS", "TREE SIZE", "ROOT", "SESSIONS", "OPEN", "FAULTS"},
+		rows: [][]string{{
+			w.Origin, fmt.Sprint(w.Leaves), fmt.Sprint(w.TreeSize), w.Root, fmt.Sprint(w.Sessions), fmt.Sprint(w.Open), fmt.Sprint(len(w.Faults)),
+		}},
+	}
+	if err := a.show(raw, t); err != nil {
+		return err
+	}
+	if !w.OK {
+		return sallyport.E(sallyport.Integrity, "audit", "the ledger does not verify:\n"+strings.Join(w.Faults, "\n"))
+	}
+	return nil
+}

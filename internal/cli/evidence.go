@@ -1,0 +1,225 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+)
+
+func (a *app) evidenceCommand() *cobra.Command {
+	var x export
+	exp := a.client(a.command("export", "Write an evidence bundle to a file", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error { return a.evidenceExport(ctx, &x) }))
+	exp.Long = "Write an evidence bundle to a file: the events of the ledger that the filters select, with proofs that anybody\n" +
+		"can check offline, by \"sallyport evidence verify\", by sallyport-verify, or without either. An export goes on record."
+	f := exp.Flags()
+	f.StringVar(&x.from, "from", "", "sessions not ended before: a date, a time, or how long ago (24h)")
+	f.StringVar(&x.to, "to", "", "sessions not begun after")
+	f.StringVar(&x.principal, "principal", "", "of this principal")
+	f.StringVar(&x.resource, "resource", "", "on this resource")
+	f.StringVar(&x.session, "session", "", "this session")
+	f.StringVar(&x.grant, "grant", "", "under this grant")
+	x.outputFlags(exp)
+	var keys []string
+	verify := a.command("verify FILE", "Check an evidence bundle, offline", cobra.ExactArgs(1),
+		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], keys) })
+	verify.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
+	return a.group("evidence", "Export evidence and check it", exp, verify)
+}
+
+// export says what goes into a bundle and where it goes.
+type export struct {
+	from, to, principal, resource, session, grant, purpose string
+
+	file  string
+	force bool
+}
+
+func (x *export) outputFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&x.purpose, "purpose", "", "what it is for; it goes on record")
+	f.StringVarP(&x.file, "file", "f", "", "file to write, or - for standard output")
+	f.BoolVar(&x.force, "force", false, "overwrite the file")
+}
+
+// body is what the API is asked.
+func (x *export) body(now time.Time) (map[string]string, error) {
+	out := map[string]string{"purpose": x.purpose}
+	for name, text := range map[string]string{"from": x.from, "to": x.to} {
+		t, err := when(now, text)
+		if err != nil {
+			return nil, usage("--%s: %s", name, err)
+		}
+		if !t.IsZero() {
+			out[name] = t.Format(time.RFC3339)
+		}
+	}
+	for name, text := range map[string]string{"principal": x.principal, "resource": x.resource, "session": x.session, "grant": x.grant} {
+		if text != "" {
+			out[name] = text
+		}
+	}
+	return out, nil
+}
+
+func (a *app) evidenceExport(ctx context.Context, x *export) error {
+	switch {
+	case strings.TrimSpace(x.purpose) == "":
+		return usage("say what the bundle is for with --purpose; it goes on record")
+	case x.file == "":
+		return usage("name the file with -f FILE")
+	}
+	if _, err := a.format(); err != nil {
+		return err
+	}
+	body, err := x.body(a.Now())
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(x.file); err == nil && !x.force && x.file != "-" {
+		return sallyport.E(sallyport.Conflict, "export", "the file "+x.file+" is there already").WithHint("give another name, or --force")
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return sallyport.E(sallyport.Internal, "export", "the request is no JSON").Because(err)
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	res, err := c.send(ctx, http.MethodPost, "/v1/evidence", nil, "application/json", bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	var n int64
+	if x.file == "-" {
+		n, err = io.Copy(io.MultiWriter(a.Stdout, sum), res.Body)
+	} else {
+		n, err = store(x.file, res.Body, sum)
+	}
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return sallyport.E(sallyport.Unavailable, "export", "the bundle could not be written").Because(err)
+	}
+	digest := hex.EncodeToString(sum.Sum(nil))
+	if x.file == "-" {
+		fmt.Fprintf(a.Stderr, "sha256 %s, %d bytes\n", digest, n)
+		return nil
+	}
+	return a.show(map[string]any{"file": x.file, "bytes": n, "sha256": digest}, table{
+		head: []string{"FILE", "BYTES", "SHA256"}, rows: [][]string{{x.file, fmt.Sprint(n), digest}},
+	})
+}
+
+// store writes what comes to a new file in one step, so that a bundle that
+// broke off is never taken for one.
+func store(path string, r io.Reader, also io.Writer) (int64, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".sallyport-*")
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(io.MultiWriter(f, also), r)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return n, errors.Join(err, os.Remove(f.Name()))
+	}
+	return n, nil
+}
+
+// trusted reads verifier keys, each given as such or as @FILE.
+func trusted(keys []string) ([]string, error) {
+	var out []string
+	for _, k := range keys {
+		if name, ok := strings.CutPrefix(k, "@"); ok {
+			b, err := readAll(name)
+			if err != nil {
+				return nil, err
+			}
+			k = string(b)
+		}
+		out = append(out, strings.TrimSpace(k))
+	}
+	return out, nil
+}
+
+// evidenceVerify checks a bundle by the same code as sallyport-verify.
+func (a *app) evidenceVerify(name string, keys []string) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	if format == "csv" {
+		return usage("a report is a table or JSON")
+	}
+	if keys, err = trusted(keys); err != nil {
+		return err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return sallyport.E(sallyport.Invalid, "evidence verify", "the bundle cannot be opened").Because(err)
+	}
+	info, err := f.Stat()
+	var report *evidence.Report
+	if err == nil {
+		report, err = evidence.Verify(f, info.Size(), evidence.Options{Keys: keys})
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return sallyport.E(sallyport.Invalid, "evidence verify", "the bundle cannot be checked").Because(err)
+	}
+	if format == "json" {
+		err = writeJSON(a.Stdout, verified{report.OK(), report})
+	} else {
+		var b bytes.Buffer
+		if _, err = report.WriteTo(&b); err == nil {
+			_, err = io.WriteString(a.Stdout, cleanLines(b.String()))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if !report.OK() {
+		return sallyport.E(sallyport.Integrity, "evidence verify", fmt.Sprintf("the bundle does not verify: %d faults", len(report.Faults))).
+			WithHint("keep it as it is; it is evidence of its own")
+	}
+	return nil
+}
+
+// verified is the JSON form of a report.
+type verified struct {
+	OK     bool             `json:"ok"`
+	Report *evidence.Report `json:"report"`
+}
+
+// indent lays out what the gateway sent.
+func indent(raw []byte) []byte {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return raw
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
