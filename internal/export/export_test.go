@@ -218,19 +218,20 @@ func TestEveryFlippedByte(t *testing.T) {
 	g.start(1, true)
 	g.session("s_one", g.grant(1, "ci:claims", "clinic"), sessionOptions{statement: "SELECT 1"})
 	bundle, _ := g.bundle(export.Filter{})
+	small := files(t, bundle)
+	for _, f := range evidence.StaticFiles() {
+		delete(small, f.Name) // they would only make it longer
+	}
+	bundle = repack(t, small, g.signer, nil)
 	if r := g.verify(bundle); !r.OK() {
 		t.Fatalf("faults: %v", r.Faults)
 	}
 	var wg sync.WaitGroup
 	const workers = 4
-	step := workers
-	if testing.Short() {
-		step = 7 * workers // a sample
-	}
 	for w := range workers {
 		wg.Go(func() {
 			c := bytes.Clone(bundle)
-			for i := w; i < len(c); i += step {
+			for i := w; i < len(c); i += workers {
 				c[i] ^= 1 << (i % 8)
 				r, err := evidence.Verify(bytes.NewReader(c), int64(len(c)), evidence.Options{Keys: []string{g.vkey}})
 				c[i] = bundle[i]

@@ -24,7 +24,7 @@ import (
 // workload appends, posts and publishes until done or until the disk fails, and
 // returns how many leaves were acknowledged.
 func workload(l *ledger.Log, t *testing.T) (acked uint64) {
-	for i := range uint64(40) {
+	for i := range uint64(26) {
 		first, err := l.Append(t.Context(), bigLeaf(2*i), bigLeaf(2*i+1))
 		if err != nil {
 			return acked
@@ -57,13 +57,9 @@ func bigLeaf(i uint64) []byte {
 // that the log verifies, and that it goes on.
 func TestCrashAtEveryOperation(t *testing.T) {
 	t.Parallel()
-	step := 1
-	if testing.Short() {
-		step = 7 // a sample
-	}
 	for _, how := range []survival{nothingMore, everything, mixed} {
 		crashes, cuts := 0, 0
-		for at := 1; ; at += step {
+		for at := 1; ; at++ {
 			m := newMemFS()
 			m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
 			opt := options(t, "d", m)
@@ -78,7 +74,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			}
 			crashes++
 			again := m.reboot()
-			if at%8 == 0 {
+			if at%10 == 0 {
 				again = crashWhileRecovering(t, opt, again, how)
 			}
 			opt.FS = again
@@ -106,10 +102,10 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			}
 			closeLog(t, l)
 		}
-		if crashes*step < 100 {
+		if crashes < 80 {
 			t.Errorf("only %d crashes", crashes)
 		}
-		if how != everything && cuts == 0 && step == 1 {
+		if how != everything && cuts == 0 {
 			t.Error("no crash left a torn write")
 		}
 	}
@@ -119,7 +115,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 // after the other, on the same disk.
 func crashWhileRecovering(t *testing.T, opt ledger.Options, m *memFS, how survival) *memFS {
 	t.Helper()
-	for at := 1; at < 24; at++ {
+	for at := 1; at < 20; at++ {
 		m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
 		opt.FS = m
 		l, err := ledger.Open(t.Context(), opt)
@@ -140,7 +136,7 @@ func smallLog(t testing.TB) (*memFS, ledger.Options, []string) {
 	opt := options(t, "d", m)
 	l := open(t, opt)
 	var want []string
-	for i := range uint64(3) {
+	for i := range uint64(2) {
 		if _, err := l.Append(t.Context(), leafOf(i), leafOf(i+100)); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +152,7 @@ func smallLog(t testing.TB) (*memFS, ledger.Options, []string) {
 func TestEveryFlippedByte(t *testing.T) {
 	t.Parallel()
 	m, opt, want := smallLog(t)
-	const used = 3 * ledger.BlockSize
+	const used = 2 * ledger.BlockSize
 	c := m.clone()
 	for _, name := range m.names("d") {
 		m.mu.Lock()
@@ -164,7 +160,7 @@ func TestEveryFlippedByte(t *testing.T) {
 		m.mu.Unlock()
 		for off := 0; off < size; off++ {
 			inUse := !strings.HasSuffix(name, ".wal") || strings.HasSuffix(name, "0000.wal") && off < used
-			if !inUse && off%257 != 0 || testing.Short() && off%13 != 0 {
+			if !inUse && off%257 != 0 {
 				continue // a sample of the zeros will do
 			}
 			c.flip(name, off)

@@ -17,7 +17,7 @@ func FuzzOpen(f *testing.F) {
 	const wal = "d/wal/0000000000000000.wal"
 	whole := m.files[wal].now
 	f.Add([]byte{})
-	f.Add(whole[ledger.BlockSize : 3*ledger.BlockSize])
+	f.Add(whole[ledger.BlockSize : 2*ledger.BlockSize])
 	f.Add(whole[ledger.BlockSize : ledger.BlockSize+700])
 	f.Fuzz(func(t *testing.T, tail []byte) {
 		c := newMemFS()
