@@ -44,8 +44,10 @@ func TestCorpus(t *testing.T) {
 					continue
 				}
 				t.Run(c.ID, func(t *testing.T) {
-					want := finding{Outputs: c.Outputs, Predicates: c.Predicates, Flows: c.Flows,
-						Effects: c.Effects, Refused: c.Refused, ServerError: c.ServerError}
+					want := finding{
+						Outputs: c.Outputs, Predicates: c.Predicates, Flows: c.Flows,
+						Effects: c.Effects, Refused: c.Refused, ServerError: c.ServerError,
+					}
 					if c.ServerError {
 						want.Outputs = nil
 					}

@@ -117,10 +117,12 @@ func harmless(name string) bool {
 		"pg_sleep", "pg_sleep_for", "pg_sleep_until", "bernoulli", "system":
 		return true
 	}
-	for _, prefix := range []string{"has_", "to_reg", "pg_advisory_", "pg_try_advisory_", "pg_get_catalog_foreign_keys",
+	for _, prefix := range []string{
+		"has_", "to_reg", "pg_advisory_", "pg_try_advisory_", "pg_get_catalog_foreign_keys",
 		"pg_get_constraintdef", "pg_get_expr", "pg_get_function", "pg_get_indexdef", "pg_get_keywords", "pg_get_partition_constraintdef",
 		"pg_get_partkeydef", "pg_get_ruledef", "pg_get_serial_sequence", "pg_get_statisticsobjdef", "pg_get_triggerdef",
-		"pg_get_viewdef"} {
+		"pg_get_viewdef",
+	} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

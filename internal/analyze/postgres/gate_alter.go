@@ -109,7 +109,7 @@ func (w *walker) alterTableCmd(r *pgquery.RangeVar, kind string, c *pgquery.Alte
 		pgquery.AlterTableType_AT_AddIdentity, pgquery.AlterTableType_AT_SetIdentity, pgquery.AlterTableType_AT_DropIdentity,
 		pgquery.AlterTableType_AT_DropInherit, pgquery.AlterTableType_AT_DetachPartition,
 		pgquery.AlterTableType_AT_DetachPartitionFinalize, pgquery.AlterTableType_AT_DropOf:
-		w.define1(c)
+		w.definition(c)
 	case pgquery.AlterTableType_AT_DropColumn:
 		e = sallyport.Destroy
 	case pgquery.AlterTableType_AT_AlterColumnType:
@@ -121,7 +121,7 @@ func (w *walker) alterTableCmd(r *pgquery.RangeVar, kind string, c *pgquery.Alte
 				"add a column, fill it with UPDATE and drop the old one")
 			return
 		}
-		w.define1(c)
+		w.definition(c)
 	case pgquery.AlterTableType_AT_AttachPartition, pgquery.AlterTableType_AT_AddInherit:
 		// Rows of the other table become readable under the labels of this one.
 		e = sallyport.Administer
@@ -149,9 +149,9 @@ func (w *walker) alterTableCmd(r *pgquery.RangeVar, kind string, c *pgquery.Alte
 	w.relation(r, kind, e)
 }
 
-// define1 visits the definition inside an ALTER TABLE action: expressions of
+// definition visits the definition inside an ALTER TABLE action: expressions of
 // defaults and checks, and the table of a foreign key.
-func (w *walker) define1(c *pgquery.AlterTableCmd) {
+func (w *walker) definition(c *pgquery.AlterTableCmd) {
 	if n := c.GetDef().GetNode(); n != nil {
 		switch d := n.(type) {
 		case *pgquery.Node_PartitionCmd:

@@ -253,8 +253,10 @@ func TestGateDetails(t *testing.T) {
 		return s.Statements[0]
 	}
 	g := one(`copy "We ird".t (a, "B") to stdout with (format csv, header, delimiter ';', null 'NIL', quote '''', escape '!', force_quote (a), encoding 'utf8')`)
-	want := &postgres.CopyOptions{Format: "csv", Header: true, Delimiter: ';', Null: "NIL", Quote: '\'', Escape: '!',
-		ForceQuote: []string{"a"}, Encoding: "utf8", Columns: []string{"a", "B"}}
+	want := &postgres.CopyOptions{
+		Format: "csv", Header: true, Delimiter: ';', Null: "NIL", Quote: '\'', Escape: '!',
+		ForceQuote: []string{"a"}, Encoding: "utf8", Columns: []string{"a", "B"},
+	}
 	if diff := cmp.Diff(want, g.Copy); diff != "" {
 		t.Error(diff)
 	}

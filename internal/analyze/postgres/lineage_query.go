@@ -62,15 +62,7 @@ func (l *lineage) list(n *nodetree.Node, name string) ([]*nodetree.Node, error) 
 	return out, nil
 }
 
-// optional is list for fields that not every release has.
-func (l *lineage) optional(n *nodetree.Node, name string) ([]*nodetree.Node, error) {
-	if _, ok := n.Get(name); !ok {
-		return nil, nil
-	}
-	return l.list(n, name)
-}
-
-// queryFields are the fields of Query that are followed, or known to hold
+// queryField lists the fields of Query that are followed, or known to hold
 // nothing to follow. Any other field that holds nodes makes the tree unknown.
 func queryField(name string) bool {
 	switch name {

@@ -195,10 +195,13 @@ func TestAbsorb(t *testing.T) {
 	t.Parallel()
 	a, b, c := postgres.ColumnRef{Relation: 1, Attnum: 1}, postgres.ColumnRef{Relation: 2, Attnum: 1}, postgres.ColumnRef{Relation: 3, Attnum: 1}
 	p := &postgres.Plan{HasRows: true, Outputs: []postgres.PlanOutput{{Columns: []postgres.ColumnRef{b}}, {Unknown: "f"}}}
-	p.Absorb(&postgres.Plan{HasRows: true, Refused: "no", Predicates: []postgres.ColumnRef{c},
-		Outputs: []postgres.PlanOutput{{Columns: []postgres.ColumnRef{a}}, {Unknown: "g"}}})
+	p.Absorb(&postgres.Plan{
+		HasRows: true, Refused: "no", Predicates: []postgres.ColumnRef{c},
+		Outputs: []postgres.PlanOutput{{Columns: []postgres.ColumnRef{a}}, {Unknown: "g"}},
+	})
 	want := &postgres.Plan{HasRows: true, Refused: "no", Predicates: []postgres.ColumnRef{c}, Outputs: []postgres.PlanOutput{
-		{Columns: []postgres.ColumnRef{a, b}, Unknown: "g"}, {Columns: []postgres.ColumnRef{a}, Unknown: "f"}}}
+		{Columns: []postgres.ColumnRef{a, b}, Unknown: "g"}, {Columns: []postgres.ColumnRef{a}, Unknown: "f"},
+	}}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Error(diff)
 	}

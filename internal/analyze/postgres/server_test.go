@@ -29,8 +29,10 @@ func connect(t testing.TB, s *pgtest.Server, db string) *probe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, v := range map[string]string{"debug_print_rewritten": "on", "debug_pretty_print": "off",
-		"client_min_messages": "log", "log_min_messages": "fatal"} {
+	for k, v := range map[string]string{
+		"debug_print_rewritten": "on", "debug_pretty_print": "off",
+		"client_min_messages": "log", "log_min_messages": "fatal",
+	} {
 		cfg.RuntimeParams[k] = v
 	}
 	p := &probe{}

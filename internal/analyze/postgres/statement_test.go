@@ -49,8 +49,11 @@ func TestPlanStatement(t *testing.T) {
 		Command: postgres.CommandSelect, HasRows: true,
 		Outputs:    []postgres.PlanOutput{{Name: "a", Columns: []postgres.ColumnRef{ssn}}, {Name: "b", Unknown: "why"}},
 		Predicates: []postgres.ColumnRef{{Relation: 10, Attnum: 1}, {Relation: 11, Attnum: 1}},
-		Relations: []postgres.RelationUse{{Relation: 10, Effect: sallyport.Read, Columns: []int16{1, 2}}, {Relation: 11, Effect: sallyport.Read},
-			{Relation: 99, Effect: sallyport.Read}},
+		Relations: []postgres.RelationUse{
+			{Relation: 10, Effect: sallyport.Read, Columns: []int16{1, 2}},
+			{Relation: 11, Effect: sallyport.Read},
+			{Relation: 99, Effect: sallyport.Read},
+		},
 		Flows: []postgres.PlanFlow{{Target: postgres.ColumnRef{Relation: 12, Attnum: 1}, Columns: []postgres.ColumnRef{ssn}}},
 		Calls: []postgres.Call{{Function: 20000}, {Operator: 30000}},
 	}
@@ -66,10 +69,14 @@ func TestPlanStatement(t *testing.T) {
 			{Effect: sallyport.Execute, Object: sallyport.Object{Kind: "operator", Path: []string{"clinic", "unknown", "30000"}, Key: "30000"}},
 		},
 		Outputs: []sallyport.Output{{Sources: []sallyport.Column{ssnColumn}}, {Unknown: true, Why: "why"}},
-		Predicates: []sallyport.Column{idColumn,
-			{Object: sallyport.Object{Kind: "column", Path: []string{"clinic", "public", "v", "a"}, Key: "11.1"}}},
-		Flows: []sallyport.Flow{{Target: sallyport.Column{Object: sallyport.Object{Kind: "temp column",
-			Path: []string{"clinic", "pg_temp_3", "tt", "x"}, Key: "12.1"}}, Sources: []sallyport.Column{ssnColumn}}},
+		Predicates: []sallyport.Column{
+			idColumn,
+			{Object: sallyport.Object{Kind: "column", Path: []string{"clinic", "public", "v", "a"}, Key: "11.1"}},
+		},
+		Flows: []sallyport.Flow{{Target: sallyport.Column{Object: sallyport.Object{
+			Kind: "temp column",
+			Path: []string{"clinic", "pg_temp_3", "tt", "x"}, Key: "12.1",
+		}}, Sources: []sallyport.Column{ssnColumn}}},
 	}
 	if diff := cmp.Diff(want, plan.Statement(gate(t, "select 1"), "clinic", clinic())); diff != "" {
 		t.Error(diff)

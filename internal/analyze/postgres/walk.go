@@ -180,8 +180,10 @@ func (w *walker) query(m protoreflect.Message, with *pgquery.WithClause, sc *sco
 // write records the target of a data-modifying statement, wherever it stands: a
 // WITH item that deletes makes the statement a delete.
 func (w *walker) write(r *pgquery.RangeVar, e sallyport.Effect, columns []string) {
-	w.object(Named{Catalog: r.GetCatalogname(), Schema: r.GetSchemaname(), Name: r.GetRelname(),
-		Kind: "table", Effect: e, Columns: columns})
+	w.object(Named{
+		Catalog: r.GetCatalogname(), Schema: r.GetSchemaname(), Name: r.GetRelname(),
+		Kind: "table", Effect: e, Columns: columns,
+	})
 }
 
 func (w *walker) merge(n *pgquery.MergeStmt) {

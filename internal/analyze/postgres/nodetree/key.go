@@ -88,8 +88,14 @@ func volatileField(tree []byte, i int) (end, kind int) {
 	for _, f := range [...]struct {
 		name string
 		kind int
-	}{{"location", position}, {"constvalue", datum}, {"stmt_location", position}, {"stmt_len", position},
-		{"list_start", position}, {"list_end", position}} {
+	}{
+		{"location", position},
+		{"constvalue", datum},
+		{"stmt_location", position},
+		{"stmt_len", position},
+		{"list_start", position},
+		{"list_end", position},
+	} {
 		end = i + 1 + len(f.name)
 		if end < len(tree) && tree[i+1] == f.name[0] && isSpace(tree[end]) && string(tree[i+1:end]) == f.name {
 			return end, f.kind

@@ -39,9 +39,11 @@ func TestParse(t *testing.T) {
 			field("y", nodetree.Value{Kind: nodetree.List, Tag: 'b'}),
 			field("z", nodetree.Value{Kind: nodetree.List, Tag: 'o', Items: []nodetree.Value{atom("5")}}))},
 		{"list of nodes", "({A :x 1} {B :y 2})", nodetree.Value{Kind: nodetree.List, Items: []nodetree.Value{
-			node("A", field("x", atom("1"))), node("B", field("y", atom("2")))}}},
+			node("A", field("x", atom("1"))), node("B", field("y", atom("2"))),
+		}}},
 		{"strings", `{A :x ("id" "a\ b" "" "b")}`, node("A", field("x", nodetree.Value{Kind: nodetree.List, Items: []nodetree.Value{
-			{Kind: nodetree.String, Text: "id"}, {Kind: nodetree.String, Text: "a b"}, {Kind: nodetree.String}, {Kind: nodetree.String, Text: "b"}}}))},
+			{Kind: nodetree.String, Text: "id"}, {Kind: nodetree.String, Text: "a b"}, {Kind: nodetree.String}, {Kind: nodetree.String, Text: "b"},
+		}}))},
 		{"datum", "{C :constvalue 4 [ 1 0 -1 0 ] :x 1}", node("C", field("constvalue", nodetree.Value{Kind: nodetree.Bytes}), field("x", atom("1")))},
 		{"null datum", "{C :constvalue <>}", node("C", field("constvalue", nodetree.Value{}))},
 		{"brackets in a name", `{A :x [ :y ]}`, node("A", field("x", atom("[")), field("y", atom("]")))},
