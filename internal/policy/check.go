@@ -199,9 +199,11 @@ func (k *checker) entity(uid types.EntityUID) {
 	}
 	if parts > 0 && strings.Count(id, "/") != parts-1 {
 		k.errorf("%s cannot exist: a %s is named by %s", uid, uid.Type,
-			[]string{`its resource, as in "clinic"`, `resource/schema, as in "clinic/public"`,
+			[]string{
+				`its resource, as in "clinic"`, `resource/schema, as in "clinic/public"`,
 				`resource/schema/table, as in "clinic/public/patients"`,
-				`resource/schema/table/column, as in "clinic/public/patients/ssn"`}[parts-1])
+				`resource/schema/table/column, as in "clinic/public/patients/ssn"`,
+			}[parts-1])
 	}
 }
 

@@ -322,11 +322,13 @@ func TestDecideFlows(t *testing.T) {
 		{"unknown with a permit but for a label", declassify + "unless { context.labels.contains(\"phi\") };", flow(sallyport.Flow{Target: to("public"), Unknown: true}), denied},
 		{
 			"unknown with a forbid for a label", declassify + ";\n@id(\"no\") forbid(principal, action == Action::\"declassify\", resource) when { context.source == \"phi.ssn\" };",
-			flow(sallyport.Flow{Target: to("public"), Unknown: true}), sallyport.Verdict{Rules: rules("no"), Reason: "tainted write"},
+			flow(sallyport.Flow{Target: to("public"), Unknown: true}),
+			sallyport.Verdict{Rules: rules("no"), Reason: "tainted write"},
 		},
 		{
 			"unknown with a hold for a label", declassify + ";\n@id(\"h\") @hold(\"group:po\") forbid(principal, action == Action::\"declassify\", resource) when { context.source == \"phi.ssn\" } unless { context has approval };",
-			flow(sallyport.Flow{Target: to("public"), Unknown: true}), sallyport.Verdict{Outcome: sallyport.Hold, Rules: rules("h"), Approvers: "group:po", Wait: 15 * time.Minute},
+			flow(sallyport.Flow{Target: to("public"), Unknown: true}),
+			sallyport.Verdict{Outcome: sallyport.Hold, Rules: rules("h"), Approvers: "group:po", Wait: 15 * time.Minute},
 		},
 	})
 }

@@ -53,6 +53,9 @@ func (a *analyser) analyse(ctx context.Context, text string, path []string) ([]b
 	d, err := a.conn.PgConn().Prepare(ctx, "", plain, nil)
 	var pe *pgconn.PgError
 	switch {
+	case errors.As(err, &pe) && pe.Code == "55P03":
+		return nil, nil, sallyport.E(sallyport.Conflict, "preflight", "an object of the statement is locked, so the statement cannot be analysed").
+			WithHint("end the transaction that changes the object's structure first").Because(pgwire.State(pe.Code))
 	case errors.As(err, &pe):
 		// The message speaks of the text without its constants and of names.
 		return nil, nil, sallyport.E(sallyport.Invalid, "preflight", pe.Message).Because(pgwire.State(pe.Code))
@@ -105,6 +108,11 @@ func (a *analyser) configure(c *pgx.ConnConfig) {
 	for k, v := range a.target.loginParams(nil, true) {
 		c.RuntimeParams[k] = v
 	}
+	// The lock that analysis waits for can be held by the very session that asks
+	// (DDL in its transaction), which no deadlock detector sees, and all sessions
+	// share this connection.
+	c.RuntimeParams["lock_timeout"] = "1s"
+	c.RuntimeParams["statement_timeout"] = "10s"
 	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "LOG" && analyze.IsTreeNotice(n.File, n.Routine, n.SeverityUnlocalized, n.Message) {
 			a.n++

@@ -63,7 +63,7 @@ func (r *relay) query(ctx context.Context, body []byte) error {
 // ends the session is returned as it is.
 func (r *relay) ungated(ctx context.Context, text []byte, err error, answer func(error) error) error {
 	switch sallyport.KindOf(err) {
-	case sallyport.Invalid, sallyport.Exhausted, sallyport.NotFound, sallyport.Denied:
+	case sallyport.Invalid, sallyport.Exhausted, sallyport.NotFound, sallyport.Denied, sallyport.Conflict:
 	default:
 		return err
 	}

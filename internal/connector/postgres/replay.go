@@ -5,6 +5,7 @@ package postgres
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -154,18 +155,75 @@ func (r *Replayer) value(i int, v []byte) *string {
 		r.types = pgtype.NewMap()
 	}
 	typ, ok := r.types.TypeForOID(r.fields[i].TypeOID)
-	if !ok {
+	if !ok || swells(typ, v) {
 		return hexOf(v)
 	}
 	decoded, err := typ.Codec.DecodeValue(r.types, typ.OID, pgwire.FormatBinary, v)
 	if err != nil {
 		return hexOf(v)
 	}
-	text, err := r.types.Encode(typ.OID, pgwire.FormatText, decoded, nil)
+	text, err := r.types.Encode(typ.OID, pgwire.FormatText, decoded, []byte{})
 	if err != nil || text == nil {
 		return hexOf(v)
 	}
 	return textOf(text)
+}
+
+// maxNumericGroups bounds the numeric values that are written out, in groups of
+// four digits on either side of the point.
+const maxNumericGroups = 250
+
+// swells reports whether a value could take very much more memory than its
+// binary form has bytes: ten of them are a numeric of 131,072 digits, and a client
+// could have a million of those put on record for an auditor to unfold.
+func swells(typ *pgtype.Type, v []byte) bool {
+	switch c := typ.Codec.(type) {
+	case pgtype.NumericCodec:
+		if len(v) < 8 {
+			return true
+		}
+		weight, scale := int16(binary.BigEndian.Uint16(v[2:])), int16(binary.BigEndian.Uint16(v[6:]))
+		return weight < -maxNumericGroups || weight > maxNumericGroups || scale < 0 || scale > 4*maxNumericGroups
+	case *pgtype.ArrayCodec:
+		if _, scalar := c.ElementType.Codec.(pgtype.NumericCodec); scalar {
+			return true
+		}
+		return nested(c.ElementType.Codec) || !counts(v)
+	}
+	return nested(typ.Codec)
+}
+
+// nested reports whether values of a type hold values of others.
+func nested(c pgtype.Codec) bool {
+	switch c.(type) {
+	case *pgtype.ArrayCodec, *pgtype.RangeCodec, *pgtype.MultirangeCodec, *pgtype.CompositeCodec, pgtype.RecordCodec:
+		return true
+	}
+	return false
+}
+
+// counts reports whether an array holds at least the lengths of the elements
+// that its head declares (array_send: dimensions, flags, type, and for each
+// dimension its length and lower bound).
+func counts(v []byte) bool {
+	const head, perDimension, perElement = 12, 8, 4
+	if len(v) < head {
+		return false
+	}
+	dims := binary.BigEndian.Uint32(v)
+	if dims > 6 || len(v) < head+int(dims)*perDimension {
+		return false
+	}
+	room := (len(v) - head - int(dims)*perDimension) / perElement
+	n := 1
+	for i := range int(dims) {
+		length := int32(binary.BigEndian.Uint32(v[head+i*perDimension:]))
+		if length < 0 || length > 0 && n > room/int(length) {
+			return false
+		}
+		n *= int(length)
+	}
+	return true
 }
 
 func textOf(v []byte) *string {

@@ -25,10 +25,8 @@ func (r *relay) serverSide(ctx context.Context) error {
 	for {
 		n, err := r.up.conn.Read(buf[have:])
 		have += n
-		r.release.RLock() // law 1: what was read may answer statements not yet on record
-		r.release.RUnlock()
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
+		if err := r.onRecord(ctx); err != nil {
+			return err
 		}
 		if n > 0 {
 			used, herr := r.serverMessages(ctx, buf[:have])
@@ -50,6 +48,15 @@ func (r *relay) serverSide(ctx context.Context) error {
 			return lost(err)
 		}
 	}
+}
+
+// onRecord waits until the intents are durable of the statements that were
+// forwarded early, whose answers may just have been read, and reports why the
+// session must end if they are not.
+func (r *relay) onRecord(ctx context.Context) error {
+	r.release.RLock()
+	defer r.release.RUnlock()
+	return context.Cause(ctx)
 }
 
 // whole returns the type and the length of the message at the start of buf; ok
