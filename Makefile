@@ -39,8 +39,9 @@ check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vu
 	test/scripts/check
 
 .PHONY: bench-postgres
-bench-postgres: test-deps build ## Speed through the gateway beside PgBouncer and none, as JSON lines
-	go run ./test/bench postgres
+bench-postgres: ## Speed through the gateway beside PgBouncer and none, as JSON lines
+	test/scripts/install-system test
+	go run ./test/bench postgres $(BENCHFLAGS)
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (20s)
