@@ -48,35 +48,33 @@ type bench struct {
 
 // setUp makes the target, PgBouncer and the gateway. On an error what was
 // started is ended again.
-func setUp(ctx context.Context, s settings, diag io.Writer) (b *bench, err error) {
+func setUp(ctx context.Context, s settings, diag io.Writer) (*bench, error) {
 	ctx, cancel := context.WithTimeout(ctx, setupDeadline)
 	defer cancel()
-	b = &bench{settings: s, diag: diag}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.dir, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
-		return nil, err
-	}
-	b.onClose(func() error { return os.RemoveAll(b.dir) })
-	if err := os.Chmod(b.dir, 0o755); err != nil { // its way in for PgBouncer's account
-		return nil, err
-	}
-	if b.certs, err = pgcluster.NewCertificates(rand.Reader, time.Now()); err != nil {
-		return nil, err
-	}
-	b.ca = filepath.Join(b.dir, "ca.pem")
-	if err := os.WriteFile(b.ca, b.certs.CA, 0o644); err != nil {
-		return nil, err
-	}
-	for _, step := range []func(context.Context) error{b.startTarget, b.fillTarget, b.startBouncer, b.startGateway} {
+	b := &bench{settings: s, diag: diag}
+	for _, step := range []func(context.Context) error{b.makeDir, b.startTarget, b.fillTarget, b.startBouncer, b.startGateway} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, b.close())
 		}
 	}
 	return b, nil
+}
+
+// makeDir makes the directory of what PgBouncer's account must reach, and the
+// certificates.
+func (b *bench) makeDir(context.Context) (err error) {
+	if b.dir, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
+		return err
+	}
+	b.onClose(func() error { return os.RemoveAll(b.dir) })
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		return err
+	}
+	if b.certs, err = pgcluster.NewCertificates(rand.Reader, time.Now()); err != nil {
+		return err
+	}
+	b.ca = filepath.Join(b.dir, "ca.pem")
+	return os.WriteFile(b.ca, b.certs.CA, 0o644)
 }
 
 // logf tells of a run to whoever wants to watch.
