@@ -74,6 +74,7 @@ type options struct {
 	schema         string
 	wait, hold     time.Duration
 	level          slog.Level
+	roles          []string
 	extra          string
 }
 
@@ -98,6 +99,13 @@ func Schema(sql string) Option { return func(o *options) { o.schema += sql } }
 // Waits sets how long connections wait for grants and statements for approvals.
 func Waits(grant, hold time.Duration) Option {
 	return func(o *options) { o.wait, o.hold = grant, hold }
+}
+
+// Role adds a role that CI jobs may hold on the clinic.
+func Role(name string) Option {
+	return func(o *options) {
+		o.roles = append(o.roles, fmt.Sprintf("  - {name: %s, resources: [clinic], members: [\"group:ci\"]}\n", name))
+	}
 }
 
 // Open permits everything that a clinic's ETL role may do without a grant.
@@ -190,7 +198,7 @@ identity:
 policy: {files: ["policy.cedar"], reload: 200ms}
 roles:
   - {name: claims-etl, resources: [clinic], members: ["group:ci"]}
-requests: {wait: %s, expires: 1h, window: 30m, hold_wait: %s, hold_wait_in_transaction: %s}
+%srequests: {wait: %s, expires: 1h, window: 30m, hold_wait: %s, hold_wait_in_transaction: %s}
 resources:
   - name: clinic
     type: postgres
@@ -203,7 +211,7 @@ resources:
     labels: labels.yaml
 vault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, g.opts.wait, g.opts.hold, g.opts.hold/2, g.Server.Addr, g.Server.CAFile, g.opts.lineage)+g.opts.extra, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, g.Server.Addr, g.Server.CAFile, g.opts.lineage)+g.opts.extra, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's
@@ -268,9 +276,12 @@ func (g *Gateway) token(t testing.TB, sub string, claims map[string]any) string 
 }
 
 // DSN returns the connection string for psql and pgx with a token as password.
-func (g *Gateway) DSN(token string) string {
+func (g *Gateway) DSN(token string) string { return g.DSNAs("claims-etl", token) }
+
+// DSNAs is DSN for another role than claims-etl.
+func (g *Gateway) DSNAs(role, token string) string {
 	host, port, _ := net.SplitHostPort(g.PostgresAddress())
-	return fmt.Sprintf("host=%s port=%s user=claims-etl dbname=clinic sslmode=verify-full sslrootcert=%s password=%s", host, port, g.CA, token)
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=clinic sslmode=verify-full sslrootcert=%s password=%s", host, port, role, g.CA, token)
 }
 
 // Connect opens a pgx connection through the gateway.

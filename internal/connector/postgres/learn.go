@@ -212,9 +212,11 @@ func (r *relay) searchPath(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	q := &question{done: make(chan struct{})}
-	for _, k := range []expectKind{expectParse, expectBind, expectExecute, expectClose} {
+	for _, k := range []expectKind{expectParse, expectBind, expectExecute} {
 		r.m.expect(expectation{kind: k, own: true, ask: q})
 	}
+	r.m.expect(expectation{kind: expectClose, own: true})
+	r.m.expect(expectation{kind: expectClose, own: true, ask: q}) // completes the question
 	var err error
 	if r.batch, err = pgwire.AppendParse(r.batch, pathName, pathText, nil); err != nil {
 		return nil, err
@@ -223,6 +225,9 @@ func (r *relay) searchPath(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	r.batch = pgwire.AppendExecute(r.batch, pathName, 0)
+	// Inside a transaction the portal would outlive its statement and stand in the
+	// way of the next question.
+	r.batch = pgwire.AppendClose(r.batch, 'P', pathName)
 	r.batch = pgwire.AppendClose(r.batch, 'S', pathName)
 	r.endOwn()
 	if err := r.flush(ctx); err != nil {
