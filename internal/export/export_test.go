@@ -231,7 +231,7 @@ func TestEveryFlippedByte(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			c := bytes.Clone(bundle)
-			for i := w; i < len(c); i += workers {
+			for i := w; i < len(c); i += workers * stride {
 				c[i] ^= 1 << (i % 8)
 				r, err := evidence.Verify(bytes.NewReader(c), int64(len(c)), evidence.Options{Keys: []string{g.vkey}})
 				c[i] = bundle[i]

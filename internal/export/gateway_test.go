@@ -130,8 +130,10 @@ func (g *gateway) heartbeat() {
 }
 
 func principal(id sallyport.PrincipalID) sallyport.Principal {
-	return sallyport.Principal{ID: id, Kind: sallyport.CIJob, Subject: sallyport.Subject{Issuer: "https://idp.example", ID: "sub-" + string(id)},
-		Authn: sallyport.Authentication{Method: "oidc", TokenID: "0123"}}
+	return sallyport.Principal{
+		ID: id, Kind: sallyport.CIJob, Subject: sallyport.Subject{Issuer: "https://idp.example", ID: "sub-" + string(id)},
+		Authn: sallyport.Authentication{Method: "oidc", TokenID: "0123"},
+	}
 }
 
 // grant asks for, approves and activates a grant.
@@ -141,10 +143,14 @@ func (g *gateway) grant(n int, who sallyport.PrincipalID, resource sallyport.Res
 		Resource: resource, Role: "etl", NotBefore: g.now, NotAfter: g.now.Add(time.Hour), Policy: g.policy,
 	}
 	write(g, "", evidence.TypeIdentity, evidence.Identity{Accepted: true, Principal: new(principal(who))})
-	write(g, "", evidence.TypeRequest, evidence.Request{ID: gr.Request, Kind: "grant", State: "open", Principal: who, Resource: resource,
-		Role: "etl", Reason: "=monthly claims", Approvers: "group:privacy", WindowMS: 3600_000, Expires: gr.NotAfter, Policy: g.policy})
-	write(g, "", evidence.TypeDecision, evidence.Decision{Request: gr.Request, Kind: "grant", Decision: "approved", Approver: "human:ann",
-		Groups: []string{"privacy"}, Subject: sallyport.Subject{Issuer: "https://idp.example", ID: "ann"}, Rationale: "@agreed, ticket 7"})
+	write(g, "", evidence.TypeRequest, evidence.Request{
+		ID: gr.Request, Kind: "grant", State: "open", Principal: who, Resource: resource,
+		Role: "etl", Reason: "=monthly claims", Approvers: "group:privacy", WindowMS: 3600_000, Expires: gr.NotAfter, Policy: g.policy,
+	})
+	write(g, "", evidence.TypeDecision, evidence.Decision{
+		Request: gr.Request, Kind: "grant", Decision: "approved", Approver: "human:ann",
+		Groups: []string{"privacy"}, Subject: sallyport.Subject{Issuer: "https://idp.example", ID: "ann"}, Rationale: "@agreed, ticket 7",
+	})
 	write(g, "", evidence.TypeGrant, evidence.GrantEvent{State: "active", Grant: gr})
 	return gr
 }
@@ -158,14 +164,18 @@ type sessionOptions struct {
 // session writes a session with two statements, a denial, a masking and a
 // recording.
 func (g *gateway) session(id sallyport.SessionID, gr sallyport.Grant, opt sessionOptions) {
-	write(g, id, evidence.TypeSessionOpen, evidence.SessionOpen{Principal: principal(gr.Principal), Resource: gr.Resource, Protocol: "postgres",
-		Role: gr.Role, Grant: &gr, Rules: []sallyport.RuleID{"read"}, Policy: g.policy, Client: "192.0.2.1 psql", Lineage: "in-band"})
+	write(g, id, evidence.TypeSessionOpen, evidence.SessionOpen{
+		Principal: principal(gr.Principal), Resource: gr.Resource, Protocol: "postgres",
+		Role: gr.Role, Grant: &gr, Rules: []sallyport.RuleID{"read"}, Policy: g.policy, Client: "192.0.2.1 psql", Lineage: "in-band",
+	})
 	text := []byte("ciphertext of " + id)
-	write(g, id, evidence.TypeIntent, evidence.Intent{Stmt: 1, Phase: "execute", Mode: "before-forward", Class: "select",
+	write(g, id, evidence.TypeIntent, evidence.Intent{
+		Stmt: 1, Phase: "execute", Mode: "before-forward", Class: "select",
 		Readable: opt.statement, Digest: "aa", Objects: []string{"clinic/public/patients"}, Effects: []string{"read"},
 		Masks:   []evidence.MaskPlan{{Output: 0, Labels: []sallyport.Label{"phi.ssn"}, Reason: "label"}},
 		Verdict: "allow", Rules: []sallyport.RuleID{"read"}, Policy: g.policy, Grant: gr.ID,
-		Sealed: &evidence.Sealed{Key: "k", SHA256: digest(text), Len: len(text), Data: text}})
+		Sealed: &evidence.Sealed{Key: "k", SHA256: digest(text), Len: len(text), Data: text},
+	})
 	if opt.open {
 		return
 	}

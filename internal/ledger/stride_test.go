@@ -1,0 +1,9 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !race
+
+package ledger_test
+
+// stride is how far the exhaustive tests go from one case to the next.
+const stride = 1
