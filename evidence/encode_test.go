@@ -30,8 +30,10 @@ func fullIntent() evidence.Intent {
 			{Output: 2, Reason: "unknown-lineage"},
 		},
 		Verdict: "allow", Rules: []sallyport.RuleID{"r1", "r2"}, Policy: "p1", Grant: "g1",
-		Approval: &sallyport.Approval{Request: "q1", Approver: "human:ann", Rationale: "ticket <12> & more", At: at,
-			Authn: sallyport.Authentication{Method: "oidc", Via: &sallyport.Authentication{Method: "oidc"}}},
+		Approval: &sallyport.Approval{
+			Request: "q1", Approver: "human:ann", Rationale: "ticket <12> & more", At: at,
+			Authn: sallyport.Authentication{Method: "oidc", Via: &sallyport.Authentication{Method: "oidc"}},
+		},
 		Params: "hmac", Sealed: &evidence.Sealed{Key: "k1", SHA256: "ff", Len: 3, Zstd: true, Data: []byte{1, 2, 3}},
 	}
 }
