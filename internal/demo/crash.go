@@ -157,9 +157,13 @@ type tally struct {
 	reported map[string]bool // as maybe executed, by the gap event
 }
 
+func newTally() tally {
+	return tally{texts: map[string]string{}, intents: map[string]bool{}, outcomes: map[string]bool{}, reported: map[string]bool{}}
+}
+
 // tallyOf reads a bundle's leaves.
 func tallyOf(bundle string) (tally, error) {
-	t := tally{texts: map[string]string{}, intents: map[string]bool{}, outcomes: map[string]bool{}, reported: map[string]bool{}}
+	t := newTally()
 	z, err := zip.OpenReader(bundle)
 	if err != nil {
 		return t, err

@@ -267,7 +267,8 @@ func (s *stage) close() error {
 
 // explain shows what the gateway logged last, for whoever looks for the fault.
 func (s *stage) explain() {
-	fmt.Fprintf(s.env.Stderr, "\nThe gateway's log ends:\n%s\n", s.gateway.tail(30))
+	// The error itself is returned, whether this can be read or not.
+	_, _ = fmt.Fprintf(s.env.Stderr, "\nThe gateway's log ends:\n%s\n", s.gateway.tail(30))
 }
 
 func (s *stage) path(parts ...string) string {
