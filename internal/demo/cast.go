@@ -39,7 +39,7 @@ func auditor() actor { return human("auditor", "auditors") }
 
 const (
 	tokenLife = 10 * time.Minute // fresh for each command
-	keptLife  = 8 * time.Hour    // of the tokens that --keep leaves
+	keptLife  = 8 * time.Hour    // of the tokens that --keep leaves; the issuer's max_lifetime
 )
 
 func (s *stage) token(a actor, life time.Duration) (string, error) {

@@ -9,6 +9,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,22 +101,24 @@ func steps() []step {
 }
 
 // Run tells the story. With keep it leaves everything running afterwards, says
-// what to try, and returns when ctx ends. An error names the step that failed;
-// whatever was started is stopped and removed in any case.
+// what to try, and returns when ctx ends. An error names the step that failed, or
+// is the context's when that ended before the story; whatever was started is
+// stopped and removed in any case.
 func Run(ctx context.Context, env Env, keep bool) (err error) {
 	began := env.Now()
 	s := &stage{env: env, screen: screen{w: env.Stdout}}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
-		return fmt.Errorf("demo: setting up: %w", err)
+		return cmp.Or(ctx.Err(), fmt.Errorf("demo: setting up: %w", err))
 	}
 	all := steps()
 	for i, st := range all {
 		s.headline(i+1, st.title, st.about)
 		if err := st.run(ctx, s); err != nil {
-			if ctx.Err() == nil {
-				s.explain()
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			s.explain()
 			return sallyport.E(sallyport.Internal, op, fmt.Sprintf("step %d (%s) failed", i+1, st.title)).Because(err)
 		}
 	}

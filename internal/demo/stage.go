@@ -215,6 +215,7 @@ identity:
       audiences: [sallyport]
       algorithms: [ES256]
       allow_loopback_http: true
+      max_lifetime: 8h
       map:
         - when: {kind: ci}
           principal: "ci:{repository}"
