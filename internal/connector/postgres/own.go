@@ -36,7 +36,7 @@ func needsPermit(typ byte, body []byte) bool {
 	switch typ {
 	case pgwire.ClientQuery:
 		text, err := pgwire.DecodeQuery(body)
-		return err != nil || string(text) != refusedText
+		return err != nil || len(text) > 0 && string(text) != refusedText // an empty query runs nothing
 	case pgwire.ClientParse:
 		p, err := pgwire.DecodeParse(body)
 		if err != nil {
