@@ -30,9 +30,10 @@ demo: demo-deps build ## See it work: a throw-away clinic behind the gateway
 	bin/sallyport demo
 
 .PHONY: test
-test: test-deps ## Every test, and those of concurrent packages under -race
+test: test-deps ## Every test, concurrent packages under -race too, and each fuzz target briefly
 	go test ./... -count=1 -timeout 30m -p 2
 	CGO_ENABLED=1 go test -race -count=1 -timeout 30m -p 2 $(RACE)
+	FUZZTIME=2s test/scripts/fuzz
 
 .PHONY: check
 check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vulnerabilities

@@ -215,7 +215,7 @@ func (s *Session) hold(ctx context.Context, c Command, a *Admission) (*Admission
 		return nil, s.unheld(ctx, a, id, wait, err)
 	}
 	if req.State != grant.Approved {
-		a.verdict.Reason = fmt.Sprintf("request %s ended %s", req.ID, req.State)
+		a.verdict.Reason = fmt.Sprintf("request %s was %s", req.ID, req.State)
 		if req.Rationale != "" {
 			a.verdict.Reason += ": " + req.Rationale
 		}
