@@ -21,6 +21,7 @@ type statement struct {
 	Stmt     uint64                 `json:"stmt"`
 	At       time.Time              `json:"at"`
 	Phase    string                 `json:"phase,omitempty"` // "analyse" or "execute"; "" when it was denied
+	Mode     string                 `json:"mode,omitempty"`  // "before-forward" or "before-release"
 	Of       uint64                 `json:"of,omitempty"`    // the statement that holds its text
 	Class    string                 `json:"class"`
 	Readable string                 `json:"readable"`
@@ -223,7 +224,7 @@ func (t *story) intent(at time.Time, b evidence.Intent) {
 		}
 	}
 	s := &statement{
-		Stmt: b.Stmt, At: at, Phase: b.Phase, Of: b.Of, Class: own.class, Readable: own.readable, Digest: b.Digest,
+		Stmt: b.Stmt, At: at, Phase: b.Phase, Mode: b.Mode, Of: b.Of, Class: own.class, Readable: own.readable, Digest: b.Digest,
 		Objects: own.objects, Effects: own.effects, Masks: own.masks, Verdict: b.Verdict, Rules: nonNil(b.Rules), Policy: b.Policy, Grant: b.Grant,
 	}
 	if ap := b.Approval; ap != nil {

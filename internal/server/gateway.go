@@ -242,8 +242,13 @@ func (g *Gateway) openEngine(ctx context.Context) error {
 // the stop on record and closes everything. It returns the first failure, such
 // as a ledger that takes nothing more.
 func (g *Gateway) Run(ctx context.Context) error {
-	work, stop := context.WithCancel(ctx)
-	defer stop()
+	// Sessions hear from the cause why they end, so ctx's own end is passed on
+	// with one.
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	defer context.AfterFunc(ctx, func() {
+		stop(sallyport.E(sallyport.Unavailable, "shutdown", "the gateway is shutting down").WithHint("connect again in a moment"))
+	})()
 	eg, ectx := errgroup.WithContext(work)
 	eg.Go(func() error { return g.conn.Serve(ectx, g.pgListener) })
 	eg.Go(func() error { return g.serveAPI(ectx) })

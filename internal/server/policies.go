@@ -96,12 +96,24 @@ func (p *policies) load(ctx context.Context) error {
 func (p *policies) refuse(ctx context.Context, content string, why error) error {
 	if content != p.seen {
 		p.seen = content
-		if err := p.events.PolicyRefused(ctx, strings.Join(paths(p.patterns), " "), why.Error()); err != nil {
+		p.log.Error("the policies were refused; the old set stays in force", "err", why)
+		if err := p.events.PolicyRefused(ctx, strings.Join(paths(p.patterns), " "), shortened(why.Error())); err != nil {
+			p.log.Error("that policies were refused cannot be put on record", "err", err)
 			return err
 		}
-		p.log.Error("the policies were refused; the old set stays in force", "err", why)
 	}
 	return why
+}
+
+// maxRefusal bounds what a leaf repeats of the problems of a set, in bytes; the
+// operator's log has them all.
+const maxRefusal = 8 << 10
+
+func shortened(text string) string {
+	if len(text) <= maxRefusal {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxRefusal], "") + " ... (cut)"
 }
 
 // watch loads changed files until ctx ends.
