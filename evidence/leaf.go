@@ -272,8 +272,11 @@ type MaskPlan struct {
 
 // Outcome is the body of TypeOutcome.
 type Outcome struct {
-	Stmt   uint64 `json:"stmt"`
-	Status string `json:"status"`         // "ok", "error", "cancelled", "cut", "unknown"
+	Stmt uint64 `json:"stmt"`
+	// Status is "ok", "error", "cancelled", "skipped" (an earlier error kept the
+	// target from running it) or "cut" (the session ended while it was at work: it
+	// may have executed).
+	Status string `json:"status"`
 	Code   string `json:"code,omitempty"` // the protocol's own code: an SQLSTATE
 	Tag    string `json:"tag,omitempty"`  // the protocol's own result word: "SELECT 3"
 	Rows   uint64 `json:"rows"`

@@ -110,13 +110,16 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	fmt.Fprintf(&b, "  holds       %d leaves, %d sessions, %d statements, %d denials, %d masking events, %d recorded chunks\n",
 		r.Leaves, r.Sessions, r.Statements, r.Denials, r.Masked, r.Recordings)
 	list(&b, "Faults", r.Faults, Fault.String)
-	list(&b, "Statements that may have executed (intent without outcome)", r.MayHaveExecuted, func(u Unsettled) string {
+	list(&b, "Statements that may have executed (no outcome is on record, or the session was cut)", r.MayHaveExecuted, func(u Unsettled) string {
 		return fmt.Sprintf("session %s statement %d at %s, leaf %d", quoted(string(u.Session)), u.Stmt, timeText(u.Time), u.Leaf)
 	})
 	list(&b, "Epochs of the gateway", r.Epochs, func(e Epoch) string {
 		end := "did not end in order"
-		if e.Stopped {
+		switch {
+		case e.Stopped:
 			end = "stopped in order"
+		case e == r.Epochs[len(r.Epochs)-1]:
+			end = "had not stopped when the bundle was made"
 		}
 		return fmt.Sprintf("epoch %d from %s to %s, %s", e.Number, timeText(e.Start), timeText(e.End), end)
 	})

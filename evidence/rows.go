@@ -106,7 +106,7 @@ func (st *statementRow) result() string {
 		return wasAnalysed
 	case st.outcome.Status == "ok":
 		return ranWell
-	case st.outcome.Status == "unknown":
+	case st.outcome.Status == "unknown", st.outcome.Status == "cut":
 		return perhapsRan
 	}
 	return ranBadly

@@ -86,10 +86,24 @@ func (r *relay) run() error {
 	}
 	r.end(err)
 	sides.Wait()
+	r.cut()
 	if errors.Is(err, errGone) {
 		return nil
 	}
 	return err
+}
+
+// cut settles what was at work when the session ended: it was forwarded, and how
+// it ended nobody has seen. Both sides have ended by now.
+func (r *relay) cut() {
+	for _, x := range r.m.remaining() {
+		if x.prep != nil && x.kind == expectParse {
+			_ = r.settleParse(x.prep, "cut", "") // a ledger that takes nothing has ended the session already
+		}
+		if x.exec != nil {
+			_ = r.settle(x.exec, "cut", "", "")
+		}
+	}
 }
 
 // end tells the client why its session ends and unblocks both sides.

@@ -203,6 +203,18 @@ func (m *machine) abandon() []expectation {
 	return out
 }
 
+// remaining returns every answer that never came, and what is bound and was not
+// run to its end.
+func (m *machine) remaining() []expectation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := append([]expectation(nil), m.queue[m.head:]...)
+	for _, p := range m.portals {
+		out = append(out, expectation{kind: expectExecute, exec: p.exec})
+	}
+	return out
+}
+
 // pending returns the executions that are still to run for a statement, so that
 // a lineage that turned out different reaches them.
 func (m *machine) pending(p *prepared) []*execution {
