@@ -19,20 +19,26 @@ import (
 const (
 	// maxInFlight bounds the requests that are served at once.
 	maxInFlight = 512
+	// maxWaiting bounds, among them, those that wait for a decision.
+	maxWaiting = 256
 	// maxHeavy bounds the answers that read much of the ledger.
 	maxHeavy = 2
 )
 
 // api serves the HTTP API of docs/reference/api.md.
 type api struct {
-	g     *Gateway
-	mux   *http.ServeMux
-	slots chan struct{} // one for each request being served
-	heavy chan struct{} // one for each answer that reads much of the ledger
+	g       *Gateway
+	mux     *http.ServeMux
+	slots   chan struct{} // one for each request being served
+	waiting chan struct{} // one for each of them that waits for a decision
+	heavy   chan struct{} // one for each answer that reads much of the ledger
 }
 
 func newAPI(g *Gateway) *api {
-	a := &api{g: g, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), heavy: make(chan struct{}, maxHeavy)}
+	a := &api{
+		g: g, mux: http.NewServeMux(),
+		slots: make(chan struct{}, maxInFlight), waiting: make(chan struct{}, maxWaiting), heavy: make(chan struct{}, maxHeavy),
+	}
 	tokens := identity.TokenHandler(g.tokens, granter{g})
 	for _, path := range []string{"/v1/token", "/v1/token/"} {
 		a.mux.Handle(path, a.timed(tokens))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
@@ -182,7 +183,9 @@ func (p *player) frames(ctx context.Context, blobs record.Source, key record.Ope
 	for f, err := range record.Read(ctx, blobs, key, id, chunks) {
 		i, known := at[f.Chunk]
 		if err != nil {
-			p.gap(chunks, i, known, err)
+			if known || !p.leftOut(f.Chunk) {
+				p.gap(chunks, i, known, err)
+			}
 			continue
 		}
 		if err := p.flush(least[i]); err != nil {
@@ -210,6 +213,12 @@ func (p *player) wanted() []evidence.Recording {
 		}
 	}
 	return out
+}
+
+// leftOut reports whether a chunk that was not asked for is on record: that it
+// does not come is no gap.
+func (p *player) leftOut(chunk uint64) bool {
+	return slices.ContainsFunc(p.story.chunks, func(c evidence.Recording) bool { return c.Chunk == chunk })
 }
 
 // gap notes that a chunk cannot be shown with every statement that it may have

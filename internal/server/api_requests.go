@@ -239,23 +239,40 @@ func (a *api) showRequest(ctx context.Context, r *http.Request, c caller) (any, 
 	if err != nil {
 		return nil, err
 	}
-	if q.Has("wait") && req.State == grant.Open {
+	if q.Has("wait") {
 		wait, err := time.ParseDuration(q.Get("wait"))
 		if err != nil || wait < 0 || wait > maxWait {
 			return nil, invalid("wait is not a length of time up to "+maxWait.String(), "write it with a unit: 30s")
 		}
-		wctx, cancel := context.WithTimeout(ctx, wait)
-		defer cancel()
-		now, err := a.g.grants.Wait(wctx, req.ID)
-		switch {
-		case err == nil:
-			req = now
-		case sallyport.KindOf(err) == sallyport.Held && ctx.Err() == nil: // still open
-		default:
+		if req, err = a.await(ctx, req, wait); err != nil {
 			return nil, err
 		}
 	}
 	return a.render(ctx, c, req)
+}
+
+// await waits for a decision about a request that is open, and returns the
+// request as it is then. When very many wait already, it does not.
+func (a *api) await(ctx context.Context, req grant.Request, wait time.Duration) (grant.Request, error) {
+	if req.State != grant.Open {
+		return req, nil
+	}
+	select {
+	case a.waiting <- struct{}{}:
+		defer func() { <-a.waiting }()
+	default:
+		return req, nil
+	}
+	wctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	now, err := a.g.grants.Wait(wctx, req.ID)
+	if err == nil {
+		return now, nil
+	}
+	if sallyport.KindOf(err) == sallyport.Held && ctx.Err() == nil {
+		return req, nil
+	}
+	return req, err
 }
 
 func (a *api) approve(ctx context.Context, r *http.Request, c caller) (any, error) {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
 
@@ -239,6 +242,77 @@ func TestReplaySession(t *testing.T) {
 		if bytes.Contains(b, []byte(phi)) || strings.Contains(g.Log.String(), phi) {
 			t.Errorf("%q is in a replay or a log", phi)
 		}
+	}
+}
+
+// TestReplayOfManyChunks reads a recording that is larger than one chunk, in
+// whole, by page, and when some of it is lost.
+func TestReplayOfManyChunks(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Open())
+	c := newClient(t, g)
+	eve := g.HumanToken(t, "eve", "auditors")
+	var sql []string
+	for range 8 {
+		sql = append(sql, fmt.Sprintf("select '%s' as x, id from patients order by id", strings.Repeat("x", 20_000)))
+	}
+	id := ended(t, c, g, eve, simple, sql...)
+	path := "/v1/sessions/" + id + "/replay"
+	_, b := c.raw(eve, "GET", path, nil)
+	whole, last := steps(t, b)
+	if last.Gaps != 0 || last.More {
+		t.Fatalf("got %+v", last)
+	}
+	rows := func(lines []step) (n int) {
+		for _, s := range lines {
+			n += len(s.Rows)
+		}
+		return n
+	}
+	if n := rows(whole); n != 8*5 {
+		t.Fatalf("%d rows", n)
+	}
+	end := whole[len(whole)-1].Stmt
+	_, b = c.raw(eve, "GET", fmt.Sprintf("%s?after=%d", path, end-1), nil)
+	page, last := steps(t, b)
+	if last.Gaps != 0 || last.More || len(page) != 1 || len(page[0].Rows) != 5 || page[0].Lost != "" {
+		t.Errorf("the last page: %+v and %d steps", last, len(page))
+	}
+	_, b = c.raw(eve, "GET", path+"?limit=2", nil)
+	if page, last = steps(t, b); last.Gaps != 0 || !last.More || len(page) != 2 {
+		t.Errorf("the first page: %+v and %d steps", last, len(page))
+	}
+
+	// The first chunk is lost.
+	e, _ := bundle(t, c, g, object{"session": id})
+	chunks := bodies[evidence.Recording](t, e, evidence.TypeRecording)
+	if len(chunks) < 3 {
+		t.Fatalf("the recording has %d chunks, want some", len(chunks))
+	}
+	digest := chunks[0].Sealed.SHA256
+	if err := os.Remove(filepath.Join(g.Dir, "data", "recordings", digest[:2], digest)); err != nil {
+		t.Fatal(err)
+	}
+	_, b = c.raw(eve, "GET", path, nil)
+	left, last := steps(t, b)
+	lost := 0
+	for _, s := range left {
+		if s.Lost != "" {
+			lost++
+		}
+	}
+	if last.Gaps != 1 || lost == 0 || lost == len(left) || len(left) != len(whole) || rows(left) == 0 {
+		t.Errorf("without its first chunk: %+v, %d of %d steps lost, %d rows", last, lost, len(left), rows(left))
+	}
+	if _, r := bundle(t, c, g, object{"session": id}); len(r.Notices) == 0 {
+		t.Error("the bundle does not say that a chunk is missing")
+	}
+
+	// Of an answer that is too large, the recording keeps the begin and says so.
+	id = ended(t, c, g, eve, simple, fmt.Sprintf("select '%s' as x, id from patients order by id", strings.Repeat("x", 300_000)))
+	_, b = c.raw(eve, "GET", "/v1/sessions/"+id+"/replay", nil)
+	large, last := steps(t, b)
+	if s := large[len(large)-1]; last.Gaps != 0 || s.Truncated < 400_000 || s.Lost != "" || len(s.Rows) != 3 || s.Tag != "SELECT 5" {
+		t.Errorf("too large: %+v, %d bytes left out, lost %q, %d rows, %s", last, s.Truncated, s.Lost, len(s.Rows), s.Tag)
 	}
 }
 
