@@ -108,6 +108,9 @@ func (r *relay) complete(due expectation, typ byte, body []byte) error {
 		case pgwire.ServerPortalSuspended:
 			status = "" // more may come
 		}
+		if err := r.show(e); err != nil {
+			return err
+		}
 		m, err := r.pass(typ, body)
 		if err != nil {
 			return err
@@ -265,10 +268,8 @@ func (r *relay) dataRows(run []byte) error {
 			return err
 		}
 	}
-	if !e.shown {
-		if err := r.show(e); err != nil {
-			return err
-		}
+	if err := r.show(e); err != nil {
+		return err
 	}
 	raw := mask.FromUpstream(run)
 	if !e.rows.Masks() {
@@ -303,10 +304,21 @@ func (r *relay) send(e *execution, m mask.Masked) error {
 	return r.deliver(m)
 }
 
-// show gives the recording the description of an answer that the client did not
-// ask for.
+// show gives the recording, once, the description of an answer that the client
+// did not ask for: what it shows can then be read.
 func (r *relay) show(e *execution) error {
+	if e.shown || e.prep == nil {
+		return nil
+	}
 	e.shown = true
+	if e.fields == nil {
+		r.m.mu.Lock()
+		e.fields = e.prep.fields
+		r.m.mu.Unlock()
+	}
+	if len(e.fields) == 0 {
+		return nil
+	}
 	fields := make([]pgwire.Field, len(e.fields))
 	for i, f := range e.fields {
 		fields[i] = f

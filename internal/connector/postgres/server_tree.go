@@ -277,11 +277,13 @@ func (r *relay) serverError(body []byte) error {
 	if !ok {
 		return nil // the target is about to close the connection
 	}
+	if due.exec != nil {
+		if err := r.sess.Record(due.exec.permit, frameKind, m); err != nil {
+			return err
+		}
+	}
 	if due.kind == expectQuery {
 		if due.exec != nil {
-			if err := r.sess.Record(due.exec.permit, frameKind, m); err != nil {
-				return err
-			}
 			return r.settle(due.exec, status(code), code, "")
 		}
 		return nil
