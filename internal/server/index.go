@@ -30,6 +30,10 @@ type index struct {
 const (
 	indexBatch = 1000
 	indexPace  = time.Second
+	// busy is how many new leaves in one pace leave the machine to statements, and
+	// maxLag how far the index may fall behind for that.
+	busy   = 2000
+	maxLag = 100_000
 )
 
 func newIndex(l *ledger.Log, db sqlite.Index, out *slog.Logger) *index {
@@ -86,14 +90,26 @@ func (x *index) step(ctx context.Context) (uint64, error) {
 func (x *index) run(ctx context.Context) {
 	tick := time.NewTicker(indexPace)
 	defer tick.Stop()
+	seen, next := x.log.Size(), uint64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if _, err := x.step(ctx); err != nil && ctx.Err() == nil {
-			x.out.Warn("the index cannot follow the ledger; it is built on when asked", "err", err)
+		size := x.log.Size()
+		grown := size - seen
+		seen = size
+		if grown > busy && size-next < maxLag {
+			continue
 		}
+		n, err := x.step(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				x.out.Warn("the index cannot follow the ledger; it is built on when asked", "err", err)
+			}
+			continue
+		}
+		next = n
 	}
 }

@@ -141,12 +141,13 @@ func (s *Session) encode(ctx context.Context, mode string, intents []Intent) ([]
 	now := s.engine.deps.Now()
 	permits := make([]Permit, len(intents))
 	leaves := make([][]byte, len(intents))
+	s.buf = s.buf[:0] // the ledger copies what it is given
 	for i, in := range intents {
-		leaf, err := s.intent(ctx, in, mode, holder(intents[:i], permits, in.Of))
-		if err != nil {
+		start := len(s.buf)
+		if err := s.intent(ctx, in, mode, holder(intents[:i], permits, in.Of)); err != nil {
 			return nil, nil, s.poisoned(err)
 		}
-		leaves[i] = leaf
+		leaves[i] = s.buf[start:len(s.buf):len(s.buf)] // of this array, also when the next one outgrows it
 		permits[i] = Permit{session: s, stmt: s.stmts, since: now}
 	}
 	return permits, leaves, nil
@@ -166,14 +167,14 @@ func holder(before []Intent, permits []Permit, of *Permit) uint64 {
 	return of.stmt
 }
 
-// intent encodes the leaf of one intent. The caller holds s.mu.
-func (s *Session) intent(ctx context.Context, in Intent, mode string, of uint64) ([]byte, error) {
+// intent appends the leaf of one intent to s.buf. The caller holds s.mu.
+func (s *Session) intent(ctx context.Context, in Intent, mode string, of uint64) error {
 	a := in.Admission
 	if a == nil || a.session != s || a.verdict.Outcome != sallyport.Allow || a.spent {
-		return nil, sallyport.E(sallyport.Internal, "intend", "the statement was not admitted")
+		return sallyport.E(sallyport.Internal, "intend", "the statement was not admitted")
 	}
 	if a.set == nil && in.Phase != Analyse {
-		return nil, sallyport.E(sallyport.Internal, "intend", "the statement was admitted for analysis only")
+		return sallyport.E(sallyport.Internal, "intend", "the statement was admitted for analysis only")
 	}
 	a.spent = a.approval != nil
 	s.stmts++
@@ -194,7 +195,7 @@ func (s *Session) intent(ctx context.Context, in Intent, mode string, of uint64)
 	if of == 0 {
 		sealed, err := s.seal(ctx, s.stmts, a.text)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.Sealed = sealed
 	}
@@ -203,18 +204,20 @@ func (s *Session) intent(ctx context.Context, in Intent, mode string, of uint64)
 		if b.Sealed == nil {
 			sealed, err := s.seal(ctx, s.stmts, in.Params)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			b.Sealed = sealed
 		}
 	}
 	s.chain.Next(&leaf.Session, &leaf.Seq, &leaf.Prev)
-	out, err := evidence.AppendIntent(nil, &leaf)
+	start := len(s.buf)
+	out, err := evidence.AppendIntent(s.buf, &leaf)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.chain.Add(out)
-	return out, nil
+	s.buf = out
+	s.chain.Add(out[start:])
+	return nil
 }
 
 // seal encrypts data under the session's text key. Small ciphertexts go into the

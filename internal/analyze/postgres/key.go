@@ -37,18 +37,21 @@ func AppendKey(dst, text []byte) []byte {
 	first, ended := true, false
 	for {
 		kind, tok, blank := l.next()
-		if blank && !first {
-			dst = append(dst, ' ')
-		}
 		if kind == tokenEnd && !first {
 			return dst
 		}
-		if kind == tokenBad || kind == tokenEnd || ended && !(len(tok) == 1 && tok[0] == ';') || first && !beginsQuery(kind, tok) {
+		semicolon := len(tok) == 1 && tok[0] == ';'
+		if kind == tokenBad || kind == tokenEnd || ended && !semicolon || first && !beginsQuery(kind, tok) {
 			dst = append(dst[:start], keyExact)
 			return append(dst, text...)
 		}
+		if ended = semicolon; ended {
+			continue // psql ends statements so; the gate cuts it off
+		}
+		if blank && !first {
+			dst = append(dst, ' ')
+		}
 		first = false
-		ended = len(tok) == 1 && tok[0] == ';'
 		switch kind {
 		case tokenString:
 			dst = append(dst, '\'', 's')

@@ -44,7 +44,7 @@ func (x Index) Put(ctx context.Context, entries ...store.Entry) error {
 		if err != nil {
 			return err
 		}
-		w := indexer{ctx: ctx, tx: tx}
+		w := newIndexer(ctx, tx)
 		for _, e := range entries {
 			if e.Index < next {
 				continue
@@ -57,6 +57,9 @@ func (x Index) Put(ctx context.Context, entries ...store.Entry) error {
 			if w.put(e); w.err != nil {
 				return unavailable(op, w.err)
 			}
+		}
+		if w.finish(); w.err != nil {
+			return unavailable(op, w.err)
 		}
 		return nil
 	})
@@ -76,16 +79,99 @@ func (x Index) Reset(ctx context.Context) error {
 }
 
 // indexer writes the rows of leaves inside one transaction. It keeps the first
-// error and does nothing after it.
+// error and does nothing after it. Within its transaction it prepares each
+// statement once, asks once whose a session is, and sums up what it counts per
+// session: a session has many leaves in a batch.
 type indexer struct {
-	ctx context.Context
-	tx  *sql.Tx
-	err error
+	ctx    context.Context
+	tx     *sql.Tx
+	stmts  map[string]*sql.Stmt
+	owners map[sallyport.SessionID]owner
+	texts  map[textKey]store.Statement
+	counts map[sallyport.SessionID]*counts
+	err    error
+}
+
+// owner is whose a session is, and of which resource.
+type owner struct{ principal, resource string }
+
+// textKey names the statement that holds a text.
+type textKey struct {
+	session sallyport.SessionID
+	stmt    uint64
+}
+
+// counts are what a batch adds to a session's row.
+type counts struct {
+	events, chunks, masked, denials uint64
+	last, statements                uint64
+}
+
+func newIndexer(ctx context.Context, tx *sql.Tx) *indexer {
+	return &indexer{
+		ctx: ctx, tx: tx, stmts: map[string]*sql.Stmt{}, owners: map[sallyport.SessionID]owner{},
+		texts: map[textKey]store.Statement{}, counts: map[sallyport.SessionID]*counts{},
+	}
+}
+
+// prepared returns the statement of a query; it is closed with the transaction.
+func (w *indexer) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st := w.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := w.tx.PrepareContext(ctx, query)
+	if err == nil {
+		w.stmts[query] = st
+	}
+	return st, err
 }
 
 func (w *indexer) exec(query string, args ...any) {
-	if w.err == nil {
-		_, w.err = w.tx.ExecContext(w.ctx, query, args...)
+	if w.err != nil {
+		return
+	}
+	st, err := w.prepared(w.ctx, query)
+	if err == nil {
+		_, err = st.ExecContext(w.ctx, args...)
+	}
+	w.err = err
+}
+
+// QueryContext implements querier.
+func (w *indexer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st, err := w.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+// of returns the counts of a session.
+func (w *indexer) of(id sallyport.SessionID) *counts {
+	c := w.counts[id]
+	if c == nil {
+		c = &counts{}
+		w.counts[id] = c
+	}
+	return c
+}
+
+// settle writes what was counted for a session so far.
+func (w *indexer) settle(id sallyport.SessionID) {
+	c := w.counts[id]
+	if c == nil {
+		return
+	}
+	delete(w.counts, id)
+	w.exec(`UPDATE sessions SET events = events + $1, chunks = chunks + $2, masked = masked + $3, denials = denials + $4,
+		statements = max(statements, $5), last_leaf = max(last_leaf, $6) WHERE id = $7`,
+		c.events, c.chunks, c.masked, c.denials, c.statements, c.last, string(id))
+}
+
+// finish writes all that was counted.
+func (w *indexer) finish() {
+	for id := range w.counts {
+		w.settle(id)
 	}
 }
 
@@ -111,15 +197,18 @@ func (w *indexer) put(e store.Entry) {
 			b.Status, b.Code, b.Tag, b.Rows, b.Bytes, b.Micros, string(ev.Session), b.Stmt)
 	case *evidence.Masking:
 		w.exec(`UPDATE statements SET masked = masked + $1 WHERE session = $2 AND stmt = $3`, b.Masked, string(ev.Session), b.Stmt)
-		w.exec(`UPDATE sessions SET masked = masked + $1 WHERE id = $2`, b.Masked, string(ev.Session))
+		w.of(ev.Session).masked += b.Masked
 	case *evidence.Recording:
-		w.exec(`UPDATE sessions SET chunks = chunks + 1 WHERE id = $1`, string(ev.Session))
+		w.of(ev.Session).chunks++
 	case *evidence.SessionClose:
+		w.settle(ev.Session) // what the close says of the same counts is the last word
 		w.exec(`UPDATE sessions SET closed = $1, reason = $2, statements = $3, denials = $4 WHERE id = $5`,
 			micros(ev.Time), b.Reason, b.Statements, b.Denials, string(ev.Session))
 	}
 	if ev.Session != "" {
-		w.exec(`UPDATE sessions SET events = events + 1, last_leaf = $1 WHERE id = $2`, ev.Index, string(ev.Session))
+		c := w.of(ev.Session)
+		c.events++
+		c.last = ev.Index
 	}
 }
 
@@ -128,10 +217,14 @@ func (w *indexer) owner(ev *store.Event) {
 	if w.err != nil {
 		return
 	}
-	type owner struct{ principal, resource string }
-	found, err := collect(w.ctx, w.tx, "index put", `SELECT principal, resource FROM sessions WHERE id = $1`, []any{string(ev.Session)},
+	if o, ok := w.owners[ev.Session]; ok {
+		ev.Principal, ev.Resource = sallyport.PrincipalID(o.principal), sallyport.ResourceID(o.resource)
+		return
+	}
+	found, err := collect(w.ctx, w, "index put", `SELECT principal, resource FROM sessions WHERE id = $1`, []any{string(ev.Session)},
 		func(row scanner) (o owner, err error) { err = row.Scan(&o.principal, &o.resource); return o, err })
 	if w.err = err; err == nil && len(found) == 1 {
+		w.owners[ev.Session] = found[0]
 		ev.Principal, ev.Resource = sallyport.PrincipalID(found[0].principal), sallyport.ResourceID(found[0].resource)
 	}
 }
@@ -161,22 +254,32 @@ func (w *indexer) refer(ev store.Event, of uint64, st *store.Statement) {
 	if w.err != nil {
 		return
 	}
-	found, err := collect(w.ctx, w.tx, "index put", selectStatement+` WHERE session = $1 AND stmt = $2`,
+	key := textKey{ev.Session, of}
+	if held, ok := w.texts[key]; ok {
+		complete(st, held)
+		return
+	}
+	found, err := collect(w.ctx, w, "index put", selectStatement+` WHERE session = $1 AND stmt = $2`,
 		[]any{string(ev.Session), of}, scanStatement)
 	if w.err = err; err != nil || len(found) == 0 {
 		return
 	}
+	w.texts[key] = found[0]
+	complete(st, found[0])
+}
+
+func complete(st *store.Statement, held store.Statement) {
 	if st.Class == "" {
-		st.Class = found[0].Class
+		st.Class = held.Class
 	}
 	if st.Readable == "" {
-		st.Readable = found[0].Readable
+		st.Readable = held.Readable
 	}
 	if len(st.Objects) == 0 {
-		st.Objects = found[0].Objects
+		st.Objects = held.Objects
 	}
 	if len(st.Effects) == 0 {
-		st.Effects = found[0].Effects
+		st.Effects = held.Effects
 	}
 }
 
@@ -188,7 +291,7 @@ func (w *indexer) denial(ev store.Event, b *evidence.Denial) {
 		Verdict: sallyport.Deny.String(), Class: b.Class, Readable: b.Readable, Digest: b.Digest, Objects: b.Objects, Effects: b.Effects,
 		Rules: b.Rules, Policy: b.Policy, Stmt: b.Stmt, Reason: b.Reason, Status: "denied",
 	})
-	w.exec(`UPDATE sessions SET denials = denials + 1 WHERE id = $1`, string(ev.Session))
+	w.of(ev.Session).denials++
 }
 
 func (w *indexer) statement(ev store.Event, st store.Statement) {
@@ -199,7 +302,8 @@ func (w *indexer) statement(ev store.Event, st store.Statement) {
 		string(ev.Session), st.Stmt, string(ev.Principal), string(ev.Resource), micros(ev.Time), ev.Index, st.Verdict, st.Phase,
 		st.Class, st.Readable, st.Digest, w.list(st.Objects), w.list(st.Effects), list(w, st.Rules), string(st.Policy),
 		string(ev.Grant), string(ev.Request), st.Reason, st.Status)
-	w.exec(`UPDATE sessions SET statements = $1 WHERE id = $2 AND statements < $1`, st.Stmt, string(ev.Session))
+	c := w.of(ev.Session)
+	c.statements = max(c.statements, st.Stmt)
 }
 
 func (w *indexer) list(v []string) string { return list(w, v) }
