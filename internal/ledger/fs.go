@@ -23,9 +23,10 @@ type Files interface {
 	// List returns the sorted names in a directory.
 	List(dir string) ([]string, error)
 	ReadFile(name string) ([]byte, error)
-	// WriteFile creates or replaces a file. Its content is durable on return,
-	// its name only after SyncDir.
+	// WriteFile creates or replaces a file. Its content is durable after SyncFile
+	// only, its name after SyncDir.
 	WriteFile(name string, data []byte) error
+	SyncFile(name string) error
 	// Replace puts data under the name atomically and durably: after a crash the
 	// name holds either the old content or the new.
 	Replace(name string, data []byte) error

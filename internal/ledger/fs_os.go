@@ -64,16 +64,21 @@ func (OS) WriteFile(name string, data []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return f.Sync()
+	_, err = f.Write(data)
+	return err
 }
+
+// SyncFile implements [Files]. The kernel keeps an error of writing the file back
+// until somebody asks, so that it does not matter that the file was closed.
+func (o OS) SyncFile(name string) error { return o.SyncDir(name) }
 
 // Replace implements [Files].
 func (o OS) Replace(name string, data []byte) error {
 	tmp := name + ".tmp"
 	if err := o.WriteFile(tmp, data); err != nil {
+		return err
+	}
+	if err := o.SyncFile(tmp); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, name); err != nil {

@@ -28,6 +28,11 @@ type merkle struct {
 
 	made  map[string]bool // directories known to exist
 	dirty map[string]bool // directories with names that are not durable yet
+	// written are files whose content is not durable yet. They wait for the next
+	// checkpoint: syncing each on its own makes the file system commit as often,
+	// and the statements' writes next to it wait for each commit. Until then the
+	// write-ahead log holds what they hold.
+	written []string
 	// partial tiles of the last checkpoint, and of the one before, whose readers
 	// may still be at work.
 	partials, before []string
@@ -112,6 +117,7 @@ func (m *merkle) put(name string, data []byte) error {
 		m.made[dir] = true
 	}
 	m.dirty[dir] = true
+	m.written = append(m.written, full)
 	return m.fs.WriteFile(full, data)
 }
 
@@ -140,6 +146,12 @@ func (m *merkle) checkpoint() (signed []byte, err error) {
 			return nil, err
 		}
 	}
+	for _, name := range m.written {
+		if err := m.fs.SyncFile(name); err != nil {
+			return nil, err
+		}
+	}
+	m.written = m.written[:0]
 	for dir := range m.dirty {
 		if err := m.fs.SyncDir(dir); err != nil {
 			return nil, err

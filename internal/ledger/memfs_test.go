@@ -187,8 +187,20 @@ func (m *memFS) WriteFile(name string, data []byte) error {
 		f.safe = nil
 		return err
 	}
-	f.safe = slices.Clone(data)
 	return nil
+}
+
+func (m *memFS) SyncFile(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	partly, err := m.step("syncfile", name)
+	if err != nil && (!partly || m.rng.IntN(2) == 0) {
+		return err
+	}
+	if f := m.files[name]; f != nil {
+		f.safe = slices.Clone(f.now)
+	}
+	return err
 }
 
 func (m *memFS) Replace(name string, data []byte) error {
