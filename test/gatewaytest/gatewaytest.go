@@ -45,6 +45,7 @@ type Gateway struct {
 	opts   options
 	cancel context.CancelFunc
 	ran    chan error
+	broken bool // it has to end with an error
 }
 
 // Log keeps what a gateway logs.
@@ -75,6 +76,7 @@ type options struct {
 	wait, hold     time.Duration
 	level          slog.Level
 	roles          []string
+	via            func(string) string
 	extra          string
 }
 
@@ -90,6 +92,9 @@ func Policy(text string) Option { return func(o *options) { o.policy = text } }
 // Labels replaces the clinic's labels.
 func Labels(text string) Option { return func(o *options) { o.labels = text } }
 
+// MoreLabels adds lines to the labels of columns.
+func MoreLabels(lines string) Option { return func(o *options) { o.labels += lines } }
+
 // Lineage sets the resource's lineage mode.
 func Lineage(mode string) Option { return func(o *options) { o.lineage = mode } }
 
@@ -100,6 +105,9 @@ func Schema(sql string) Option { return func(o *options) { o.schema += sql } }
 func Waits(grant, hold time.Duration) Option {
 	return func(o *options) { o.wait, o.hold = grant, hold }
 }
+
+// Via has the gateway dial the target at what f makes of its address.
+func Via(f func(target string) string) Option { return func(o *options) { o.via = f } }
 
 // Role adds a role that CI jobs may hold on the clinic.
 func Role(name string) Option {
@@ -157,6 +165,10 @@ func (g *Gateway) write(t testing.TB) {
 		must(os.WriteFile(p, []byte(text), mode))
 		return p
 	}
+	target := g.Server.Addr
+	if g.opts.via != nil {
+		target = g.opts.via(target)
+	}
 	var err error
 	g.Auditor, err = age.GenerateX25519Identity()
 	must(err)
@@ -211,7 +223,7 @@ resources:
     labels: labels.yaml
 vault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, g.Server.Addr, g.Server.CAFile, g.opts.lineage)+g.opts.extra, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage)+g.opts.extra, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's
@@ -244,7 +256,10 @@ func (g *Gateway) Stop(t testing.TB) {
 	}
 	g.cancel()
 	g.cancel = nil
-	if err := <-g.ran; err != nil {
+	switch err := <-g.ran; {
+	case g.broken && err == nil:
+		t.Error("the gateway ended as if nothing had been wrong")
+	case err != nil && !g.broken:
 		t.Errorf("the gateway ended with: %v", err)
 	}
 	if t.Failed() && testing.Verbose() {
