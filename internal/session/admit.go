@@ -24,7 +24,7 @@ const freshness = time.Second
 
 // inlineSealed is the largest ciphertext kept inside a leaf, in bytes. Base64
 // makes a third more of it, and the rest of the leaf needs room as well.
-const inlineSealed = 24 << 10
+const inlineSealed = 16 << 10
 
 // Admission says that policy allows one statement, now. It is made by
 // [Session.Admit] only; the zero value is rejected.
@@ -291,16 +291,22 @@ func cut(readable string) string {
 	return strings.ToValidUTF8(readable[:maxReadable], "") + " ... (cut)"
 }
 
-// maxObjects bounds the lists of objects in a leaf.
-const maxObjects = 200
+// Bounds of the lists of objects in a leaf, in entries and in bytes.
+const (
+	maxObjects     = 200
+	maxObjectBytes = 8 << 10
+)
 
 func objects(st *sallyport.Statement) []string {
 	var out []string
-	for _, a := range st.Accesses {
-		if len(out) == maxObjects {
-			return append(out, fmt.Sprintf("(and %d more)", len(st.Accesses)-maxObjects))
+	left := maxObjectBytes
+	for i, a := range st.Accesses {
+		name := a.Effect.String() + " " + a.Object.Kind + " " + a.Object.Name()
+		left -= len(name) + 3
+		if len(out) == maxObjects || left < 0 {
+			return append(out, fmt.Sprintf("(and %d more)", len(st.Accesses)-i))
 		}
-		out = append(out, a.Effect.String()+" "+a.Object.Kind+" "+a.Object.Name())
+		out = append(out, name)
 	}
 	return out
 }

@@ -78,7 +78,9 @@ func (s *Session) Intend(ctx context.Context, intents ...Intent) ([]Permit, erro
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.engine.deps.Events.journal.Append(ctx, leaves...); err != nil {
+	// The chain goes on from these leaves, so they are written even if the caller
+	// goes away now.
+	if _, err := s.engine.deps.Events.journal.Append(context.WithoutCancel(ctx), leaves...); err != nil {
 		return nil, s.poisoned(err)
 	}
 	return permits, nil
@@ -142,9 +144,11 @@ func (s *Session) encode(ctx context.Context, mode string, intents []Intent) ([]
 	permits := make([]Permit, len(intents))
 	leaves := make([][]byte, len(intents))
 	s.buf = s.buf[:0] // the ledger copies what it is given
+	chain, stmts := s.chain, s.stmts
 	for i, in := range intents {
 		start := len(s.buf)
 		if err := s.intent(ctx, in, mode, holder(intents[:i], permits, in.Of)); err != nil {
+			s.chain, s.stmts = chain, stmts // none of them will be written
 			return nil, nil, s.poisoned(err)
 		}
 		leaves[i] = s.buf[start:len(s.buf):len(s.buf)] // of this array, also when the next one outgrows it
@@ -238,15 +242,27 @@ func (s *Session) seal(ctx context.Context, stmt uint64, data []byte) (*evidence
 	return &sealed, err
 }
 
+// maxPlanBytes bounds the mask plan in a leaf, in bytes.
+const maxPlanBytes = 8 << 10
+
 // maskPlan renders an admission's masks with the names of the columns behind
 // them. Very wide plans are cut to what a leaf can hold.
 func maskPlan(a *Admission) []evidence.MaskPlan {
 	var out []evidence.MaskPlan
+	left := maxPlanBytes
 	for _, m := range a.verdict.Masks {
-		if len(out) == maxObjects {
+		p := evidence.MaskPlan{Output: m.Output, Columns: SourceNames(a.stmt, m.Output), Labels: m.Labels, Reason: m.Reason}
+		left -= 64 + len(p.Reason)
+		for _, c := range p.Columns {
+			left -= len(c) + 3
+		}
+		for _, l := range p.Labels {
+			left -= len(l) + 3
+		}
+		if left < 0 {
 			break
 		}
-		out = append(out, evidence.MaskPlan{Output: m.Output, Columns: SourceNames(a.stmt, m.Output), Labels: m.Labels, Reason: m.Reason})
+		out = append(out, p)
 	}
 	return out
 }

@@ -435,7 +435,8 @@ func appendLeaf[B any](ctx context.Context, s *Session, t evidence.Type, body B)
 	if err != nil {
 		return err
 	}
-	_, err = s.engine.deps.Events.journal.Append(ctx, b)
+	// It is part of the chain now, so it is written even if the caller goes away.
+	_, err = s.engine.deps.Events.journal.Append(context.WithoutCancel(ctx), b)
 	return s.poisoned(err)
 }
 

@@ -15,6 +15,9 @@ import (
 
 // clientMessage handles one whole message of the client.
 func (r *relay) clientMessage(ctx context.Context, typ byte, body []byte) error {
+	if typ != pgwire.ClientSync && r.m.discards() {
+		r.skip = true
+	}
 	if r.skip && typ != pgwire.ClientSync && typ != pgwire.ClientTerminate {
 		return nil // as PostgreSQL does after an error
 	}
@@ -27,6 +30,7 @@ func (r *relay) clientMessage(ctx context.Context, typ byte, body []byte) error 
 		return err
 	case pgwire.ClientSync:
 		r.skip, r.open = false, false
+		r.segmentEnds()
 		r.m.expect(expectation{kind: expectSync})
 		r.batch = pgwire.AppendSync(r.batch)
 		return nil
@@ -63,8 +67,7 @@ func (r *relay) extended(ctx context.Context, typ byte, body []byte) error {
 // messages elsewhere; here they end the session.
 func (r *relay) copyFromClient(ctx context.Context, typ byte, body []byte) error {
 	if !r.m.copyData() {
-		return sallyport.E(sallyport.Invalid, "client message", "COPY data was sent although no COPY is running").
-			Because(pgwire.ProtocolViolation)
+		return nil // sent before the client heard that its COPY failed
 	}
 	r.batch = pgwire.AppendMessage(r.batch, typ, body)
 	if len(r.batch) >= readSize {

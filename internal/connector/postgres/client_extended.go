@@ -54,7 +54,7 @@ func (r *relay) parse(ctx context.Context, body []byte) error {
 		_, err := r.admission(ctx, p, msg.Text, nil)
 		return r.poison(err)
 	}
-	prep := &prepared{plan: p, text: bytes.Clone(msg.Text), done: make(chan struct{})}
+	prep := &prepared{plan: p, text: bytes.Clone(msg.Text), done: make(chan struct{}), changes: r.changes}
 	name := string(msg.Name)
 	if !r.m.setPrepared(name, prep) {
 		return r.poison(sallyport.E(sallyport.Exhausted, "parse", "too many prepared statements in this session").
@@ -119,7 +119,12 @@ func (r *relay) bind(ctx context.Context, body []byte) error {
 		return r.poison(reservedName())
 	}
 	prep := r.m.lookup(msg.Statement)
-	if prep == nil {
+	if prep != nil && r.m.unsure(prep.seq) { // its Parse may have failed, and the name mean another
+		if err := r.settleAll(ctx); err != nil {
+			return err
+		}
+	}
+	if prep == nil || prep.lost() {
 		return r.poison(noSuchStatement())
 	}
 	p, err := r.planOf(ctx, prep)
@@ -172,6 +177,16 @@ func (r *relay) planOf(ctx context.Context, prep *prepared) (*plan, error) {
 		p = r.m.planOf(prep)
 		r.target.plans.put(r.cacheKey(prep.text), p)
 	}
+	if prep.changes != r.changes && p.gated.Refused == "" && (r.preflight && p.gated.NeedsTree || p.gated.Answer != analyze.AnswerTree) {
+		// Names may mean something else by now, and no tree will tell.
+		q, err := r.planFor(ctx, p.gated)
+		if err != nil || q == nil {
+			return q, err
+		}
+		prep.changes = r.changes
+		r.m.learned(prep, q, true)
+		p = q
+	}
 	if p.gated.Answer == analyze.AnswerCursor { // what the name means can change
 		return r.planFor(ctx, p.gated)
 	}
@@ -179,12 +194,18 @@ func (r *relay) planOf(ctx context.Context, prep *prepared) (*plan, error) {
 }
 
 // execute handles an Execute of a portal whose Bind was admitted.
-func (r *relay) execute(_ context.Context, body []byte) error {
+func (r *relay) execute(ctx context.Context, body []byte) error {
 	msg, err := pgwire.DecodeExecute(body)
 	if err != nil {
 		return err
 	}
-	exec := r.m.portal(msg.Portal)
+	exec, seq := r.m.portal(msg.Portal)
+	if exec != nil && r.m.unsure(seq) { // its Bind may have failed
+		if err := r.settleAll(ctx); err != nil {
+			return err
+		}
+		exec, _ = r.m.portal(msg.Portal)
+	}
 	if exec == nil {
 		return r.poison(noSuchPortal())
 	}

@@ -4,6 +4,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -25,6 +26,8 @@ func (r *relay) query(ctx context.Context, body []byte) error {
 		return err
 	}
 	r.open = false
+	r.m.dropUnnamed()
+	defer r.segmentEnds()
 	if p := r.known(text); p != nil {
 		return r.runQuery(ctx, text, p)
 	}
@@ -109,7 +112,7 @@ func (r *relay) admission(ctx context.Context, p *plan, text, params []byte) (*s
 		}
 		delete(r.admitted, p)
 	}
-	a, err := r.admit(ctx, session.Command{Statement: p.stmt, Text: text, Params: params, InTransaction: inTx})
+	a, err := r.admit(ctx, session.Command{Statement: p.stmt, Text: bytes.Clone(text), Params: params, InTransaction: inTx})
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +133,8 @@ func (r *relay) steps(ctx context.Context, script *analyze.Script) error {
 	if err := r.settleAll(ctx); err != nil {
 		return err
 	}
+	r.open = true // no Sync of the gateway's own may cut the implicit transaction
+	defer func() { r.open = false }()
 	for _, g := range script.Statements {
 		err := r.step(ctx, g, len(script.Statements) > 1)
 		if errors.Is(err, errAnswered) {

@@ -49,6 +49,7 @@ type relay struct {
 	admitted map[*plan]*session.Admission
 	key      []byte // scratch
 	private  string // prefix of cache keys once the session's names mean something of its own
+	renamed  bool   // they changed in the segment at work
 	changes  int    // how often they changed
 
 	// Owned by the server side.
@@ -72,7 +73,8 @@ var errGone = errors.New("the peer is gone")
 // run relays until either side ends, and returns why the session ended: nil
 // when the client said so or went away.
 func (r *relay) run() error {
-	ctx := r.sess.Context()
+	ctx, stop := context.WithCancelCause(r.sess.Context())
+	defer stop(nil)
 	var sides sync.WaitGroup
 	errs := make(chan error, 2)
 	for _, side := range []func(context.Context) error{r.clientSide, r.serverSide} {
@@ -85,6 +87,7 @@ func (r *relay) run() error {
 		err = context.Cause(ctx)
 	}
 	r.end(err)
+	stop(errGone) // the other side may be waiting for this one
 	sides.Wait()
 	r.cut()
 	if errors.Is(err, errGone) {
@@ -193,7 +196,14 @@ func (r *relay) clientMessages(ctx context.Context) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	r.in = append(r.in[:0], r.in[done:]...)
+	if r.m.deep() { // a client that only sends must not fill our memory
+		if err := r.settleAll(ctx); err != nil {
+			return err
+		}
+	}
+	if done > 0 {
+		r.in = append(r.in[:0], r.in[done:]...)
+	}
 	if cap(r.in) > 4*readSize && len(r.in) == 0 {
 		r.in = nil // do not keep the memory of one large message
 	}
@@ -227,9 +237,15 @@ func (r *relay) flush(ctx context.Context) error {
 		clear(r.intents)
 		r.intents = r.intents[:0]
 		if early {
-			// Whatever the server side reads from now on waits for the ledger.
+			// Whatever the server side reads from now on waits for the ledger, which
+			// does not wait for the target to take the batch.
 			r.release.Lock()
-			defer r.release.Unlock()
+			done, sync := make(chan error, 1), durable
+			go func() {
+				defer r.release.Unlock()
+				done <- sync(ctx)
+			}()
+			durable = func(context.Context) error { return <-done }
 		}
 	}
 	err := r.up.forward(r.batch, permits)
@@ -237,10 +253,7 @@ func (r *relay) flush(ctx context.Context) error {
 	if cap(r.batch) > 4*readSize {
 		r.batch = nil
 	}
-	if err != nil {
-		return err
-	}
-	return durable(ctx)
+	return errors.Join(err, durable(ctx))
 }
 
 // intend adds an intent to the batch; its permit goes to where.
@@ -279,6 +292,9 @@ func (r *relay) admit(ctx context.Context, c session.Command) (*session.Admissio
 	hctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var watch sync.WaitGroup
+	if err := r.flush(ctx); err != nil { // what came before is on record before
+		return nil, err
+	}
 	held := false
 	c.Notify = func(message, hint string) {
 		held = true

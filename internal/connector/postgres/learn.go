@@ -48,8 +48,23 @@ func (r *relay) effects(g *analyze.Gated) {
 		changes = true
 	}
 	if changes {
-		r.changes++
-		r.private = fmt.Sprintf("%s#%d", r.sess.ID(), r.changes)
+		r.rename()
+		r.renamed = true
+	}
+}
+
+// rename makes every plan so far another session's.
+func (r *relay) rename() {
+	r.changes++
+	r.private = fmt.Sprintf("%s#%d", r.sess.ID(), r.changes)
+}
+
+// segmentEnds notes that an implicit transaction ends: what changed the meaning
+// of names in it may be undone.
+func (r *relay) segmentEnds() {
+	if r.renamed {
+		r.rename()
+		r.renamed = false
 	}
 }
 

@@ -64,7 +64,19 @@ type prepared struct {
 
 	done chan struct{} // closed when the answers to Parse and Describe are in
 	// failed says that the server refused the Parse or skipped it.
-	failed bool // set before done is closed
+	failed  bool   // set before done is closed
+	seq     uint64 // the segment in which the Parse was sent
+	changes int    // relay.changes when the plan was made; client side only
+}
+
+// lost reports whether the server refused or skipped the Parse.
+func (p *prepared) lost() bool {
+	select {
+	case <-p.done:
+		return p.failed
+	default:
+		return false
+	}
 }
 
 // execution is one statement at work in the target.
@@ -77,17 +89,20 @@ type execution struct {
 	fields  []pgwire.Field
 
 	// What follows belongs to the server side.
-	begun   bool // a result's description or a row was seen
-	traced  bool // the tree of this result was seen and agreed
-	rows    *mask.PGPlan
-	copy    *mask.PGCopy
-	counts  []mask.Count
-	n       uint64
-	bytes   uint64
-	settled bool
-	inner   bool // a tree of a statement inside a function was seen
-	copyIn  bool
-	shown   bool // the recording has the description of this result
+	begun  bool // a result's description or a row was seen
+	traced bool // the tree of this result was seen and agreed
+	rows   *mask.PGPlan
+	copy   *mask.PGCopy
+	counts []mask.Count
+	before uint64 // rows that an earlier mask of the same answer let through
+	// withheld is how many fields of diagnostics were not delivered.
+	withheld uint64
+	n        uint64
+	bytes    uint64
+	settled  bool
+	inner    bool // a tree of a statement inside a function was seen
+	copyIn   bool
+	shown    bool // the recording has the description of this result
 }
 
 // portal is a bound statement.
@@ -100,13 +115,18 @@ type portal struct {
 // what the names of statements, portals and cursors mean. It does no I/O, knows
 // no clock and starts nothing; the two sides of a relay share it.
 type machine struct {
-	mu      sync.Mutex
-	queue   []expectation // a ring would save the copying; pipelines are short
-	head    int
-	tx      byte // of the last ReadyForQuery
-	syncs   uint64
-	copying *execution    // a COPY FROM STDIN that the server has asked data for
-	empty   chan struct{} // closed when no answer is due; nil when nobody waits
+	mu    sync.Mutex
+	queue []expectation // a ring would save the copying; pipelines are short
+	head  int
+	tx    byte   // of the last ReadyForQuery
+	syncs uint64 // segments that the client side has ended
+	acked uint64 // the last of them whose ReadyForQuery came
+	// skipping says that the server failed in the segment that is still open.
+	skipping bool
+	lost     []expectation // sent while skipping, to be settled
+	dropped  []portal      // unnamed portals that a Query destroyed
+	copying  *execution    // a COPY FROM STDIN that the server has asked data for
+	empty    chan struct{} // closed when no answer is due; nil when nobody waits
 
 	prepared map[string]*prepared
 	portals  map[string]*portal
@@ -123,9 +143,17 @@ func newMachine() *machine {
 func (m *machine) expect(e expectation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e.kind == expectSync {
+	if e.kind == expectSync || e.kind == expectQuery {
 		m.syncs++
 		e.seq = m.syncs
+	}
+	if m.skipping { // the server discards everything up to a Sync
+		if e.kind != expectSync {
+			e.lose()
+			m.lost = append(m.lost, e)
+			return
+		}
+		m.skipping = false
 	}
 	if m.head > 64 && m.head*2 > len(m.queue) {
 		n := copy(m.queue, m.queue[m.head:])
@@ -133,6 +161,45 @@ func (m *machine) expect(e expectation) {
 		m.queue, m.head = m.queue[:n], 0
 	}
 	m.queue = append(m.queue, e)
+}
+
+// lose tells who waits for an answer that will not come. The caller holds mu.
+func (e *expectation) lose() {
+	if p := e.prep; p != nil && !p.failed && (e.kind == expectParse || e.kind == expectDescribe && e.own) {
+		p.failed = true
+		close(p.done)
+	}
+	if q := e.ask; q != nil && !q.failed {
+		q.failed = true
+		close(q.done)
+	}
+}
+
+// discards reports whether the server discards what comes before a Sync.
+func (m *machine) discards() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.skipping
+}
+
+// unsure reports whether what a name of that segment means is not answered yet
+// although the segment has ended.
+func (m *machine) unsure(seq uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return seq <= m.syncs && seq > m.acked
+}
+
+// dropUnnamed forgets the unnamed statement and portal, which a simple Query
+// destroys.
+func (m *machine) dropUnnamed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.prepared, "")
+	if p := m.portals[""]; p != nil {
+		delete(m.portals, "")
+		m.dropped = append(m.dropped, *p)
+	}
 }
 
 // due returns the answer that is due next, or false.
@@ -197,7 +264,16 @@ func (m *machine) abandon() []expectation {
 	for i < len(m.queue) && m.queue[i].kind != expectSync {
 		i++
 	}
-	out := append([]expectation(nil), m.queue[m.head:i]...)
+	var out []expectation
+	for _, e := range m.queue[m.head:i] {
+		e.lose()
+		if e.exec != nil && e.exec.permit == (session.Permit{}) || e.prep != nil && e.prep.holder == (session.Permit{}) {
+			m.lost = append(m.lost, e) // not forwarded yet: settled when its segment ends
+			continue
+		}
+		out = append(out, e)
+	}
+	m.skipping = i == len(m.queue)
 	m.head = i
 	m.wake()
 	return out
@@ -209,6 +285,10 @@ func (m *machine) remaining() []expectation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := append([]expectation(nil), m.queue[m.head:]...)
+	out = append(out, m.lost...)
+	for _, p := range m.dropped {
+		out = append(out, expectation{kind: expectExecute, exec: p.exec})
+	}
 	for _, p := range m.portals {
 		out = append(out, expectation{kind: expectExecute, exec: p.exec})
 	}
@@ -240,12 +320,21 @@ func (m *machine) pending(p *prepared) []*execution {
 func (m *machine) ready(tx byte, seq uint64) (ended []*execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.tx = tx
+	m.tx, m.acked = tx, seq
+	keep := m.dropped[:0]
+	for _, p := range m.dropped {
+		if p.seq <= seq {
+			ended = append(ended, p.exec)
+		} else {
+			keep = append(keep, p)
+		}
+	}
+	m.dropped = keep
 	if tx == pgwire.TxInTransaction {
-		return nil
+		return ended
 	}
 	for name, p := range m.portals {
-		if p.seq <= seq || seq == 0 {
+		if p.seq <= seq {
 			ended = append(ended, p.exec)
 			delete(m.portals, name)
 		}
@@ -256,6 +345,16 @@ func (m *machine) ready(tx byte, seq uint64) (ended []*execution) {
 	return ended
 }
 
+// takeLost returns what the server discarded although it was not forwarded yet
+// when the error came.
+func (m *machine) takeLost() []expectation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := m.lost
+	m.lost = nil
+	return out
+}
+
 // status returns the transaction state of the last ReadyForQuery.
 func (m *machine) status() byte {
 	m.mu.Lock()
@@ -263,8 +362,16 @@ func (m *machine) status() byte {
 	return m.tx
 }
 
+// deep reports whether so many answers are due that the client must wait.
+func (m *machine) deep() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.queue)-m.head > maxDue
+}
+
 // limits on what a client may keep open, to bound memory.
 const (
+	maxDue      = 50_000
 	maxPrepared = 10_000
 	maxPortals  = 10_000
 )
@@ -279,6 +386,7 @@ func (m *machine) setPrepared(name string, p *prepared) bool {
 		}
 	}
 	m.prepared[name] = p
+	p.seq = m.syncs + 1
 	return true
 }
 
@@ -305,13 +413,13 @@ func (m *machine) setPortal(name string, e *execution) (replaced *execution, ok 
 	return nil, true
 }
 
-func (m *machine) portal(name []byte) *execution {
+func (m *machine) portal(name []byte) (*execution, uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := m.portals[string(name)]; p != nil {
-		return p.exec
+		return p.exec, p.seq
 	}
-	return nil
+	return nil, 0
 }
 
 // close forgets a statement ('S') or a portal ('P'), and returns what the portal
@@ -323,6 +431,7 @@ func (m *machine) close(kind byte, name []byte) *execution {
 		delete(m.prepared, string(name))
 		return nil
 	}
+	delete(m.cursors, string(name)) // one namespace in the server
 	p := m.portals[string(name)]
 	if p == nil {
 		return nil
@@ -349,6 +458,9 @@ func (m *machine) forget(statements bool, statement string, cursors bool) {
 func (m *machine) setCursor(name string, p *plan) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.portals[name] != nil { // bound after the DECLARE: the name means the portal now
+		return
+	}
 	if len(m.cursors) < maxPortals {
 		m.cursors[name] = p
 	}

@@ -262,6 +262,18 @@ func (r *relay) readyForQuery(due expectation, body []byte) error {
 			return err
 		}
 	}
+	for _, x := range r.m.takeLost() {
+		if x.prep != nil && (x.kind == expectParse || x.kind == expectDescribe && x.own) {
+			if err := r.settleParse(x.prep, "skipped", ""); err != nil {
+				return err
+			}
+		}
+		if x.exec != nil {
+			if err := r.settle(x.exec, "skipped", "", ""); err != nil {
+				return err
+			}
+		}
+	}
 	for _, e := range r.m.ready(tx, due.seq) {
 		if err := r.portalEnded(e); err != nil {
 			return err

@@ -398,8 +398,11 @@ func (r *relay) settle(e *execution, status, code, tag string) error {
 	}
 	e.settled = true
 	counts := e.counts
+	if e.withheld > 0 {
+		counts = append(counts, diagnosticCount(e.withheld))
+	}
 	if e.rows != nil {
-		e.n = e.rows.Rows()
+		e.n = e.before + e.rows.Rows()
 		counts = append(counts, e.rows.TakeCounts()...)
 	}
 	if e.copy != nil {

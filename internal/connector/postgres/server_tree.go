@@ -35,15 +35,15 @@ func (r *relay) notice(ctx context.Context, body []byte) error {
 		return err
 	}
 	r.out.Put(m)
-	if due, ok := r.m.due(); ok && due.exec != nil && n > 0 {
-		due.exec.counts = append(due.exec.counts, diagnosticCount(n))
+	if due, ok := r.m.due(); ok && due.exec != nil {
+		due.exec.withheld += uint64(n)
 	}
 	return nil
 }
 
-// diagnosticCount is the masking event of a redacted diagnostic.
-func diagnosticCount(fields int) mask.Count {
-	return mask.Count{Output: -1, Reason: "diagnostic", Operator: mask.OpRedact, Profile: profile, Seen: uint64(fields), Masked: uint64(fields)}
+// diagnosticCount is the masking event of a statement's redacted diagnostics.
+func diagnosticCount(fields uint64) mask.Count {
+	return mask.Count{Output: -1, Reason: "diagnostic", Operator: mask.OpRedact, Profile: profile, Seen: fields, Masked: fields}
 }
 
 // tree takes one rewritten query tree. Which statement it belongs to follows
@@ -92,7 +92,9 @@ func (r *relay) executionTree(ctx context.Context, due expectation, text []byte)
 	lineage, err := r.target.lineage(ctx, text)
 	if err != nil || r.target.readsData(lineage) {
 		e.inner = true
-		if e.begun {
+		if e.begun && e.rows != nil {
+			e.counts = append(e.counts, e.rows.TakeCounts()...)
+			e.before += e.rows.Rows()
 			e.rows = mask.NewPGPlan(r.columns(e, e.fields, false), profile)
 		}
 	}
@@ -267,8 +269,8 @@ func (r *relay) serverError(body []byte) error {
 	if due.refused {
 		m, withheld = due.refusal, 0
 	}
-	if due.exec != nil && withheld > 0 {
-		due.exec.counts = append(due.exec.counts, diagnosticCount(withheld))
+	if due.exec != nil {
+		due.exec.withheld += uint64(withheld)
 	}
 	if due.ask == nil {
 		r.out.Put(m)
@@ -305,7 +307,7 @@ func status(code string) string {
 func (r *relay) redact(due expectation, ok bool, body []byte) (mask.Masked, int, error) {
 	parsing := ok && (due.kind == expectParse || due.kind == expectDescribe)
 	if e := due.exec; ok && due.kind == expectQuery && e != nil {
-		parsing = !r.preflight && e.plan.gated.NeedsTree && !e.traced && !e.begun
+		parsing = !r.preflight && e.plan.gated.Answer == analyze.AnswerTree && !e.traced && !e.begun
 	}
 	raw := mask.FromUpstream(body)
 	if parsing {
@@ -323,19 +325,11 @@ func (r *relay) skipped(rest []expectation, code string) error {
 			if err := r.settleParse(x.prep, failed, code); err != nil {
 				return err
 			}
-			if !x.prep.failed {
-				x.prep.failed = true
-				close(x.prep.done)
-			}
 		}
 		if x.exec != nil {
 			if err := r.settle(x.exec, failed, code, ""); err != nil {
 				return err
 			}
-		}
-		if x.ask != nil && !x.ask.failed {
-			x.ask.failed = true
-			close(x.ask.done)
 		}
 		failed, code = "skipped", ""
 	}
