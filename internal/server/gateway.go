@@ -37,13 +37,16 @@ import (
 // heartbeatEvery is the pace of the heartbeats on the ledger.
 const heartbeatEvery = 10 * time.Second
 
-// Deps are what a gateway takes from outside. All are required.
+// Deps are what a gateway takes from outside. All but LedgerFS are required.
 type Deps struct {
 	Now     func() time.Time
 	Rand    io.Reader
 	Getenv  func(string) string
 	Log     *slog.Logger
 	Version string
+	// LedgerFS is where the ledger is kept; nil means the operating system's
+	// files. Tests end the disk through it.
+	LedgerFS ledger.FS
 }
 
 // Gateway is an opened gateway. It listens from [Open] on and serves in
@@ -159,7 +162,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 	}
 	g.signer, g.vkey = signer, vkey
 	g.log, err = ledger.Open(ctx, ledger.Options{
-		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Now: g.deps.Now,
+		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Now: g.deps.Now, FS: g.deps.LedgerFS,
 	})
 	if err != nil {
 		return err

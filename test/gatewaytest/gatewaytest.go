@@ -40,12 +40,12 @@ type Gateway struct {
 	CA      string // the file with the authority of the gateway's own certificates
 	Auditor *age.X25519Identity
 	Log     *Log
+	Disk    *Disk // below the ledger
 	*server.Gateway
 
 	opts   options
 	cancel context.CancelFunc
 	ran    chan error
-	broken bool // it has to end with an error
 }
 
 // Log keeps what a gateway logs.
@@ -133,7 +133,7 @@ func Start(t testing.TB, opts ...Option) *Gateway {
 	for _, f := range opts {
 		f(&o)
 	}
-	g := &Gateway{Dir: t.TempDir(), Log: &Log{}, opts: o}
+	g := &Gateway{Dir: t.TempDir(), Log: &Log{}, Disk: newDisk(), opts: o}
 	g.Server = pgtest.Start(t, o.major, pgtest.WithTLS())
 	g.Server.Exec(t, "postgres", "CREATE DATABASE clinic")
 	g.Server.Exec(t, "clinic", clinic.Schema())
@@ -236,7 +236,7 @@ func (g *Gateway) Run(t testing.TB) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	gw, err := server.Open(ctx, cfg, server.Deps{
-		Now: time.Now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test",
+		Now: time.Now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk,
 		Log: slog.New(slog.NewTextHandler(g.Log, &slog.HandlerOptions{Level: g.opts.level})),
 	})
 	if err != nil {
@@ -257,9 +257,9 @@ func (g *Gateway) Stop(t testing.TB) {
 	g.cancel()
 	g.cancel = nil
 	switch err := <-g.ran; {
-	case g.broken && err == nil:
-		t.Error("the gateway ended as if nothing had been wrong")
-	case err != nil && !g.broken:
+	case g.Disk.isFull() && err == nil:
+		t.Error("the gateway ended as if its disk were not full")
+	case err != nil && !g.Disk.isFull():
 		t.Errorf("the gateway ended with: %v", err)
 	}
 	if t.Failed() && testing.Verbose() {

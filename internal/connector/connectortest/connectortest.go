@@ -41,13 +41,21 @@ type Gateway interface {
 	Intents(t *testing.T) int
 	// Upstream counts the statements of callers that the target is working on.
 	Upstream(t *testing.T) int
-	// FillDisk makes every further write of the ledger fail.
-	FillDisk(t *testing.T)
+	// Disk returns the disk below the ledger.
+	Disk() Disk
 	// Traces returns, by name, everything that the gateway left outside the
 	// answers: its files and its log.
 	Traces(t *testing.T) map[string][]byte
 	// Stop ends the gateway and waits for it.
 	Stop(t *testing.T)
+}
+
+// Disk is what the ledger is written to.
+type Disk interface {
+	Hold()         // stops every write
+	Waiting() bool // a write is stopped
+	Release()      // lets the writes through
+	Fill()         // makes every write fail, also the stopped ones
 }
 
 // Caller is one client's session. Answers come as the client received them.
@@ -60,6 +68,9 @@ type Caller interface {
 	// Native reports whether an error is of the protocol, as the target itself
 	// would give it to a caller without rights, and says what to do.
 	Native(err error) bool
+	// Fatal reports whether an error of the protocol ends the session, as a server
+	// that goes down would say it.
+	Fatal(err error) bool
 	// Slow runs a statement that does not end by itself; the end of ctx cancels it
 	// in the protocol's own way.
 	Slow(ctx context.Context) error
@@ -146,25 +157,34 @@ func denied(t *testing.T, h Harness) {
 	}
 }
 
-// intentFirst stops what goes to the target on its way and looks at the record.
+// settle is how long the suite waits for bytes that must not come. That they do
+// not come in time cannot fail a test; it would only find less.
+const settle = 100 * time.Millisecond
+
+// intentFirst stops the ledger's disk and looks at what goes to the target, and
+// then the other way round.
 func intentFirst(t *testing.T, h Harness) {
 	s := start(t, h)
 	ctx, c := s.open(t)
-	if _, err := c.Read(ctx); err != nil { // now the statement is known
-		t.Fatal(err)
-	}
-	for range 3 {
+	for i := range 4 { // from the second on the statement is known
 		before := s.Intents(t)
+		s.Disk().Hold()
 		s.relay.Hold()
 		done := make(chan error, 1)
 		go func() { _, err := c.Read(ctx); done <- err }()
+		eventually(t, "a write of the ledger", s.Disk().Waiting)
+		time.Sleep(settle)
+		if n := s.relay.Held(); n != 0 {
+			t.Errorf("round %d: %d bytes left for the target while the ledger was writing", i, n)
+		}
+		s.Disk().Release()
 		eventually(t, "bytes for the target", func() bool { return s.relay.Held() > 0 })
 		if n := s.Intents(t); n <= before {
-			t.Errorf("%d bytes left for the target with %d intents on record, as many as before", s.relay.Held(), n)
+			t.Errorf("round %d: %d bytes left for the target with %d intents on record, as many as before", i, s.relay.Held(), n)
 		}
 		select {
 		case err := <-done:
-			t.Errorf("an answer came although the target was not asked: %v", err)
+			t.Errorf("round %d: an answer came although the target was not asked: %v", i, err)
 		default:
 		}
 		s.relay.Release()
@@ -174,19 +194,29 @@ func intentFirst(t *testing.T, h Harness) {
 	}
 }
 
-// ledgerDown fills the disk: what is sent from then on must not reach the
-// target, and nobody gets in.
+// ledgerDown fills the disk while an intent is on its way there: its statement
+// must not reach the target, the session ends, and nobody gets in any longer.
 func ledgerDown(t *testing.T, h Harness) {
 	s := start(t, h)
 	ctx, c := s.open(t)
+	_, idle := s.open(t)
 	if _, err := c.Read(ctx); err != nil {
 		t.Fatal(err)
 	}
-	s.FillDisk(t)
-	s.relay.Hold() // what passes from here on stays to be counted
-	if b, err := c.Read(ctx); err == nil {
-		t.Errorf("a statement was answered without a record: %q", b)
+	s.Disk().Hold()
+	s.relay.Hold() // what passes from here on is counted
+	done := make(chan error, 1)
+	go func() { _, err := c.Read(ctx); done <- err }()
+	eventually(t, "a write of the ledger", s.Disk().Waiting)
+	time.Sleep(settle)
+	s.Disk().Fill()
+	if err := <-done; err == nil || !c.Fatal(err) {
+		t.Errorf("a statement without a record gave %v", err)
 	}
+	if _, err := idle.Read(ctx); err == nil {
+		t.Error("another session was answered without a record")
+	}
+	time.Sleep(settle)
 	if n := s.relay.Statements(); n != 0 {
 		t.Errorf("%d writes with statements reached the target without a record", n)
 	}
@@ -197,7 +227,7 @@ func ledgerDown(t *testing.T, h Harness) {
 		}
 		other.Close()
 	}
-	eventually(t, "the end of the target's connections", func() bool { return s.Upstream(t) == 0 })
+	eventually(t, "the end of what the target works on", func() bool { return s.Upstream(t) == 0 })
 }
 
 func canaries(t *testing.T, h Harness) {

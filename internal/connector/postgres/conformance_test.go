@@ -111,7 +111,7 @@ func (w *world) Upstream(t *testing.T) (n int) {
 	return n
 }
 
-func (w *world) FillDisk(t *testing.T) { w.Gateway.FillDisk(t) }
+func (w *world) Disk() connectortest.Disk { return w.Gateway.Disk }
 
 func (w *world) Traces(t *testing.T) map[string][]byte {
 	t.Helper()
@@ -145,6 +145,11 @@ func (c *caller) Denied(ctx context.Context) error {
 func (c *caller) Native(err error) bool {
 	var pe *pgconn.PgError
 	return errors.As(err, &pe) && pe.Severity == "ERROR" && pe.Code == "42501" && pe.Hint != "" && strings.Contains(pe.Message, "payroll")
+}
+
+func (c *caller) Fatal(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Severity == "FATAL" && strings.HasPrefix(pe.Code, "57P") && pe.Hint != ""
 }
 
 func (c *caller) Slow(ctx context.Context) error {
