@@ -9,6 +9,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,14 +98,31 @@ func exitCode(err error) int {
 	return ExitError
 }
 
+// failure is an error under -o json: the form of the API's own errors.
+type failure struct {
+	Error struct {
+		Kind    string `json:"kind"` // "usage", or that of the API
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+	} `json:"error"`
+}
+
 // tell prints an error, what caused it and what to do about it.
 func (a *app) tell(err error) {
-	var u *usageError
-	if errors.As(err, &u) {
-		fmt.Fprintf(a.Stderr, "sallyport: %s\nhint: see sallyport --help, or --help of the command\n", cleanLines(u.msg))
-		return
+	kind, msg, hint := sallyport.KindOf(err).String(), "", ""
+	if u := (*usageError)(nil); errors.As(err, &u) {
+		kind, msg, hint = "usage", u.msg, "see sallyport --help, or --help of the command"
+	} else {
+		msg, hint = describe(err)
 	}
-	msg, hint := describe(err)
+	if a.output == "json" {
+		var p failure
+		p.Error.Kind, p.Error.Message, p.Error.Hint = kind, msg, hint
+		if b, err := json.Marshal(p); err == nil {
+			fmt.Fprintf(a.Stderr, "%s\n", b)
+			return
+		}
+	}
 	fmt.Fprintf(a.Stderr, "sallyport: %s\n", cleanLines(msg))
 	if hint != "" {
 		fmt.Fprintf(a.Stderr, "hint: %s\n", cleanLines(hint))
@@ -176,7 +194,7 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, run func(ctx
 // group makes a command that only holds others.
 func (a *app) group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				msg := fmt.Sprintf("%q is no command of %q", args[0], cmd.CommandPath())

@@ -166,8 +166,9 @@ func (w *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&w.timeout, "wait-timeout", 10*time.Minute, "how long to wait for it")
 }
 
-// poll is the pace of looking whether a decision came.
-const poll = time.Second
+// poll is the pace of looking whether a decision came. Every look is a login on
+// the gateway's record.
+const poll = 3 * time.Second
 
 // until calls try until it does not return an error of kind Held, or time is
 // over; the last such error is returned then.

@@ -31,6 +31,9 @@ func (a *app) policyCommand() *cobra.Command {
 
 // policyFiles are the patterns that arguments, or else a configuration, name.
 func policyFiles(path string, args []string) ([]config.Path, error) {
+	if len(args) == 0 && path == "" {
+		return nil, usage("name policy files or a directory of them, or a configuration with --config FILE")
+	}
 	if len(args) == 0 {
 		cfg, err := loadConfig(path)
 		if err != nil {

@@ -240,6 +240,12 @@ func renderHeader(b *strings.Builder, s sessionWhole, p paints) {
 		line("login", o.Principal.Authn.Method+" of "+o.Principal.Subject.Issuer+" at "+stamp(o.Principal.Authn.At))
 		if g := o.Grant; g != nil && g.ID != "" {
 			line("grant", fmt.Sprintf("%s by request %s, %s to %s", g.ID, g.Request, stamp(g.NotBefore), stamp(g.NotAfter)))
+			if r := s.request; r != nil {
+				line("asked", r.Reason)
+				if d := r.Decision; d != nil {
+					line("approved", "by "+d.Approver+" at "+stamp(d.At)+": "+d.Rationale)
+				}
+			}
 		}
 		line("client", o.Client)
 		line("lineage", o.Lineage)
@@ -277,6 +283,10 @@ func who(p sallyport.Principal) string {
 // renderStep writes one statement with all that belongs to it.
 func renderStep(b *strings.Builder, s step, all bool, p paints) {
 	at := time.Duration(s.AtMS) * time.Millisecond
+	if s.Phase == phaseAnalyse && s.Verdict == "allow" && s.Status == "ok" && s.Error == nil && s.Approval == nil && len(s.Masked) == 0 {
+		fmt.Fprintf(b, "\n%s\n", p.in(dim, fmt.Sprintf("#%d  +%s  %s, analysed only: %s", s.Stmt, clock(at), s.Class, shorten(s.Readable, 80))))
+		return
+	}
 	fmt.Fprintf(b, "\n%s\n", p.in(bold, fmt.Sprintf("#%d  +%s  %s", s.Stmt, clock(at), s.Class)))
 	for text := range strings.Lines(s.Readable) {
 		fmt.Fprintf(b, "  %s\n", clean(strings.TrimRight(text, "\r\n")))
@@ -378,25 +388,41 @@ const (
 	nullSign = "∅"
 )
 
-// renderRows writes the rows as an aligned table.
+// renderRows writes the rows of an answer.
 func renderRows(b *strings.Builder, s step, all bool, p paints) {
-	if len(s.Columns) == 0 {
-		return
-	}
 	rows := s.Rows
 	if !all {
 		rows = rows[:min(len(rows), shownRows)]
 	}
+	switch {
+	case len(s.Columns) > 0:
+		renderGrid(b, s.Columns, rows, all)
+	default: // lines of a COPY
+		for _, row := range rows {
+			for _, cell := range row {
+				if cell != nil {
+					fmt.Fprintf(b, "  %s\n", clean(strings.TrimRight(*cell, "\r\n")))
+				}
+			}
+		}
+	}
+	if more := len(s.Rows) - len(rows); more > 0 {
+		fmt.Fprintf(b, "  %s\n", p.in(dim, fmt.Sprintf("%d rows more; --all shows them", more)))
+	}
+}
+
+// renderGrid writes columns and rows with rules between them.
+func renderGrid(b *strings.Builder, columns []string, rows [][]*string, all bool) {
 	widest := maxCell
 	if all {
 		widest = maxStep
 	}
 	cells := make([][]string, len(rows)+1)
-	for _, name := range s.Columns {
+	for _, name := range columns {
 		cells[0] = append(cells[0], shorten(clean(name), widest))
 	}
 	for i, row := range rows {
-		for j := range s.Columns {
+		for j := range columns {
 			text := ""
 			switch {
 			case j >= len(row):
@@ -408,7 +434,7 @@ func renderRows(b *strings.Builder, s step, all bool, p paints) {
 			cells[i+1] = append(cells[i+1], text)
 		}
 	}
-	width := make([]int, len(s.Columns))
+	width := make([]int, len(columns))
 	for _, row := range cells {
 		for j, c := range row {
 			width[j] = max(width[j], utf8.RuneCountInString(c))
@@ -427,8 +453,5 @@ func renderRows(b *strings.Builder, s step, all bool, p paints) {
 		if i == 0 {
 			b.WriteString(rule + "\n")
 		}
-	}
-	if more := len(s.Rows) - len(rows); more > 0 {
-		fmt.Fprintf(b, "  %s\n", p.in(dim, fmt.Sprintf("%d rows more; --all shows them", more)))
 	}
 }

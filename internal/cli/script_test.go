@@ -6,6 +6,12 @@ package cli_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,11 +21,13 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sallyport-dev/sallyport/internal/cli"
 	"github.com/sallyport-dev/sallyport/internal/demo/clinic"
+	"github.com/sallyport-dev/sallyport/internal/demo/pgcluster"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
 
@@ -43,14 +51,9 @@ func TestOffline(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script/offline", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for name, text := range map[string]string{"policy.cedar": clinic.Policy(), "labels.yaml": clinic.Labels()} {
-				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(text), 0o600); err != nil {
-					return err
-				}
-			}
-			return nil
+			return offline(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": capture, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": capture, "exits": exits, "healthy": healthy},
 	})
 }
 
@@ -61,7 +64,111 @@ func TestGateway(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script/gateway", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error { return gateway(t, env) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"capture": capture, "exits": exits, "query": query},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"capture": capture, "exits": exits, "query": query, "start": start, "finish": finish, "held": held, "live": live, "await": await,
+		},
+	})
+}
+
+// offline leaves policies, labels and a configuration that serves.
+func offline(env *testscript.Env) error {
+	certs, err := pgcluster.NewCertificates(rand.Reader, time.Now())
+	if err != nil {
+		return err
+	}
+	auditor, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	var ports [2]string
+	for i := range ports {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		ports[i] = ln.Addr().String()
+		if err := ln.Close(); err != nil {
+			return err
+		}
+	}
+	env.Setenv("API", ports[0])
+	env.Setenv("SALLYPORT_CA", filepath.Join(env.WorkDir, "ca.pem"))
+	for name, text := range map[string]string{
+		"policy.cedar": clinic.Policy(), "labels.yaml": clinic.Labels(), "sallyport.yaml": fmt.Sprintf(served, ports[0], ports[1], auditor.Recipient()),
+		"ca.pem": string(certs.CA), "gw.crt": string(certs.Cert), "gw.key": string(certs.Key), "keys.json": `{"keys":[]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// served is a configuration whose issuer and target nobody asks anything.
+const served = `version: 1
+data: data
+origin: sallyport.test/gw
+listen:
+  api: {address: "%s", tls: {cert: gw.crt, key: gw.key}}
+  postgres: {address: "%s", tls: {cert: gw.crt, key: gw.key}}
+auditors: [%s]
+identity:
+  issuers:
+    - name: test
+      url: https://issuer.example
+      audiences: [sallyport]
+      algorithms: [ES256]
+      keys: {file: keys.json}
+      map:
+        - when: {kind: ci}
+          principal: "ci:{repository}"
+          kind: ci-job
+policy: {files: ["policy.cedar"]}
+roles:
+  - {name: claims-etl, resources: [clinic], members: ["group:ci"]}
+resources:
+  - name: clinic
+    type: postgres
+    address: 127.0.0.1:1
+    database: clinic
+    tls: {mode: insecure-plaintext}
+    credential: {username: gateway, password: "vault:clinic"}
+    labels: labels.yaml
+vault: {key: "file:vault.key"}
+`
+
+// healthy waits until the gateway of the script answers.
+func healthy(ts *testscript.TestScript, _ bool, _ []string) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(ts.ReadFile("ca.pem"))) {
+		ts.Fatalf("no certificate in ca.pem")
+	}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	eventually(ts, func() bool {
+		res, err := c.Get("https://" + ts.Getenv("API") + "/healthz")
+		if err != nil {
+			return false
+		}
+		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+	})
+}
+
+// eventually waits until something holds.
+func eventually(ts *testscript.TestScript, holds func() bool) {
+	for range 300 {
+		if holds() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("it did not happen in time")
+}
+
+// await waits until a file holds a text: await FILE TEXT.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && strings.Contains(string(b), args[1])
 	})
 }
 
@@ -71,7 +178,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	if !ok {
 		sub = t
 	}
-	g := gatewaytest.Start(sub)
+	g := gatewaytest.Start(sub, gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"))
 	dir := env.WorkDir
 	for name, token := range map[string]string{
 		"ci.token":       g.CIToken(sub),
@@ -84,7 +191,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 			return err
 		}
 	}
-	env.Values[gatewayKey{}] = g
+	env.Values[runningKey{}] = &background{}
 	env.Setenv("SALLYPORT_SERVER", "https://"+g.APIAddress())
 	env.Setenv("SALLYPORT_CA", g.CA)
 	env.Setenv("CONFIG", g.Config)
@@ -93,8 +200,6 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	env.Setenv("HOME", dir)
 	return nil
 }
-
-type gatewayKey struct{}
 
 // capture sets a variable to the first group of a regular expression in what
 // the last command printed: capture VAR stdout|stderr REGEXP.
@@ -115,7 +220,6 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
 	}
 	err := ts.Exec("sh", append([]string{"-c", `"$@"; code=$?; echo "exit code $code" >&2; test $code = ` + args[0], "sh"}, args[1:]...)...)
-	ts.Logf("%s%s", ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	if err != nil {
 		ts.Fatalf("want exit code %s: %v", args[0], err)
 	}
@@ -124,35 +228,81 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // query runs statements through the gateway in one session, with the token in a
 // file; those that fail are part of what is tested. query TOKENFILE SQL...
 func query(ts *testscript.TestScript, neg bool, args []string) {
+	settle(ts, neg, statements(session(ts, args[0]), args[1:]))
+}
+
+// session reads the connection string with the token of a file.
+func session(ts *testscript.TestScript, tokenFile string) string {
+	return strings.Replace(ts.Getenv("DSN"), "password=TOKEN", "password="+strings.TrimSpace(ts.ReadFile(tokenFile)), 1)
+}
+
+func settle(ts *testscript.TestScript, neg bool, err error) {
+	ts.Logf("%v", err)
+	if (err != nil) != neg {
+		ts.Fatalf("the statements ended with: %v", err)
+	}
+}
+
+// statements runs statements in one session and returns what failed.
+func statements(dsn string, sql []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	token := strings.TrimSpace(ts.ReadFile(args[0]))
-	cfg, err := pgx.ParseConfig(strings.Replace(ts.Getenv("DSN"), "password=TOKEN", "password="+token, 1))
-	ts.Check(err)
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		if neg {
-			ts.Logf("refused: %v", err)
-			return
-		}
-		ts.Fatalf("connect: %v", err)
+		return err
 	}
-	failed := false
-	for _, sql := range args[1:] {
-		rows, err := conn.Query(ctx, sql)
-		if err == nil {
-			for rows.Next() {
-			}
-			err = rows.Err()
-		}
-		if err != nil {
-			failed = true
-			ts.Logf("%s: %v", sql, err)
-		}
+	var errs []error
+	for _, s := range sql {
+		_, err := conn.Exec(ctx, s)
+		errs = append(errs, err)
 	}
-	ts.Check(conn.Close(ctx))
-	if failed != neg {
-		ts.Fatalf("a statement failed: %v, want %v", failed, neg)
+	return errors.Join(append(errs, conn.Close(ctx))...)
+}
+
+type runningKey struct{}
+
+// start runs statements in the background: start TOKENFILE SQL...
+func start(ts *testscript.TestScript, _ bool, args []string) {
+	done := make(chan error, 1)
+	dsn := session(ts, args[0])
+	go func() { done <- statements(dsn, args[1:]) }()
+	running(ts).done = done
+	ts.Defer(func() { finished(ts) })
+}
+
+// background is what runs beside a script.
+type background struct{ done chan error }
+
+func running(ts *testscript.TestScript) *background { return ts.Value(runningKey{}).(*background) }
+
+func finished(ts *testscript.TestScript) error {
+	b := running(ts)
+	if b.done == nil {
+		return nil
 	}
+	err := <-b.done
+	b.done = nil
+	return err
+}
+
+// finish waits for what was started.
+func finish(ts *testscript.TestScript, neg bool, _ []string) { settle(ts, neg, finished(ts)) }
+
+// held waits until a statement is held.
+func held(ts *testscript.TestScript, _ bool, _ []string) {
+	eventually(ts, func() bool {
+		return ts.Exec("sallyport", "request", "list", "--token", "@officer.token") == nil && strings.Contains(ts.ReadFile("stdout"), " hold ")
+	})
+}
+
+// live waits until a session is open.
+func live(ts *testscript.TestScript, _ bool, _ []string) {
+	eventually(ts, func() bool {
+		return ts.Exec("sallyport", "session", "list", "--open", "--token", "@admin.token") == nil && strings.Contains(ts.ReadFile("stdout"), " open ")
+	})
 }

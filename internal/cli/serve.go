@@ -32,7 +32,17 @@ func loadConfig(path string) (*config.Config, error) {
 	if path == "" {
 		return nil, usage("name the configuration file with --config FILE")
 	}
-	return config.Load(path)
+	return readConfig(path)
+}
+
+// readConfig reads a configuration. Its name is made absolute, so that what it
+// names lies where it says, whichever directory a command runs in.
+func readConfig(path string) (*config.Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, sallyport.E(sallyport.Invalid, "config", "the configuration's path cannot be made absolute").Because(err)
+	}
+	return config.Load(abs)
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -83,7 +93,7 @@ func (a *app) configCommand() *cobra.Command {
 	var redact bool
 	print := a.command("print FILE", "Print the effective configuration, defaults included", cobra.ExactArgs(1),
 		func(_ context.Context, args []string) error {
-			cfg, err := config.Load(args[0])
+			cfg, err := readConfig(args[0])
 			if err != nil {
 				return err
 			}
@@ -101,7 +111,7 @@ func (a *app) configCommand() *cobra.Command {
 // configCheck finds whatever would keep a gateway from starting, without
 // starting one: the configuration, the policies, the labels and authorities.
 func (a *app) configCheck(path string) error {
-	cfg, err := config.Load(path)
+	cfg, err := readConfig(path)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type sessionWhole struct {
 	Statements []statement            `json:"statements"`
 	More       bool                   `json:"more"`
 	Close      *evidence.SessionClose `json:"close"`
+
+	request *request // that the grant came of
 }
 
 type sessionOpen struct {
@@ -61,6 +63,7 @@ type sessionOpen struct {
 type statement struct {
 	Stmt     uint64            `json:"stmt"`
 	At       time.Time         `json:"at"`
+	Phase    string            `json:"phase"`
 	Class    string            `json:"class"`
 	Readable string            `json:"readable"`
 	Verdict  string            `json:"verdict"`
@@ -71,6 +74,9 @@ type statement struct {
 	Masked   []masked          `json:"masked"`
 	Outcome  *evidence.Outcome `json:"outcome"`
 }
+
+// phaseAnalyse is the phase of a statement that the target was only to analyse.
+const phaseAnalyse = "analyse"
 
 type approval struct {
 	Request   string    `json:"request"`
@@ -205,11 +211,24 @@ func (a *app) sessionList(ctx context.Context, q *sessionQuery) error {
 	return a.show(raw, t)
 }
 
+// session gets a session, and the request that its grant came of as far as the
+// caller may see it.
 func (c *client) session(ctx context.Context, id string) (sessionWhole, []byte, error) {
 	var s sessionWhole
 	q := url.Values{"limit": {strconv.Itoa(replayPage)}}
 	raw, err := c.ask(ctx, http.MethodGet, "/v1/sessions/"+url.PathEscape(id), q, nil, &s)
-	return s, raw, err
+	if err != nil || s.Open == nil || s.Open.Grant == nil || s.Open.Grant.Request == "" {
+		return s, raw, err
+	}
+	var r request
+	_, err = c.ask(ctx, http.MethodGet, "/v1/requests/"+url.PathEscape(string(s.Open.Grant.Request)), nil, nil, &r)
+	if k := sallyport.KindOf(err); err != nil && k != sallyport.NotFound && k != sallyport.Denied {
+		return s, raw, err
+	}
+	if err == nil {
+		s.request = &r
+	}
+	return s, raw, nil
 }
 
 func (a *app) sessionShow(ctx context.Context, id string) error {
@@ -272,6 +291,8 @@ func (s statement) result() string {
 		return s.Reason
 	case o == nil:
 		return "may have executed"
+	case s.Phase == phaseAnalyse && o.Status == "ok":
+		return "analysed only"
 	case o.Code != "":
 		return o.Status + " " + o.Code
 	case o.Tag != "":
