@@ -77,7 +77,7 @@ func bans() []ban {
 		{
 			dirs:    []string{"cmd", "internal", "evidence", ""},
 			imports: []string{"testing/...", "github.com/google/go-cmp/...", "go.uber.org/goleak", "pgregory.net/rapid"},
-			except:  []string{"internal/lint", "internal/connector/connectortest", "internal/store/storetest", "internal/blob/blobtest"},
+			except:  append([]string{"internal/lint"}, suites...),
 			why:     "test support is not linked into the product",
 		},
 		{

@@ -123,8 +123,11 @@ func (t *Tree) pos(p token.Pos) string {
 // product reports whether a file is part of what is shipped: neither a test,
 // nor test support, nor a developer's tool.
 func (f *File) product() bool {
-	return !f.Test && !under(f.Pkg, "test") && !under(f.Pkg, "tools")
+	return !f.Test && !anyUnder(f.Pkg, []string{"test", "tools"}) && !slices.Contains(suites, f.Pkg)
 }
+
+// suites are the conformance suites that lie beside what they test.
+var suites = []string{"internal/connector/connectortest", "internal/store/storetest", "internal/blob/blobtest"}
 
 // under reports whether a package is dir or lies below it.
 func under(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }

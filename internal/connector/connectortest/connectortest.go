@@ -327,7 +327,7 @@ func stillPeers(t *testing.T, h Harness) {
 	eventually(t, "bytes for the target", func() bool { return s.relay.Held() > 0 })
 	cancel()
 	c.Close()
-	<-left
+	_ = <-left // how it ended is the connector's matter
 	s.relay.Release()
 	s.Stop(t) // the silent ones do not keep it
 }
