@@ -39,7 +39,6 @@ type step struct {
 	Rows     [][]*string `json:"rows"` // nil is NULL
 	Tag      string      `json:"tag"`
 	Status   string      `json:"status"`
-	Micros   int64       `json:"micros"`
 	Error    *struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
@@ -92,11 +91,16 @@ func (a *app) sessionReplay(ctx context.Context, id string, o replayOptions) err
 		return err
 	}
 	defer c.close()
-	p := player{app: a, replayOptions: o, raw: format == "json", keys: bufio.NewReader(a.Stdin)}
+	p := player{app: a, replayOptions: o, raw: format == "json", keys: bufio.NewReader(a.Stdin), took: map[uint64]int64{}}
 	if !p.raw {
 		s, _, err := c.session(ctx, id)
 		if err != nil {
 			return err
+		}
+		for _, st := range s.Statements {
+			if st.Outcome != nil {
+				p.took[st.Stmt] = st.Outcome.Micros
+			}
 		}
 		var head strings.Builder
 		renderHeader(&head, s, paints(a.colour()))
@@ -121,7 +125,8 @@ type player struct {
 	replayOptions
 	raw  bool // as the gateway sends it
 	keys *bufio.Reader
-	last int64 // at_ms of the step before
+	last int64            // at_ms of the step before
+	took map[uint64]int64 // microseconds of statements, as far as they are known
 }
 
 // page shows one page of a replay and says whether another follows.
@@ -178,7 +183,7 @@ func (p *player) step(ctx context.Context, line []byte, s step) error {
 	if s.End {
 		renderEnd(&b, s, paints(p.colour()))
 	} else {
-		renderStep(&b, s, p.all, paints(p.colour()))
+		renderStep(&b, s, time.Duration(p.took[s.Stmt])*time.Microsecond, p.all, paints(p.colour()))
 	}
 	if _, err := io.WriteString(p.Stdout, b.String()); err != nil || !p.stepwise || s.End {
 		return err
@@ -280,8 +285,9 @@ func who(p sallyport.Principal) string {
 	return string(p.ID) + " (" + strings.Join(parts, "; ") + ")"
 }
 
-// renderStep writes one statement with all that belongs to it.
-func renderStep(b *strings.Builder, s step, all bool, p paints) {
+// renderStep writes one statement with all that belongs to it. It took 0 when
+// nothing is known of that.
+func renderStep(b *strings.Builder, s step, took time.Duration, all bool, p paints) {
 	at := time.Duration(s.AtMS) * time.Millisecond
 	if s.Phase == phaseAnalyse && s.Verdict == "allow" && s.Status == "ok" && s.Error == nil && s.Approval == nil && len(s.Masked) == 0 {
 		fmt.Fprintf(b, "\n%s\n", p.in(dim, fmt.Sprintf("#%d  +%s  %s, analysed only: %s", s.Stmt, clock(at), s.Class, shorten(s.Readable, 80))))
@@ -324,13 +330,13 @@ func renderStep(b *strings.Builder, s step, all bool, p paints) {
 	if s.Error != nil {
 		fmt.Fprintf(b, "  %s\n", p.in(red, strings.TrimSpace("error "+s.Error.Code+" "+s.Error.Message)))
 	}
-	if result := s.result(); result != "" {
+	if result := s.result(took); result != "" {
 		fmt.Fprintf(b, "  %s\n", clean(result))
 	}
 }
 
 // result says what became of a statement.
-func (s step) result() string {
+func (s step) result(took time.Duration) string {
 	switch {
 	case s.Verdict != "allow":
 		return ""
@@ -338,8 +344,8 @@ func (s step) result() string {
 		return "no outcome is on record: it may have been executed"
 	case s.Status != "" && s.Status != "ok" && s.Status != "error":
 		return strings.TrimSpace(s.Status + " " + s.Tag)
-	case s.Tag != "" && s.Micros > 0:
-		return s.Tag + " (" + brief(time.Duration(s.Micros)*time.Microsecond) + ")"
+	case s.Tag != "" && took > 0:
+		return s.Tag + " (" + brief(took) + ")"
 	}
 	return s.Tag
 }
@@ -347,7 +353,7 @@ func (s step) result() string {
 // renderEnd writes what is to be said after the last statement.
 func renderEnd(b *strings.Builder, s step, p paints) {
 	if s.Gaps > 0 {
-		fmt.Fprintf(b, "\n%s\n", p.in(red, fmt.Sprintf("%d stretches of the recording are lost", s.Gaps)))
+		fmt.Fprintf(b, "\n%s\n", p.in(red, fmt.Sprintf("lost stretches of the recording: %d", s.Gaps)))
 	}
 	if !s.Closed {
 		fmt.Fprintf(b, "\n%s\n", p.in(dim, "the session has no end on record"))

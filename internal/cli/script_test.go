@@ -33,10 +33,10 @@ import (
 
 // TestMain makes the test binary be the command when a script runs it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sallyport": sallyport})
+	testscript.Main(m, map[string]func(){"sallyport": program})
 }
 
-func sallyport() {
+func program() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now, Rand: rand.Reader, Version: "v0.0.0-test",
