@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cli is the command line. Each command is a function of a context, an
-// [Env] and arguments; nothing in here reads the process's own environment,
-// clock, streams or exit, so that a test runs a command as the binary does. The
-// library behind the flags, cobra, is known to this package only.
+// [Env] and arguments; nothing in here touches the process's own environment,
+// clock, streams or exit, so that a test runs a command as the binary does. (The
+// one exception is net/http's: the proxy of HTTPS_PROXY and NO_PROXY.) The library
+// behind the flags, cobra, is known to this package only.
 package cli
 
 import (

@@ -96,11 +96,13 @@ func TestAnswersOfNoGateway(t *testing.T) {
 		{"an error that is a page", []string{"whoami"}, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }, cli.ExitDenied, "403 Forbidden"},
 		{"a token that is none", []string{"token", "--resource", "r", "--role", "x"}, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, cli.ExitError, "holds no token"},
 		{
-			"a step that is cut", []string{"session", "replay", "s_1", "-o", "json"},
+			"a step that is cut",
+			[]string{"session", "replay", "s_1", "-o", "json"},
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{\"stmt\":1}\n{\"st")) }, cli.ExitError, "broke off",
 		},
 		{
-			"a bundle that is cut", []string{"evidence", "export", "--purpose", "test", "-f", filepath.Join(t.TempDir(), "out.zip")},
+			"a bundle that is cut",
+			[]string{"evidence", "export", "--purpose", "test", "-f", filepath.Join(t.TempDir(), "out.zip")},
 			func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Length", "100")
 				_, _ = w.Write([]byte("PK"))

@@ -8,8 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // Render renders a replay from the API's own documents: a session, and the
@@ -53,3 +56,22 @@ func CleanLines(s string) string                         { return cleanLines(s) 
 func Quote(s string) string                              { return quote(s) }
 func Brief(d time.Duration) string                       { return brief(d) }
 func When(now time.Time, text string) (time.Time, error) { return when(now, text) }
+
+// Commands lists the command line's commands, each with its whole path, and the
+// names of all flags.
+func Commands() (commands, flags []string) {
+	name := regexp.MustCompile(`--[a-z][a-z-]+`)
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if !c.HasSubCommands() || c.Name() == "request" {
+			commands = append(commands, c.CommandPath())
+		}
+		flags = append(flags, name.FindAllString(c.LocalFlags().FlagUsages(), -1)...)
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	a := &app{Env: Env{Demo: func(context.Context, Env, bool) error { return nil }}}
+	walk(a.root())
+	return commands, flags
+}

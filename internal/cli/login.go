@@ -20,15 +20,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 )
 
-// list joins names for a cell.
-func list[S ~string](names []S) string {
-	all := make([]string, len(names))
-	for i, n := range names {
-		all[i] = string(n)
-	}
-	return strings.Join(all, ", ")
-}
-
 func (a *app) loginCommand() *cobra.Command {
 	var tokenFile string
 	cmd := a.client(a.command("login", "Check a token against a gateway and remember both", cobra.NoArgs,

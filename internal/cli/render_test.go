@@ -170,3 +170,26 @@ func TestWhen(t *testing.T) {
 		}
 	}
 }
+
+// The reference names every command and every flag.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, flags := cli.Commands()
+	if len(commands) < 30 || len(flags) < 30 {
+		t.Fatalf("%d commands and %d flags are found", len(commands), len(flags))
+	}
+	for _, c := range commands {
+		if !strings.Contains(string(b), "`"+strings.TrimPrefix(c, "sallyport ")) {
+			t.Errorf("docs/reference/cli.md does not name %q", c)
+		}
+	}
+	for _, f := range flags {
+		if !strings.Contains(string(b), f) {
+			t.Errorf("docs/reference/cli.md does not name %s", f)
+		}
+	}
+}

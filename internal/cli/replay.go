@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -276,7 +278,7 @@ func who(p sallyport.Principal) string {
 	if len(p.Groups) > 0 {
 		parts = append(parts, "groups "+list(p.Groups))
 	}
-	for _, k := range sortedKeys(p.Attributes) {
+	for _, k := range slices.Sorted(maps.Keys(p.Attributes)) {
 		parts = append(parts, k+"="+p.Attributes[k])
 	}
 	for _, d := range p.Delegation {

@@ -72,7 +72,7 @@ const questionWait = 25 * time.Second
 
 func (a *app) requestCommand() *cobra.Command {
 	var o ask
-	make := func(use string) *cobra.Command {
+	create := func(use string) *cobra.Command {
 		cmd := a.command(use, "Ask for a role on a resource, for a while", cobra.NoArgs,
 			func(ctx context.Context, _ []string) error { return a.requestCreate(ctx, &o) })
 		cmd.Flags().StringVar(&o.resource, "resource", "", "resource")
@@ -82,7 +82,7 @@ func (a *app) requestCommand() *cobra.Command {
 		o.flags(cmd)
 		return cmd
 	}
-	root := make("request")
+	root := create("request")
 	root.Short = "Ask for roles, and decide about what others ask"
 	var all bool
 	lst := a.command("list", "List requests: your own and those that you may decide", cobra.NoArgs,
@@ -107,7 +107,7 @@ func (a *app) requestCommand() *cobra.Command {
 		func(ctx context.Context, args []string) error {
 			return a.requestCall(ctx, http.MethodPost, args[0], "withdraw", nil)
 		})
-	root.AddCommand(make("create"), lst, show, decide("approve", "Approve a request"), decide("deny", "Deny a request"), withdraw)
+	root.AddCommand(create("create"), lst, show, decide("approve", "Approve a request"), decide("deny", "Deny a request"), withdraw)
 	return a.client(root)
 }
 

@@ -24,6 +24,7 @@ import (
 	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/sallyport-dev/sallyport/internal/cli"
 	"github.com/sallyport-dev/sallyport/internal/demo/clinic"
@@ -33,7 +34,20 @@ import (
 
 // TestMain makes the test binary be the command when a script runs it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sallyport": program})
+	testscript.Main(tidy{m}, map[string]func(){"sallyport": program})
+}
+
+// tidy runs tests and finds goroutines that they left.
+type tidy struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (t tidy) Run() int {
+	code := t.m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func program() {
@@ -65,7 +79,7 @@ func TestGateway(t *testing.T) {
 		Dir: "testdata/script/gateway", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error { return gateway(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"capture": capture, "exits": exits, "query": query, "start": start, "finish": finish, "held": held, "live": live, "await": await,
+			"capture": capture, "exits": exits, "query": query, "start": start, "finish": finish, "held": held, "live": live, "closed": closed, "await": await,
 		},
 	})
 }
@@ -300,9 +314,14 @@ func held(ts *testscript.TestScript, _ bool, _ []string) {
 	})
 }
 
-// live waits until a session is open.
-func live(ts *testscript.TestScript, _ bool, _ []string) {
+// live waits until a session is open, closed until none is: a client does not
+// wait for the end of its session to be on record.
+func live(ts *testscript.TestScript, _ bool, _ []string)   { untilOpen(ts, true) }
+func closed(ts *testscript.TestScript, _ bool, _ []string) { untilOpen(ts, false) }
+
+func untilOpen(ts *testscript.TestScript, want bool) {
 	eventually(ts, func() bool {
-		return ts.Exec("sallyport", "session", "list", "--open", "--token", "@admin.token") == nil && strings.Contains(ts.ReadFile("stdout"), " open ")
+		ts.Check(ts.Exec("sallyport", "session", "list", "--open", "--token", "@admin.token"))
+		return strings.Contains(ts.ReadFile("stdout"), " open ") == want
 	})
 }

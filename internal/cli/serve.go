@@ -91,7 +91,7 @@ func (a *app) configCommand() *cobra.Command {
 	check := a.command("check FILE", "Check a configuration and the files that it names", cobra.ExactArgs(1),
 		func(_ context.Context, args []string) error { return a.configCheck(args[0]) })
 	var redact bool
-	print := a.command("print FILE", "Print the effective configuration, defaults included", cobra.ExactArgs(1),
+	show := a.command("print FILE", "Print the effective configuration, defaults included", cobra.ExactArgs(1),
 		func(_ context.Context, args []string) error {
 			cfg, err := readConfig(args[0])
 			if err != nil {
@@ -104,8 +104,8 @@ func (a *app) configCommand() *cobra.Command {
 			_, err = b.WriteTo(a.Stdout)
 			return err
 		})
-	print.Flags().BoolVar(&redact, "redact", false, "hide the references to secrets too")
-	return a.group("config", "Check and print configurations", check, print)
+	show.Flags().BoolVar(&redact, "redact", false, "hide the references to secrets too")
+	return a.group("config", "Check and print configurations", check, show)
 }
 
 // configCheck finds whatever would keep a gateway from starting, without
