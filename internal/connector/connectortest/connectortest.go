@@ -27,6 +27,9 @@ type Harness struct {
 	// Canaries are parts of labelled values in the target, in lower case, that no
 	// caller may see.
 	Canaries []string
+	// Asks says that the connector asks the target something of its own, in fixed
+	// words, before a statement that it does not know yet.
+	Asks bool
 	// HugeBytes is at least how large the answer of [Caller.Huge] is.
 	HugeBytes int64
 }
@@ -166,6 +169,11 @@ const settle = 100 * time.Millisecond
 func intentFirst(t *testing.T, h Harness) {
 	s := start(t, h)
 	ctx, c := s.open(t)
+	if h.Asks {
+		if _, err := c.Read(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range 4 { // from the second on the statement is known
 		before := s.Intents(t)
 		s.Disk().Hold()
@@ -326,8 +334,8 @@ func stillPeers(t *testing.T, h Harness) {
 	go func() { _, err := c.Read(short); left <- err }()
 	eventually(t, "bytes for the target", func() bool { return s.relay.Held() > 0 })
 	cancel()
-	c.Close()
 	_ = <-left // how it ended is the connector's matter
+	c.Close()
 	s.relay.Release()
 	s.Stop(t) // the silent ones do not keep it
 }

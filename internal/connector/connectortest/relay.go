@@ -4,6 +4,7 @@
 package connectortest
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -36,7 +37,8 @@ func NewRelay(t testing.TB, target string) *Relay {
 	}
 	r := &Relay{ln: ln, target: target, conns: map[net.Conn]struct{}{}}
 	r.free = sync.NewCond(&r.mu)
-	r.wg.Go(r.accept)
+	ctx := t.Context()
+	r.wg.Go(func() { r.accept(ctx) })
 	t.Cleanup(r.close)
 	return r
 }
@@ -78,13 +80,14 @@ func (r *Relay) Statements() int {
 	return r.after
 }
 
-func (r *Relay) accept() {
+func (r *Relay) accept(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		in, err := r.ln.Accept()
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", r.target)
+		out, err := dialer.DialContext(ctx, "tcp", r.target)
 		if err != nil {
 			_ = in.Close()
 			continue

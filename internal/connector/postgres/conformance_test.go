@@ -40,6 +40,7 @@ func TestConformance(t *testing.T) {
 						gatewaytest.Schema(hugeRows), gatewaytest.MoreLabels(hugeLabels))}
 				},
 				Canaries:  []string{"quillfeather", "thimblewood", "900-11-2233", "1949-02-17", "hugesecret", "penicillin"},
+				Asks:      lineage == "preflight", // for the search path
 				HugeBytes: 100_000 * 1000,
 			})
 		})
@@ -63,7 +64,7 @@ func (w *world) Open(ctx context.Context) (connectortest.Caller, error) {
 		return nil, err
 	}
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 10 * time.Second}
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 5 * time.Second}
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
