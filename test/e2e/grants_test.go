@@ -218,7 +218,8 @@ func TestTransactions(t *testing.T) {
 				{"begin", "declare c cursor for select id from wards order by id", "fetch 2 from c", "fetch 2 from c", "fetch 2 from c", "commit", "fetch 1 from c"},
 				{"begin read only", "insert into work (kind) values ('d')", "commit", "select 5"},
 				{"begin", "create table t_tx (a int)", "rollback", "select to_regclass('t_tx') is null"},
-				{"savepoint x", "select 3"}, {"commit", "select 4"},
+				{"savepoint x", "select 3"},
+				{"commit", "select 4"},
 			} {
 				want, got := walk(straight, ctx, steps), walk(conn, ctx, steps)
 				if diff := cmp.Diff(want, got); diff != "" {

@@ -196,6 +196,8 @@ func TestRelayNames(t *testing.T) {
 		{"an EXPLAIN ANALYZE that fails shows no value", castErrors},
 		{"a prepared DECLARE follows the search path", declareAfterPath},
 		{"a prepared TRUNCATE follows the search path", truncateAfterPath},
+		{"a SET bound earlier counts when it runs", pathPortal},
+		{"a TRUNCATE bound earlier does not run under another search path", truncatePortal},
 		{"SET LOCAL ends with its query", setLocalTruncate},
 		{"known statements after an error in an earlier packet", errorThenKnown},
 		{"unknown statements after an error in an earlier packet", errorThenUnknown},
@@ -221,6 +223,16 @@ func TestRelayPreflight(t *testing.T) {
 		talk(t, r, []string{"BindComplete", "row |nobody", "SELECT 1", "ready I"}, msgBind("", "s"), msgExecute("", 0), msgSync())
 		talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = public"))
 		talk(t, r, append(append([]string{"BindComplete"}, fiveNames()...), "SELECT 5", "ready I"), msgBind("", "s"), msgExecute("", 0), msgSync())
+	})
+	t.Run("a question of the gateway's own after an error", func(t *testing.T) { errorThenQuestion(t, g) })
+	t.Run("a SET bound earlier counts when it runs", func(t *testing.T) {
+		r := rawClient(t, g)
+		talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = pub"))
+		talk(t, r, []string{"BEGIN", "ready T", "ParseComplete", "BindComplete", "ready T"},
+			msgQuery("BEGIN"), msgParse("set", "SET search_path = public"), msgBind("set", "set"), msgSync())
+		talk(t, r, []string{"ParseComplete", "ready T"}, msgParse("s", "SELECT name FROM patients"), msgSync())
+		talk(t, r, []string{"SET", "ready T"}, msgExecute("set", 0), msgSync())
+		talk(t, r, append(append([]string{"BindComplete"}, fiveNames()...), "SELECT 5", "ready T"), msgBind("", "s"), msgExecute("", 0), msgSync())
 	})
 	t.Run("SET LOCAL ends with its query", func(t *testing.T) {
 		r := rawClient(t, g)
@@ -371,6 +383,44 @@ func truncateAfterPath(t *testing.T, g *gatewaytest.Gateway) {
 	}
 }
 
+// pathPortal has a portal change the search path after the next statement was
+// parsed, in one segment and in a transaction.
+func pathPortal(t *testing.T, g *gatewaytest.Gateway) {
+	begun := func(t *testing.T) *raw {
+		r := rawClient(t, g)
+		talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = pub"))
+		talk(t, r, []string{"ParseComplete", "ready I"}, msgParse("set", "SET search_path = public"), msgSync())
+		return r
+	}
+	talk(t, begun(t), []string{"BindComplete", "ParseComplete", "SET", "ERROR 42501", "ready I"},
+		msgBind("set", "set"), msgParse("t", "TRUNCATE scrap"), msgExecute("set", 0), msgBind("", "t"), msgExecute("", 0), msgSync())
+	r := begun(t)
+	talk(t, r, []string{"BEGIN", "ready T", "BindComplete", "ready T", "ParseComplete", "ParseComplete", "ready T", "SET", "ready T"},
+		msgQuery("BEGIN"), msgBind("set", "set"), msgSync(),
+		msgParse("t", "TRUNCATE scrap"), msgParse("d", "DECLARE c CURSOR FOR SELECT name FROM patients"), msgSync(), msgExecute("set", 0), msgSync())
+	want := append([]string{"BindComplete", "DECLARE CURSOR", "ready T", "fields name"}, fiveNames()...)
+	talk(t, r, append(want, "FETCH 5", "ready T"), msgBind("", "d"), msgExecute("", 0), msgSync(), msgQuery("FETCH 10 FROM c"))
+	talk(t, r, []string{"ERROR 42501", "ready E", "ROLLBACK", "ready I"}, msgBind("", "t"), msgExecute("", 0), msgSync(), msgQuery("COMMIT"))
+	if n := rowsIn(t, g, "public.scrap"); n != 1 {
+		t.Errorf("public.scrap has %d rows, want 1: the TRUNCATE of pub.scrap reached it", n)
+	}
+}
+
+// truncatePortal binds a utility statement, whose names the target resolves when
+// it runs, and changes the search path before that. A SELECT is resolved already.
+func truncatePortal(t *testing.T, g *gatewaytest.Gateway) {
+	r := rawClient(t, g)
+	talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = pub"))
+	talk(t, r, []string{"ParseComplete", "ParseComplete", "ready I"}, msgParse("t", "TRUNCATE scrap"), msgParse("s", "SELECT name FROM patients"), msgSync())
+	talk(t, r, []string{"BEGIN", "ready T", "BindComplete", "BindComplete", "ready T", "SET", "ready T"},
+		msgQuery("BEGIN"), msgBind("t", "t"), msgBind("s", "s"), msgSync(), msgQuery("SET search_path = public"))
+	talk(t, r, []string{"row |nobody", "SELECT 1", "ready T", "ERROR 42501", "ready E", "ROLLBACK", "ready I"},
+		msgExecute("s", 0), msgSync(), msgExecute("t", 0), msgSync(), msgQuery("COMMIT"))
+	if n := rowsIn(t, g, "public.scrap"); n != 1 {
+		t.Errorf("public.scrap has %d rows, want 1: the TRUNCATE of pub.scrap reached it", n)
+	}
+}
+
 func setLocalTruncate(t *testing.T, g *gatewaytest.Gateway) {
 	r := rawClient(t, g)
 	talk(t, r, []string{"SET", "TRUNCATE TABLE", "ready I"}, msgQuery("SET LOCAL search_path = pub; TRUNCATE scrap"))
@@ -413,7 +463,7 @@ func errorThenUnknown(t *testing.T, g *gatewaytest.Gateway) {
 // errorThenQuestion has the gateway ask the target about the second statement
 // while the first one fails.
 func errorThenQuestion(t *testing.T, g *gatewaytest.Gateway) {
-	for _, sql := range []string{"DECLARE q CURSOR FOR SELECT beds FROM wards", "EXPLAIN SELECT beds FROM wards"} {
+	for _, sql := range []string{"DECLARE q CURSOR FOR SELECT beds FROM wards", "TRUNCATE scrap", "EXPLAIN SELECT beds FROM wards"} {
 		r := rawClient(t, g)
 		talk(t, r, []string{"ParseComplete", "BindComplete", "ERROR 22012", "ready I"},
 			msgParse("", "SELECT 1/(id-id) AS c FROM wards"), msgBind("", ""), msgExecute("", 0), msgParse("", sql), msgBind("", ""), msgExecute("", 0), msgSync())

@@ -104,7 +104,8 @@ func TestPrepared(t *testing.T) {
 			[]pgproto3.FrontendMessage{
 				&pgproto3.Query{String: "begin"}, parse("s", masked), bind("p", "s"), &pgproto3.Close{ObjectType: 'S', Name: "s"}, parse("s", plain),
 				bind("q", "s"), execute("p", 1), execute("q", 1), execute("p", 1), sync,
-			}, 2,
+			},
+			2,
 			[]string{
 				"BEGIN", "ready T", "ParseComplete", "BindComplete", "CloseComplete", "ParseComplete", "BindComplete", "row |1|[phi.name]", "PortalSuspended",
 				"row |1|WEST-1", "PortalSuspended", "row |2|[phi.name]", "PortalSuspended", "ready T",
@@ -113,7 +114,8 @@ func TestPrepared(t *testing.T) {
 		"the unnamed statement and portal are replaced in one pipeline": {
 			[]pgproto3.FrontendMessage{
 				parse("", masked), bind("", ""), execute("", 1), parse("", plain), bind("", ""), execute("", 1), parse("", masked), bind("", ""), execute("", 1), sync,
-			}, 1,
+			},
+			1,
 			[]string{
 				"ParseComplete", "BindComplete", "row |1|[phi.name]", "PortalSuspended", "ParseComplete", "BindComplete", "row |1|WEST-1", "PortalSuspended",
 				"ParseComplete", "BindComplete", "row |1|[phi.name]", "PortalSuspended", "ready I",
@@ -123,7 +125,8 @@ func TestPrepared(t *testing.T) {
 			[]pgproto3.FrontendMessage{
 				parse("a", masked), parse("b", plain), bind("", "a"), &pgproto3.Describe{ObjectType: 'S', Name: "b"}, execute("", 1),
 				bind("", "b"), &pgproto3.Describe{ObjectType: 'S', Name: "a"}, execute("", 1), sync,
-			}, 1,
+			},
+			1,
 			[]string{
 				"ParseComplete", "ParseComplete", "BindComplete", "ParameterDescription", "fields id code", "row |1|[phi.name]", "PortalSuspended",
 				"BindComplete", "ParameterDescription", "fields id name", "row |1|WEST-1", "PortalSuspended", "ready I",
@@ -133,25 +136,29 @@ func TestPrepared(t *testing.T) {
 			[]pgproto3.FrontendMessage{
 				parse("a", masked), parse("b", masked), &pgproto3.Close{ObjectType: 'S', Name: "a"}, bind("", "b"), execute("", 1), bind("", "a"), execute("", 1), sync,
 				bind("", "b"), execute("", 1), sync,
-			}, 2,
+			},
+			2,
 			[]string{
 				"ParseComplete", "ParseComplete", "CloseComplete", "BindComplete", "row |1|[phi.name]", "PortalSuspended", "ERROR 26000", "ready I",
 				"BindComplete", "row |1|[phi.name]", "PortalSuspended", "ready I",
 			},
 		},
 		"names that are not there": {
-			[]pgproto3.FrontendMessage{bind("", "none"), execute("", 0), sync, execute("none", 0), sync, &pgproto3.Describe{ObjectType: 'P', Name: "none"}, sync}, 3,
+			[]pgproto3.FrontendMessage{bind("", "none"), execute("", 0), sync, execute("none", 0), sync, &pgproto3.Describe{ObjectType: 'P', Name: "none"}, sync},
+			3,
 			[]string{"ERROR 26000", "ready I", "ERROR 34000", "ready I", "ERROR 34000", "ready I"},
 		},
 		"names of the gateway's own": {
-			[]pgproto3.FrontendMessage{parse("sallyport_path", plain), sync, bind("sallyport_path", ""), sync, &pgproto3.Close{ObjectType: 'S', Name: "sallyport_x"}, sync}, 3,
+			[]pgproto3.FrontendMessage{parse("sallyport_path", plain), sync, bind("sallyport_path", ""), sync, &pgproto3.Close{ObjectType: 'S', Name: "sallyport_x"}, sync},
+			3,
 			[]string{"ERROR 42501", "ready I", "ERROR 42501", "ready I", "ERROR 42501", "ready I"},
 		},
 		"nothing after an error until Sync": {
 			[]pgproto3.FrontendMessage{
 				parse("", "select * from payroll.salaries"), bind("", ""), execute("", 0), parse("", "delete from wards"), bind("", ""), execute("", 0), sync,
 				&pgproto3.Query{String: "select count(*) from wards"},
-			}, 2,
+			},
+			2,
 			[]string{"ParseComplete", "ERROR 42501", "ready I", "fields count", "row |3", "SELECT 1", "ready I"},
 		},
 	} {

@@ -23,6 +23,13 @@ func noSuchPortal() error {
 	return sallyport.E(sallyport.NotFound, "execute", "portal does not exist").Because(pgwire.State("34000"))
 }
 
+// namesChanged is the error for a portal whose statement the target resolves
+// only now, after policy was asked about what its names meant at the Bind.
+func namesChanged() error {
+	return sallyport.E(sallyport.Denied, "execute", "the names in the statement may mean something else than when it was bound").
+		WithHint("bind it again, right before it is executed")
+}
+
 func reservedName() error {
 	return sallyport.E(sallyport.Denied, "statement", "names that begin with "+ownPrefix+" are the gateway's own").
 		WithHint("choose another name for the statement or portal")
@@ -156,6 +163,7 @@ func (r *relay) bind(ctx context.Context, body []byte) error {
 	r.m.expect(expectation{kind: expectBind, prep: prep, exec: exec, ended: ended})
 	r.batch = pgwire.AppendMessage(r.batch, pgwire.ClientBind, body)
 	r.effects(p.gated)
+	exec.changes = r.changes
 	return nil
 }
 
@@ -209,8 +217,14 @@ func (r *relay) execute(ctx context.Context, body []byte) error {
 	if exec == nil {
 		return r.poison(noSuchPortal())
 	}
+	g := r.m.gated(exec)
+	if exec.changes != r.changes && g.Answer != analyze.AnswerTree && needsPath(g) {
+		return r.poison(namesChanged())
+	}
 	r.m.expect(expectation{kind: expectExecute, exec: exec})
 	r.batch = pgwire.AppendMessage(r.batch, pgwire.ClientExecute, body)
+	r.effects(g) // a portal may run long after its Bind
+	exec.changes = r.changes
 	return nil
 }
 

@@ -47,10 +47,12 @@ type relay struct {
 	skip     bool // after a refusal: discard until Sync
 	open     bool // the client has sent part of a pipeline and no Sync yet
 	admitted map[*plan]*session.Admission
-	key      []byte // scratch
-	private  string // prefix of cache keys once the session's names mean something of its own
-	renamed  bool   // they changed in the segment at work
-	changes  int    // how often they changed
+	key      []byte   // scratch
+	private  string   // prefix of cache keys once the session's names mean something of its own
+	renamed  bool     // they changed in the segment at work
+	changes  int      // how often they changed
+	path     []string // where names are looked up, as of pathAt; nil when not known
+	pathAt   int
 
 	// Owned by the server side.
 	greeted map[string]string // the settings that the client was told at its login

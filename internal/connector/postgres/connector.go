@@ -182,6 +182,13 @@ func (c *Connector) session(sess *session.Session, cl *pglogin.Client, g *greeti
 	if path, ok := cl.Startup.Settings["search_path"]; ok {
 		r.private = "path " + path // names mean something else than to other sessions
 	}
+	if preflight {
+		// Asked for here, so that the first statement has to ask nothing.
+		if r.path, _, err = ask(sess.Context(), up.Conn, pathText); err != nil {
+			g.refuse(err)
+			return errors.Join(err, up.Conn.Close(), sess.Close("the target could not be asked"))
+		}
+	}
 	parameters := clientParameters(up.Parameters, cl.Startup)
 	for _, p := range parameters {
 		r.greeted[p.Name] = p.Value

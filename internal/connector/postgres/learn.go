@@ -220,8 +220,14 @@ func (r *relay) endOwn() {
 // searchPath asks the target in which schemas it looks names up now. After an
 // error inside a transaction nothing can be asked; then there is no path.
 func (r *relay) searchPath(ctx context.Context) ([]string, error) {
+	if r.path != nil && r.pathAt == r.changes {
+		return r.path, nil
+	}
 	if err := r.settleAll(ctx); err != nil {
 		return nil, err
+	}
+	if r.m.discards() { // the target discards what would be asked, and the client knows why
+		return nil, errAnswered
 	}
 	if r.m.status() == pgwire.TxFailed {
 		return nil, nil
@@ -254,5 +260,6 @@ func (r *relay) searchPath(ctx context.Context) ([]string, error) {
 	if q.failed {
 		return nil, sallyport.E(sallyport.Unavailable, "search path", "the target did not say where it looks names up")
 	}
+	r.path, r.pathAt = q.rows, r.changes
 	return q.rows, nil
 }

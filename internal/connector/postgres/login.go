@@ -59,24 +59,33 @@ const inBandText = "SELECT pg_catalog.current_setting('log_min_messages')"
 // inBand reports whether a fresh connection sends its trees and the server's log
 // gets none of them.
 func inBand(ctx context.Context, conn net.Conn) (bool, error) {
+	rows, traced, err := ask(ctx, conn, inBandText)
+	if err != nil {
+		return false, err
+	}
+	return traced && len(rows) == 1 && (rows[0] == "fatal" || rows[0] == "panic"), nil
+}
+
+// ask runs one of the gateway's own queries on a fresh connection and returns the
+// first column of its rows, and whether a tree came with it.
+func ask(ctx context.Context, conn net.Conn, text string) (rows []string, traced bool, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := conn.Write(pgwire.AppendQuery(nil, inBandText)); err != nil {
-		return false, lost(err)
+	if _, err := conn.Write(pgwire.AppendQuery(nil, text)); err != nil {
+		return nil, false, lost(err)
 	}
 	buf := make([]byte, 0, 8<<10)
-	traced, quiet := false, false
 	for {
 		typ, total, ok, err := whole(buf)
 		if err != nil {
-			return false, err
+			return nil, false, err
 		}
 		if !ok {
 			buf = append(buf, make([]byte, 4<<10)...)
 			n, err := conn.Read(buf[len(buf)-4<<10:])
 			buf = buf[:len(buf)-4<<10+n]
 			if err != nil {
-				return false, lost(err)
+				return nil, false, lost(err)
 			}
 			continue
 		}
@@ -88,15 +97,13 @@ func inBand(ctx context.Context, conn net.Conn) (bool, error) {
 					string(d.Get(pgwire.FieldSeverityEnglish)), string(d.Get(pgwire.FieldMessage)))
 			}
 		case pgwire.ServerDataRow:
-			v, err := pgwire.DecodeDataRow(body)
-			if err != nil {
-				return false, err
+			q := question{rows: rows}
+			if err := ownRows(&q, buf[:total]); err != nil {
+				return nil, false, err
 			}
-			for _, value := range v.All() {
-				quiet = string(value) == "fatal" || string(value) == "panic"
-			}
+			rows = q.rows
 		case pgwire.ServerReadyForQuery:
-			return traced && quiet, nil
+			return rows, traced, nil
 		}
 		buf = buf[:copy(buf, buf[total:])]
 	}

@@ -6,6 +6,7 @@ package postgres
 import (
 	"sync"
 
+	analyze "github.com/sallyport-dev/sallyport/internal/analyze/postgres"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/wire/pgwire"
@@ -87,6 +88,7 @@ type execution struct {
 	prep    *prepared // nil for a simple Query
 	formats []int16   // result formats of the Bind
 	fields  []pgwire.Field
+	changes int // relay.changes after the Bind or the last Execute; client side only
 
 	// What follows belongs to the server side.
 	begun  bool // a result's description or a row was seen
@@ -420,6 +422,13 @@ func (m *machine) portal(name []byte) (*execution, uint64) {
 		return p.exec, p.seq
 	}
 	return nil, 0
+}
+
+// gated returns the statement that an execution runs.
+func (m *machine) gated(e *execution) *analyze.Gated {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.plan.gated
 }
 
 // close forgets a statement ('S') or a portal ('P'), and returns what the portal
