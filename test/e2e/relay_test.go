@@ -194,6 +194,7 @@ func TestRelayNames(t *testing.T) {
 		{"a bind that failed does not name a portal", failedBind},
 		{"a portal bound after a DECLARE is the cursor of that name", portalOverCursor},
 		{"an EXPLAIN ANALYZE that fails shows no value", castErrors},
+		{"a prepared statement follows the search path", preparedAfterPath},
 		{"a prepared DECLARE follows the search path", declareAfterPath},
 		{"a prepared TRUNCATE follows the search path", truncateAfterPath},
 		{"a SET bound earlier counts when it runs", pathPortal},
@@ -216,14 +217,7 @@ func TestRelayNames(t *testing.T) {
 // TestRelayPreflight checks the same of names that the analyser role resolves.
 func TestRelayPreflight(t *testing.T) {
 	g := relayGateway(t, "preflight")
-	t.Run("a prepared statement follows the search path", func(t *testing.T) {
-		r := rawClient(t, g)
-		talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = pub"))
-		talk(t, r, []string{"ParseComplete", "ready I"}, msgParse("s", "SELECT name FROM patients"), msgSync())
-		talk(t, r, []string{"BindComplete", "row |nobody", "SELECT 1", "ready I"}, msgBind("", "s"), msgExecute("", 0), msgSync())
-		talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = public"))
-		talk(t, r, append(append([]string{"BindComplete"}, fiveNames()...), "SELECT 5", "ready I"), msgBind("", "s"), msgExecute("", 0), msgSync())
-	})
+	t.Run("a prepared statement follows the search path", func(t *testing.T) { preparedAfterPath(t, g) })
 	t.Run("a question of the gateway's own after an error", func(t *testing.T) { errorThenQuestion(t, g) })
 	t.Run("a SET bound earlier counts when it runs", func(t *testing.T) {
 		r := rawClient(t, g)
@@ -360,6 +354,17 @@ func castErrors(t *testing.T, g *gatewaytest.Gateway) {
 			}
 		}
 	}
+}
+
+// preparedAfterPath is item 34 of the list of attacks: a prepared statement whose
+// names mean something else when it is executed.
+func preparedAfterPath(t *testing.T, g *gatewaytest.Gateway) {
+	r := rawClient(t, g)
+	talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = pub"))
+	talk(t, r, []string{"ParseComplete", "ready I"}, msgParse("s", "SELECT name FROM patients"), msgSync())
+	talk(t, r, []string{"BindComplete", "row |nobody", "SELECT 1", "ready I"}, msgBind("", "s"), msgExecute("", 0), msgSync())
+	talk(t, r, []string{"SET", "ready I"}, msgQuery("SET search_path = public"))
+	talk(t, r, append(append([]string{"BindComplete"}, fiveNames()...), "SELECT 5", "ready I"), msgBind("", "s"), msgExecute("", 0), msgSync())
 }
 
 func declareAfterPath(t *testing.T, g *gatewaytest.Gateway) {
