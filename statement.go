@@ -71,6 +71,10 @@ type Access struct {
 // comes from.
 type Output struct {
 	Sources []Column `json:"sources,omitempty"`
+	// Direct is true when the value is that of its one source, unchanged. Only
+	// such a value may be shown in part: a client can turn what an expression
+	// keeps into what the whole value was.
+	Direct bool `json:"direct,omitempty"`
 	// Unknown is true when the sources could not be proved complete; such an
 	// output is masked whatever its sources.
 	Unknown bool   `json:"unknown,omitempty"`

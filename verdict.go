@@ -31,6 +31,9 @@ type Mask struct {
 	Output int     `json:"output"` // index into Statement.Outputs, from 0
 	Labels []Label `json:"labels"` // the labels for which no permit for readRaw was found
 	Reason string  `json:"reason"` // "label", "unclassified" or "unknown-lineage"
+	// Scan says that policy lets the output be shown with what a scanner finds in
+	// it masked, instead of being masked whole.
+	Scan bool `json:"scan,omitempty"`
 }
 
 // Verdict is a policy's answer about one statement or one connection.

@@ -160,6 +160,9 @@ func appendMasks(b []byte, masks []MaskPlan) []byte {
 		b = append(b, ",\"labels\":"...)
 		b = appendList(b, m.Labels)
 		b = appendKeyed(b, ",\"reason\":", m.Reason)
+		if m.Scan {
+			b = append(b, ",\"scan\":true"...)
+		}
 		b = append(b, '}')
 	}
 	return append(b, ']')

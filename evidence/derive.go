@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -21,6 +22,7 @@ type deriver struct {
 	approvals  [][]any
 	statements []*statementRow
 	maskings   [][]any
+	findings   [][]any
 	now        uint64 // index of the leaf that is being read
 }
 
@@ -202,8 +204,16 @@ func (d *deriver) masking(index uint64, leaf parsedLeaf, b Masking) {
 	if b.Output >= 0 {
 		output = strconv.Itoa(b.Output)
 	}
+	profile := strings.TrimSpace(b.Profile + " " + b.Version)
+	if b.Entity != "" {
+		d.findings = append(d.findings, []any{
+			string(leaf.Session), b.Stmt, leaf.Time, output, b.Columns, b.Locus, b.Entity, b.Rule, b.Operator, b.Detector,
+			profile, b.Hits, index,
+		})
+		return
+	}
 	d.maskings = append(d.maskings, []any{
-		string(leaf.Session), b.Stmt, leaf.Time, output, b.Columns, texts(b.Labels), b.Reason, b.Operator, b.Profile,
+		string(leaf.Session), b.Stmt, leaf.Time, output, b.Columns, texts(b.Labels), b.Reason, b.Operator, profile,
 		b.Seen, b.Masked, b.Nulls, index,
 	})
 }

@@ -28,6 +28,7 @@ func fullIntent() evidence.Intent {
 		Masks: []evidence.MaskPlan{
 			{Output: 1, Columns: []string{"clinic/public/patients/ssn"}, Labels: []sallyport.Label{"phi.ssn", "phi"}, Reason: "label"},
 			{Output: 2, Reason: "unknown-lineage"},
+			{Output: 3, Labels: []sallyport.Label{"phi.note"}, Reason: "label", Scan: true},
 		},
 		Verdict: "allow", Rules: []sallyport.RuleID{"r1", "r2"}, Policy: "p1", Grant: "g1",
 		Approval: &sallyport.Approval{

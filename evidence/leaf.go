@@ -268,6 +268,7 @@ type MaskPlan struct {
 	Columns []string          `json:"columns,omitempty"`
 	Labels  []sallyport.Label `json:"labels"`
 	Reason  string            `json:"reason"`
+	Scan    bool              `json:"scan,omitempty"` // shown with what a scanner finds in it masked
 }
 
 // Outcome is the body of TypeOutcome.
@@ -285,7 +286,9 @@ type Outcome struct {
 }
 
 // Masking is the body of TypeMasking: one per statement, rule and column. It
-// holds no value and no hash of one.
+// holds no value and no hash of one. A column that was scanned has one with the
+// values seen, and one more for each rule, entity and place that was found
+// there, which has Entity and Hits.
 type Masking struct {
 	Stmt     uint64            `json:"stmt"`
 	Output   int               `json:"output"` // from 0; -1 for a diagnostic
@@ -294,9 +297,16 @@ type Masking struct {
 	Reason   string            `json:"reason"`
 	Operator string            `json:"operator"`
 	Profile  string            `json:"profile"`
-	Seen     uint64            `json:"seen"`   // values that passed the mask
-	Masked   uint64            `json:"masked"` // values replaced
-	Nulls    uint64            `json:"nulls"`  // values that were NULL already
+	Version  string            `json:"profile_version,omitempty"`
+	Seen     uint64            `json:"seen"`               // values that passed the mask
+	Masked   uint64            `json:"masked"`             // values replaced
+	Nulls    uint64            `json:"nulls"`              // values that were NULL already
+	Broken   uint64            `json:"broken,omitempty"`   // masked values that were not of their type's form
+	Entity   string            `json:"entity,omitempty"`   // what was found: "SSN"
+	Rule     string            `json:"rule,omitempty"`     // why: "ssn.dashed"
+	Locus    string            `json:"locus,omitempty"`    // where within the value: a path's template, a field
+	Hits     uint64            `json:"hits,omitempty"`     // findings replaced
+	Detector string            `json:"detector,omitempty"` // an external detector and its version
 }
 
 // Recording is the body of TypeRecording.

@@ -144,6 +144,14 @@ func (d *deriver) maskingTable() table {
 	}, rows: d.maskings}
 }
 
+// findingTable says what scanners found inside values. A bundle without any has
+// no such table.
+func (d *deriver) findingTable() table {
+	return table{name: "findings", columns: []string{
+		"session", "statement", "time", "output", "columns", "locus", "entity", "rule", "operator", "detector", "profile", "hits", "leaf",
+	}, rows: d.findings}
+}
+
 // mayHaveExecuted lists the statements of which nobody can say whether they ran.
 func (d *deriver) mayHaveExecuted() []Unsettled {
 	var out []Unsettled

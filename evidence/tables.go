@@ -51,7 +51,11 @@ func Derive(leaves []IndexedLeaf) ([]File, error) {
 // files writes the tables and the policies.
 func (d *deriver) files() ([]File, error) {
 	var files []File
-	for _, t := range []table{d.requestTable(), d.approvalTable(), d.grantTable(), d.sessionTable(), d.statementTable(), d.maskingTable()} {
+	tables := []table{d.requestTable(), d.approvalTable(), d.grantTable(), d.sessionTable(), d.statementTable(), d.maskingTable()}
+	if len(d.findings) > 0 {
+		tables = append(tables, d.findingTable())
+	}
+	for _, t := range tables {
 		j, err := t.json()
 		if err != nil {
 			return nil, sallyport.E(sallyport.Integrity, "bundle derive", "a table cannot be written").Because(err)

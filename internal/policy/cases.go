@@ -26,7 +26,8 @@ type Case struct {
 // unless the statement is denied; rules only when the case names some.
 type Want struct {
 	Outcome   sallyport.Outcome
-	Masks     []int // the outputs that must be masked, no more and no fewer
+	Masks     []int // the outputs that must be masked whole, no more and no fewer
+	Scans     []int // the outputs that must be scanned, no more and no fewer
 	Rules     []sallyport.RuleID
 	Approvers string
 }
@@ -62,12 +63,19 @@ func (w Want) compare(got sallyport.Verdict) []string {
 	if got.Outcome != w.Outcome {
 		out = append(out, fmt.Sprintf("outcome is %s, want %s: %s", got.Outcome, w.Outcome, got.Reason))
 	}
-	var masks []int
+	var masks, scans []int
 	for _, m := range got.Masks {
-		masks = append(masks, m.Output)
+		if m.Scan {
+			scans = append(scans, m.Output)
+		} else {
+			masks = append(masks, m.Output)
+		}
 	}
 	if w.Outcome != sallyport.Deny && !slices.Equal(masks, w.Masks) {
 		out = append(out, fmt.Sprintf("masked outputs are %v, want %v", masks, w.Masks))
+	}
+	if w.Outcome != sallyport.Deny && !slices.Equal(scans, w.Scans) {
+		out = append(out, fmt.Sprintf("scanned outputs are %v, want %v", scans, w.Scans))
 	}
 	if w.Rules != nil && !slices.Equal(got.Rules, w.Rules) {
 		out = append(out, fmt.Sprintf("rules are %v, want %v", got.Rules, w.Rules))
@@ -142,7 +150,7 @@ func (y *caseYAML) decisions(q *Query) {
 }
 
 func (y wantYAML) want() (Want, error) {
-	w := Want{Masks: y.Masks, Approvers: y.Approvers}
+	w := Want{Masks: y.Masks, Scans: y.Scans, Approvers: y.Approvers}
 	switch y.Outcome {
 	case "deny":
 	case "hold":
@@ -153,6 +161,7 @@ func (y wantYAML) want() (Want, error) {
 		return w, fmt.Errorf("want.outcome is %q; it must be deny, hold or allow", y.Outcome)
 	}
 	slices.Sort(w.Masks)
+	slices.Sort(w.Scans)
 	for _, r := range y.Rules {
 		w.Rules = append(w.Rules, sallyport.RuleID(r))
 	}

@@ -67,6 +67,7 @@ type (
 	}
 	outputYAML struct {
 		Sources []columnYAML `yaml:"sources"`
+		Derived bool         `yaml:"derived"` // an expression over its one source
 		Unknown bool         `yaml:"unknown"`
 	}
 	flowYAML struct {
@@ -77,6 +78,7 @@ type (
 	wantYAML struct {
 		Outcome   string   `yaml:"outcome"`
 		Masks     []int    `yaml:"masks"`
+		Scans     []int    `yaml:"scans"`
 		Rules     []string `yaml:"rules"`
 		Approvers string   `yaml:"approvers"`
 	}
@@ -167,7 +169,9 @@ func (y *statementYAML) statement() (*sallyport.Statement, error) {
 		b.object = nil
 	}
 	for _, o := range y.Outputs {
-		st.Outputs = append(st.Outputs, sallyport.Output{Sources: b.columns(o.Sources), Unknown: o.Unknown})
+		st.Outputs = append(st.Outputs, sallyport.Output{
+			Sources: b.columns(o.Sources), Direct: len(o.Sources) == 1 && !o.Derived && !o.Unknown, Unknown: o.Unknown,
+		})
 	}
 	st.Predicates = b.columns(y.Predicates)
 	for _, f := range y.Flows {

@@ -87,7 +87,10 @@ func (k *checker) actions() {
 	var uids []types.EntityUID
 	switch s := k.ast.Action.(type) {
 	case xast.ScopeTypeAll:
-		k.r.actions = allActions
+		k.r.actions = openActions
+		if k.r.forbid {
+			k.r.actions = allActions
+		}
 		return
 	case xast.ScopeTypeEq:
 		uids = []types.EntityUID{s.Entity}
@@ -284,7 +287,7 @@ func (k *checker) labelScope() {
 	s := k.r.resource
 	for _, t := range []types.EntityType{s.typ, s.uid.Type} {
 		if (t == typeLabel || t == typeColumn) && k.r.actions != 0 && k.r.actions&columnActions == 0 {
-			k.errorf("no action of this policy acts on a %s: only readRaw, filterBy and declassify do; for the others look at the labels with context.labels.contains(\"phi\")", t)
+			k.errorf("no action of this policy acts on a %s: only readRaw, readScanned, filterBy and declassify do; for the others look at the labels with context.labels.contains(\"phi\")", t)
 			return
 		}
 	}

@@ -329,7 +329,39 @@ func (d *decider) output(i int, o *sallyport.Output) {
 	case len(m.Labels) == 1 && m.Labels[0] == sallyport.Unclassified:
 		m.Reason = reasonUnclass
 	}
+	m.Scan = m.Reason != reasonLineage && d.scanned(o, m.Labels)
 	d.masks = append(d.masks, m)
+}
+
+// scanned reports whether an output may be shown with what a scanner finds in it
+// masked: it is a column as it is (a scanner finds nothing in a text that was
+// turned round), and readScanned is permitted on each label for which readRaw is
+// not. A hold is a refusal here, for nobody is asked about a mask.
+func (d *decider) scanned(o *sallyport.Output, labels []sallyport.Label) bool {
+	if !o.Direct || len(o.Sources) != 1 {
+		return false
+	}
+	var rules []sallyport.RuleID
+	for j := range o.Sources {
+		c := &o.Sources[j]
+		d.column(&c.Object)
+		for _, l := range labelsOf(c) {
+			if !slices.Contains(labels, l) {
+				continue
+			}
+			if d.tooMany() {
+				return false
+			}
+			d.object.label(l)
+			a := d.ask(&request{action: actionReadScanned, object: &d.object, of: &c.Object, column: c, label: l})
+			if a.outcome != sallyport.Allow || len(a.lifted) > 0 {
+				return false
+			}
+			rules = appendIDs(rules, a.decided.permits)
+		}
+	}
+	d.allowRules = append(d.allowRules, rules...)
+	return true
 }
 
 // source asks for readRaw on each label of a column and notes those refused. A

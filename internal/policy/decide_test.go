@@ -41,7 +41,7 @@ func sel(cols ...sallyport.Column) *sallyport.Statement {
 		Accesses: []sallyport.Access{{Effect: sallyport.Read, Object: table("clinic/public/patients"), Columns: cols}},
 	}
 	for _, c := range cols {
-		st.Outputs = append(st.Outputs, sallyport.Output{Sources: []sallyport.Column{c}})
+		st.Outputs = append(st.Outputs, sallyport.Output{Sources: []sallyport.Column{c}, Direct: true})
 	}
 	return st
 }
@@ -223,6 +223,19 @@ func TestDecideMasks(t *testing.T) {
 	temp.Outputs[0].Sources[0].Object.Kind = "temp column"
 	joined := sel()
 	joined.Outputs = []sallyport.Output{{Sources: []sallyport.Column{ssn, column("city", "public")}}}
+	note := column("note", "phi.note")
+	derived := sel(note)
+	derived.Outputs[0].Direct = false
+	scanRule := func(scope string) string {
+		return "@id(\"scan\") permit(principal, action == Action::\"readScanned\", resource in " + scope + ");\n"
+	}
+	scan := func(scope string) string { return permitRead + scanRule(scope) }
+	scanned := func(output int, labels ...sallyport.Label) sallyport.Mask {
+		m := mask("label", output, labels...)
+		m.Scan = true
+		return m
+	}
+	const noRaw = "@id(\"no\") forbid(principal, action == Action::\"readRaw\", resource in Label::\"phi\");"
 	runDecide(t, []verdictCase{
 		{"no permit", permitRead, query(sel(ssn)), allow(rules("read"), mask("label", 0, "phi.ssn"))},
 		{"permit for the label", raw(`Label::"phi.ssn"`), query(sel(ssn)), allow(rules("raw", "read"))},
@@ -242,6 +255,19 @@ func TestDecideMasks(t *testing.T) {
 		{"temporary table under permit-all", permitAll, query(temp), allow(rules("all"), mask("unknown-lineage", 0))},
 		{"temporary table", raw(`Label::"unclassified"`), query(temp), allow(rules("read"), mask("unknown-lineage", 0, "unknown"))},
 		{"constant", permitRead, query(constant), allow(rules("read"))},
+		{"scan by name", scan(`Label::"phi.note"`), query(sel(note)), allow(rules("read", "scan"), scanned(0, "phi.note"))},
+		{"scan for one of two labels", scan(`Label::"phi.note"`), query(sel(column("note", "phi.note", "phi.name"))), allow(rules("read"), mask("label", 0, "phi.name", "phi.note"))},
+		{"scan of what readRaw opens in part", raw(`Label::"public"`) + scanRule(`Label::"phi.note"`), query(sel(column("note", "phi.note", "public"))), allow(rules("raw", "read", "scan"), scanned(0, "phi.note"))},
+		{"scan of an unclassified column", scan(`Label::"unclassified"`), query(sel(bare)), allow(rules("read", "scan"), sallyport.Mask{Labels: []sallyport.Label{"unclassified"}, Reason: "unclassified", Scan: true})},
+		{"scan of an expression", scan(`Label::"phi"`), query(derived), allow(rules("read"), mask("label", 0, "phi.note"))},
+		{"scan of unknown lineage", scan(`Resource::"clinic"`), query(unknown), allow(rules("read"), mask("unknown-lineage", 0, "public"))},
+		{"no scan by a permit that names no action", permitAll + noRaw, query(sel(note)), allow(rules("all", "no"), mask("label", 0, "phi.note"))},
+		{"forbidden scan", scan(`Label::"phi"`) + "@id(\"never\") forbid(principal, action == Action::\"readScanned\", resource in Label::\"phi.note\");", query(sel(note)), allow(rules("read"), mask("label", 0, "phi.note"))},
+		{"scan forbidden with everything", scan(`Label::"phi"`) + "@id(\"never\") forbid(principal, action, resource in Label::\"phi.note\");", query(sel(note)), allow(rules("never", "read"), mask("label", 0, "phi.note"))},
+		{
+			"scan that an approval would permit", scan(`Label::"phi"`) + "@id(\"ask\") @hold(\"group:po\") forbid(principal, action == Action::\"readScanned\", resource) unless { context has approval };", query(sel(note)),
+			allow(rules("read"), mask("label", 0, "phi.note")),
+		},
 		{
 			"forbid for a label", permitAll + "@id(\"no\") forbid(principal, action == Action::\"readRaw\", resource in Label::\"phi\");", query(sel(ssn, column("city", "public"))),
 			allow(rules("all", "no"), mask("label", 0, "phi.ssn")),

@@ -21,7 +21,9 @@
 //     not carry it;
 //   - one readRaw request per label of each source column of each output. What
 //     is not permitted is masked; an output of unknown lineage is masked
-//     whatever the policies say.
+//     whatever the policies say;
+//   - one readScanned request for each of those labels, to show the values with
+//     a scanner's findings masked instead.
 //
 // Any denial denies; else any hold holds; else the statement is allowed.
 //

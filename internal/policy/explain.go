@@ -132,7 +132,11 @@ func (t Trace) String() string {
 		fmt.Fprintf(&b, "decided by %s, within %s\n", t.Verdict.Approvers, t.Verdict.Wait)
 	}
 	for _, m := range t.Verdict.Masks {
-		fmt.Fprintf(&b, "output %d is masked (%s) %v\n", m.Output, m.Reason, m.Labels)
+		how := "masked"
+		if m.Scan {
+			how = "scanned"
+		}
+		fmt.Fprintf(&b, "output %d is %s (%s) %v\n", m.Output, how, m.Reason, m.Labels)
 	}
 	fmt.Fprintf(&b, "\n%s in %s\n", t.Principal, strings.Join(t.Parents, ", "))
 	for i, s := range t.Steps {

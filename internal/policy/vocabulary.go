@@ -25,6 +25,7 @@ const (
 	actionAdminister
 	actionConnect
 	actionReadRaw
+	actionReadScanned
 	actionFilterBy
 	actionDeclassify
 	actionCount
@@ -39,6 +40,8 @@ func (a action) String() string {
 		return "connect"
 	case actionReadRaw:
 		return "readRaw"
+	case actionReadScanned:
+		return "readScanned"
 	case actionFilterBy:
 		return "filterBy"
 	case actionDeclassify:
@@ -71,10 +74,13 @@ type actionSet uint16
 func (s actionSet) has(a action) bool { return s&(1<<a) != 0 }
 
 // allActions is the set of every action; columnActions those that act on a
-// column rather than on a whole object.
+// column rather than on a whole object; openActions those that a permit means
+// that names no action. To show a text with only the findings of a scanner
+// masked is a risk that somebody has to take by name.
 const (
 	allActions    = actionSet(1<<actionCount - 1<<actionRead)
-	columnActions = actionSet(1<<actionReadRaw | 1<<actionFilterBy | 1<<actionDeclassify)
+	columnActions = actionSet(1<<actionReadRaw | 1<<actionReadScanned | 1<<actionFilterBy | 1<<actionDeclassify)
+	openActions   = allActions &^ (1 << actionReadScanned)
 )
 
 func actionNames() string {

@@ -251,7 +251,7 @@ func maskPlan(a *Admission) []evidence.MaskPlan {
 	var out []evidence.MaskPlan
 	left := maxPlanBytes
 	for _, m := range a.verdict.Masks {
-		p := evidence.MaskPlan{Output: m.Output, Columns: SourceNames(a.stmt, m.Output), Labels: m.Labels, Reason: m.Reason}
+		p := evidence.MaskPlan{Output: m.Output, Columns: SourceNames(a.stmt, m.Output), Labels: m.Labels, Reason: m.Reason, Scan: m.Scan}
 		left -= 64 + len(p.Reason)
 		for _, c := range p.Columns {
 			left -= len(c) + 3

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sallyport-dev/sallyport/internal/analyze/postgres"
@@ -42,7 +41,7 @@ func TestBuiltInOperators(t *testing.T) {
 
 // TestUnprovedFunctions keeps the built-in functions that are neither immutable
 // nor listed in a file, one list for all releases: a new one shows up as a
-// difference and is judged by a human.
+// fault and is judged by a human.
 func TestUnprovedFunctions(t *testing.T) {
 	var all []string
 	for _, major := range pgtest.Majors() {
@@ -64,14 +63,24 @@ func TestUnprovedFunctions(t *testing.T) {
 		}
 	}
 	slices.Sort(all)
-	got := strings.Join(slices.Compact(all), "\n") + "\n"
+	got := slices.Compact(all)
 	const file = "testdata/unproved.txt"
 	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs from what the servers have:\n%s", file, diff)
+	// Minor releases differ by a function now and then, so a line that no server
+	// here has is no fault; a function without a line is.
+	listed := strings.Split(strings.TrimSpace(string(want)), "\n")
+	for _, line := range got {
+		if !slices.Contains(listed, line) {
+			t.Errorf("%s lacks a function that a server has: %s", file, line)
+		}
+	}
+	for _, line := range listed {
+		if !slices.Contains(got, line) {
+			t.Logf("%s has a function that none of these servers has: %s", file, line)
+		}
 	}
 }
 

@@ -72,6 +72,39 @@ type cell struct {
 	base    []ColumnRef
 	next    []*cell
 	unknown string
+	// copied says that the value is that of the only next, unchanged.
+	copied bool
+}
+
+// direct reports whether a cell's value is that of one base column, unchanged. A
+// cycle is none.
+func (c *cell) direct() bool {
+	for range maxCopies {
+		switch {
+		case c.unknown != "":
+			return false
+		case len(c.next) == 0:
+			return len(c.base) == 1
+		case len(c.next) > 1 || len(c.base) > 0 || !c.copied:
+			return false
+		}
+		c = c.next[0]
+	}
+	return false
+}
+
+// maxCopies bounds through how many queries a column is followed as unchanged.
+const maxCopies = 256
+
+// isColumn reports whether an expression is a column as it is. The whole row of
+// something is none: it has number 0.
+func isColumn(v nodetree.Value) bool {
+	if v.Kind != nodetree.Object || v.Node.Name != "VAR" {
+		return false
+	}
+	number, ok := v.Node.Get("varattno")
+	n, isInt := number.Int()
+	return ok && isInt && n > 0
 }
 
 func (c *cell) from(o *cell) { c.next = append(c.next, o) }
@@ -231,6 +264,7 @@ func (l *lineage) finish(p *Plan, answering []*context) {
 		for i, c := range answering[0].outs {
 			o := PlanOutput{Name: answering[0].names[i]}
 			o.Columns, o.Unknown = reach(c)
+			o.Direct = c.direct() && len(o.Columns) == 1
 			all = append(all, o.Columns...)
 			p.Outputs = append(p.Outputs, o)
 		}
@@ -302,6 +336,7 @@ func (p *Plan) Absorb(inner *Plan) {
 	}
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
+		o.Direct = o.Direct && len(sources) == 0
 		o.Columns = union(o.Columns, sources)
 		o.Unknown = cmp.Or(o.Unknown, unknown)
 	}

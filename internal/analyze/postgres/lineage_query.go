@@ -226,7 +226,7 @@ func (l *lineage) target(n *nodetree.Node, q *context) (t target, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.cell = &cell{}
+	t.cell = &cell{copied: isColumn(expr)}
 	if err := l.expr(expr, q, t.cell); err != nil {
 		return t, err
 	}

@@ -250,6 +250,7 @@ func (l *lineage) column(e *entry, number int64) (*cell, error) {
 		}
 		c.base = []ColumnRef{{e.relid, int16(number)}}
 	case rteSubquery, rteCTE:
+		c.copied = true
 		l.pending = append(l.pending, pending{c, e.query, number})
 	case rteJoin:
 		return c, l.element(e, "joinaliasvars", number, c)
@@ -272,6 +273,7 @@ func (l *lineage) element(e *entry, field string, number int64, c *cell) error {
 	if v.Kind != nodetree.List || number > int64(len(v.Items)) {
 		return l.fail("a reference past the columns of a join or group")
 	}
+	c.copied = isColumn(v.Items[number-1])
 	return l.expr(v.Items[number-1], e.owner, c)
 }
 

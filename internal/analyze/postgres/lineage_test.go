@@ -161,8 +161,8 @@ func TestLineageFromFiles(t *testing.T) {
 		want := &postgres.Plan{
 			Command: postgres.CommandSelect, HasRows: true,
 			Outputs: []postgres.PlanOutput{
-				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}},
-				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}},
+				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}, Direct: true},
+				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}, Direct: true},
 			},
 			Predicates: []postgres.ColumnRef{{Relation: oid, Attnum: 1}, {Relation: oid, Attnum: 5}},
 			Relations:  []postgres.RelationUse{{Relation: oid, Effect: sallyport.Read, Columns: []int16{1, 5}}},
@@ -248,4 +248,65 @@ func FuzzLineage(f *testing.F) {
 			t.Errorf("%d outputs became %d", len(p.Outputs), len(st.Outputs))
 		}
 	})
+}
+
+// TestDirect tells columns that come as they are from what is made of them. Every
+// release prints what it prints, so each is asked.
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	set, err := corpus.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string][]bool{
+		"select ssn, name from hc.patient":                                                             {true, true},
+		"select p.ssn s from hc.patient p join hc.visit v on v.patient_id = p.id":                      {true},
+		"select x.s from (select ssn s from (select * from hc.patient) a) x":                           {true},
+		"with c as materialized (select ssn from hc.patient) select c.ssn from c":                      {true},
+		"select code, n from hc.v_pat":                                                                 {true, false},
+		"select code from hc.v_v":                                                                      {true},
+		"select name from hc.patient group by name":                                                    {true},
+		"select j.name from (hc.patient p left join hc.visit v using (id)) j":                          {true},
+		"delete from hc.patient returning ssn":                                                         {true},
+		"select distinct ssn from hc.patient order by ssn":                                             {true},
+		"select upper(ssn), ssn || '', ssn::varchar(3), (ssn), coalesce(ssn, '') from hc.patient":      {false, false, false, true, false},
+		"select id from (hc.patient full join hc.visit using (id))":                                    {false},
+		"select ssn from hc.patient union all select name from hc.patient":                             {false},
+		"select ssn from hc.patient union select ssn from hc.patient":                                  {false},
+		"select min(ssn), (select ssn from hc.patient limit 1), array_agg(ssn) from hc.patient":        {false, false, false},
+		"select p, row(ssn), case when id = 1 then ssn end from hc.patient p":                          {false, false, false},
+		"select 'x', $1::text, now(), ctid from hc.patient":                                            {false, false, false, false},
+		"with recursive r as (select ssn from hc.patient union all select ssn from r) select * from r": {false},
+		"select x from (values (1), (2)) v (x)":                                                        {false},
+		"update hc.patient set ssn = name returning ssn, name || ssn":                                  {true, false},
+	}
+	for _, major := range pgtest.Majors() {
+		t.Run(fmt.Sprint(major), func(t *testing.T) {
+			t.Parallel()
+			srv := pgtest.Shared(t, major)
+			p := connect(t, srv, srv.NewDatabase(t, set.Schema))
+			var catalog snapshot
+			catalog.loadFunctions(t, p.Conn, nil)
+			catalog.loadRelations(t, p.Conn, nil)
+			for sql, want := range cases {
+				tree, err := p.tree(t, sql)
+				if err != nil {
+					t.Errorf("%s: %v", sql, err)
+					continue
+				}
+				plan, err := postgres.Lineage(tree, &catalog)
+				if err != nil {
+					t.Errorf("%s: %v", sql, err)
+					continue
+				}
+				var got []bool
+				for _, o := range plan.Outputs {
+					got = append(got, o.Direct)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", sql, diff)
+				}
+			}
+		})
+	}
 }

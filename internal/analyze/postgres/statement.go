@@ -53,7 +53,7 @@ func (p *Plan) Statement(g *Gated, res sallyport.ResourceID, cat Catalog) *sally
 	}
 	outputs := make([]sallyport.Output, 0, len(p.Outputs))
 	for _, o := range p.Outputs {
-		outputs = append(outputs, sallyport.Output{Sources: n.columns(o.Columns), Unknown: o.Unknown != "", Why: o.Unknown})
+		outputs = append(outputs, sallyport.Output{Sources: n.columns(o.Columns), Direct: o.Direct, Unknown: o.Unknown != "", Why: o.Unknown})
 	}
 	switch g.Answer {
 	case AnswerTree, AnswerInner, AnswerExplain:

@@ -222,6 +222,8 @@ type Plan struct {
 type PlanOutput struct {
 	Name    string
 	Columns []ColumnRef // sorted, each once
+	// Direct says that the value is that of the only column, unchanged.
+	Direct bool
 	// Unknown, when not empty, says why the sources could not be proved complete.
 	Unknown string
 }
