@@ -1,0 +1,114 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package element holds what the masks of HL7 v2, X12 and CSV have in common:
+// formats that write short values between separators.
+//
+// An [Ops] is a profile prepared for that: the operator of each entity with its
+// placeholder at hand, so that the usual mask is one append. [Plain] decides
+// whether a value that a table calls a code looks like one. [ParseDay] and
+// [AppendDay] are dates written as digits. [Counts] counts by small numbers and
+// turns them into the keys of a tally once per call.
+package element
+
+import (
+	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+	"github.com/sallyport-dev/sallyport/internal/mask/text"
+)
+
+// entityMax bounds the entities, for arrays; a [scan.Set] holds no more either.
+const entityMax = 64
+
+// Ops holds the operators of a profile by entity. It does not change and is safe
+// for concurrent use.
+type Ops struct {
+	masker *text.Masker
+	ops    [entityMax]op
+}
+
+type op struct {
+	*operator.Operator
+	kind operator.Kind
+	// fixed is what the operator shows for any value, when it does.
+	fixed []byte
+}
+
+// NewOps prepares the masker's profile. A value whose entity follows from
+// structure is masked as a finding of that entity is.
+func NewOps(m *text.Masker) *Ops {
+	o := &Ops{masker: m}
+	for _, e := range scan.Entities() {
+		found := m.Profile.Entity(e)
+		c := op{Operator: found, kind: found.Kind()}
+		if c.kind == operator.Redact {
+			c.fixed = m.Replace(nil, nil, e, found, &text.Work{})
+		}
+		o.ops[e] = c
+	}
+	return o
+}
+
+// Kind returns what happens to values of e.
+func (o *Ops) Kind(e scan.Entity) operator.Kind { return o.ops[e].kind }
+
+// Put appends what stands for v, a whole value that is an e.
+func (o *Ops) Put(dst, v []byte, e scan.Entity, w *text.Work) []byte {
+	c := &o.ops[e]
+	if c.fixed != nil {
+		return append(dst, c.fixed...)
+	}
+	return o.masker.Replace(dst, v, e, c.Operator, w)
+}
+
+// Fixed returns what stands for every e, or nil when that depends on the value.
+func (o *Ops) Fixed(e scan.Entity) []byte { return o.ops[e].fixed }
+
+// Day returns what stands for a day, counted from 1970-01-01.
+func (o *Ops) Day(day int64, w *text.Work) (int64, bool) {
+	return o.ops[scan.Date].Day(day, &w.Row)
+}
+
+// Age returns what stands for an age in years.
+func (o *Ops) Age(years int64, w *text.Work) (int64, bool) {
+	if o.ops[scan.Age].kind == operator.Keep {
+		return years, true
+	}
+	return o.ops[scan.Age].Int(years, &w.Row)
+}
+
+// Counts counts masked values by a place of a table and an entity. It is used by
+// one goroutine at a time.
+type Counts struct {
+	n       []uint32
+	touched []uint32
+}
+
+// NewCounts makes room for places numbered from 0 to places-1.
+func NewCounts(places int) *Counts { return &Counts{n: make([]uint32, places*entityMax)} }
+
+// Add counts one value at a place.
+func (c *Counts) Add(place int, e scan.Entity) {
+	i := uint32(place*entityMax) + uint32(e)
+	if c.n[i] == 0 {
+		c.touched = append(c.touched, i)
+	}
+	c.n[i]++
+}
+
+// Reset forgets what was counted.
+func (c *Counts) Reset() {
+	for _, i := range c.touched {
+		c.n[i] = 0
+	}
+	c.touched = c.touched[:0]
+}
+
+// Flush moves the counts into a tally, under a rule and the loci by place.
+func (c *Counts) Flush(t *text.Tally, o *Ops, rule string, loci []string) {
+	for _, i := range c.touched {
+		e := scan.Entity(i % entityMax)
+		t.Add(text.Key{Rule: rule, Entity: e, Operator: o.ops[e].kind, Locus: loci[i/entityMax]}, uint64(c.n[i]))
+	}
+	c.Reset()
+}
