@@ -1,0 +1,209 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hl7
+
+import (
+	"strconv"
+	"strings"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+)
+
+// rule is what a field holds, and so how it is masked.
+type rule uint8
+
+const (
+	ruleMask    rule = iota // anything: every repetition becomes the placeholder of the entity
+	ruleIgnore              // the separators of a header; as it is
+	ruleKeep                // declared free of identifiers by the site; as it is
+	ruleCode                // numbers, indicators and codes of tables: kept when they look like it
+	ruleCodes               // the same with components, as in MSG, CQ, SN, FC
+	ruleCoded               // CE, CWE, CNE: code, text, system, and the same again
+	ruleScan                // short clinical text: what the scanner finds is masked
+	ruleText                // free text: masked whole unless Options.ScanText
+	ruleDate                // DT, DTM, TS
+	ruleRange               // DR: two dates
+	ruleTime                // TM; emptied, for a time of day is finer than a year
+	ruleName                // XPN, PN
+	rulePerson              // XCN, CN: an identifier and a name
+	ruleAddress             // XAD, AD
+	rulePhone               // XTN, TN
+	ruleID                  // CX, CK: an identifier with its authority and type
+	ruleEntity              // EI: an identifier with its namespace
+	ruleOrg                 // XON: an organisation's name and identifiers
+	rulePlace               // PL: point of care, room, bed, facility
+	ruleNetwork             // HD: the address of a machine
+	ruleTiming              // TQ: quantity, interval, duration, start, end
+	ruleControl             // MSH-10, which acknowledgements must be able to name
+	ruleType                // OBX-2: the type of the value
+	ruleValue               // OBX-5: by OBX-2
+	ruleDrop                // emptied: documents, pictures, references
+	ruleMeasure             // NM: kept when it can be a measurement
+	ruleCount
+)
+
+var ruleWords = [ruleCount]string{
+	"mask", "ignore", "keep", "code", "codes", "coded", "scan", "text", "date", "range", "time", "name", "person", "address", "phone",
+	"id", "entity", "org", "place", "network", "timing", "control", "type", "value", "drop", "measure",
+}
+
+// types gives the data types of OBX-2 their rules. Any other is masked whole.
+var types = map[string]rule{
+	"NM": ruleMeasure, "SN": ruleCodes, "SI": ruleCode, "ID": ruleCode, "IS": ruleCode, "MO": ruleCodes, "CP": ruleCodes, "CQ": ruleCodes,
+	"NR": ruleCodes, "NA": ruleCodes, "CE": ruleCoded, "CWE": ruleCoded, "CNE": ruleCoded, "TX": ruleText, "FT": ruleText, "ST": ruleText,
+	"ED": ruleDrop, "RP": ruleDrop, "DT": ruleDate, "TS": ruleDate, "DTM": ruleDate, "TM": ruleTime, "DR": ruleRange, "XPN": ruleName,
+	"PN": ruleName, "XCN": rulePerson, "CN": rulePerson, "XAD": ruleAddress, "AD": ruleAddress, "XTN": rulePhone, "TN": rulePhone,
+	"CX": ruleID, "CK": ruleID, "EI": ruleEntity, "XON": ruleOrg, "PL": rulePlace,
+}
+
+// field is one field of a segment, or all those that the table does not name.
+type field struct {
+	rule   rule
+	entity scan.Entity
+	place  int    // for the counts
+	locus  string // "PID-5"
+	number int
+}
+
+// segment is a line of the table.
+type segment struct {
+	fields []field // from the first
+	rest   field
+	names  []int // indexes of fields that hold names
+}
+
+func (s *segment) field(n int) *field {
+	if n <= len(s.fields) {
+		return &s.fields[n-1]
+	}
+	return &s.rest
+}
+
+// table is the compiled form of segments.
+type table struct {
+	segments map[[3]byte]*segment
+	unknown  segment
+	loci     []string // by place
+}
+
+// newTable compiles the table and lets the site's own rules, by locus, take
+// precedence.
+func newTable(o Options) (*table, error) {
+	site := make(map[string]rule, len(o.Keep)+len(o.Mask))
+	for _, l := range o.Keep {
+		site[l] = ruleKeep
+	}
+	for _, l := range o.Mask {
+		site[l] = ruleMask
+	}
+	t := &table{segments: make(map[[3]byte]*segment)}
+	t.unknown.rest = t.place(field{entity: scan.Unique, locus: "segment without a table"})
+	for line := range strings.Lines(segments) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		s := t.segment(words[0])
+		for _, w := range words[1:] {
+			if err := t.add(s, words[0], w); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for locus, r := range site {
+		if err := t.override(locus, r); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"PID", "NK1", "GT1", "IN1", "MRG", "PV1"} {
+		s := t.segment(name)
+		for i, f := range s.fields {
+			if f.rule == ruleName || f.rule == rulePerson {
+				s.names = append(s.names, i)
+			}
+		}
+	}
+	return t, nil
+}
+
+func (t *table) segment(name string) *segment {
+	key := [3]byte([]byte(name))
+	if t.segments[key] == nil {
+		t.segments[key] = &segment{rest: t.place(field{entity: scan.Unique, locus: name + " beyond the table"})}
+	}
+	return t.segments[key]
+}
+
+func (t *table) place(f field) field {
+	f.place = len(t.loci)
+	t.loci = append(t.loci, f.locus)
+	return f
+}
+
+// append adds a field at the end of a segment.
+func (t *table) append(s *segment, name string, f field) {
+	f.number = len(s.fields) + 1
+	f.locus = name + "-" + strconv.Itoa(f.number)
+	s.fields = append(s.fields, t.place(f))
+}
+
+// add appends the fields that one word of the table describes.
+func (t *table) add(s *segment, name, word string) error {
+	word, times, _ := strings.Cut(word, "*")
+	n := 1
+	if times != "" {
+		var err error
+		if n, err = strconv.Atoi(times); err != nil {
+			return sallyport.E(sallyport.Internal, "hl7 table", "a count of fields is no number: "+name)
+		}
+	}
+	word, entity, _ := strings.Cut(word, ":")
+	r, ok := ruleOf(word)
+	e := scan.Unique
+	if entity != "" {
+		var known bool
+		e, known = scan.ParseEntity(entity)
+		ok = ok && known
+	}
+	if !ok {
+		return sallyport.E(sallyport.Internal, "hl7 table", "the table has a word that means nothing: "+name+" "+word)
+	}
+	for range n {
+		t.append(s, name, field{rule: r, entity: e})
+	}
+	return nil
+}
+
+func ruleOf(word string) (rule, bool) {
+	for r, w := range ruleWords {
+		if w == word {
+			return rule(r), true
+		}
+	}
+	return ruleMask, false
+}
+
+// maxField bounds the number of a field in a site's rule.
+const maxField = 200
+
+// override sets the rule of one field, such as "ZPI-3".
+func (t *table) override(locus string, r rule) error {
+	name, number, _ := strings.Cut(locus, "-")
+	n, err := strconv.Atoi(number)
+	if err != nil || !isName([]byte(name)) || n < 1 || n > maxField {
+		return sallyport.E(sallyport.Invalid, "hl7 rules", "a field is written as PID-5, which "+strconv.Quote(locus)+" is not").
+			WithHint("write the segment's three letters, a dash and the number of the field")
+	}
+	s := t.segment(name)
+	for len(s.fields) < n {
+		t.append(s, name, field{entity: scan.Unique})
+	}
+	f := &s.fields[n-1]
+	if f.rule == ruleIgnore || f.rule == ruleType {
+		return sallyport.E(sallyport.Invalid, "hl7 rules", locus+" has a fixed meaning that no rule changes").WithHint("leave it out")
+	}
+	f.rule = r
+	return nil
+}

@@ -1,0 +1,231 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
+	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/text"
+)
+
+// Limits of what is remembered about places, and of documents within strings.
+const (
+	maxLocus  = 200  // bytes of a template
+	maxLoci   = 4096 // templates that are remembered
+	maxWithin = 3    // JSON in a string in JSON
+)
+
+// run is one pass over a document, or over one within a string of another.
+type run struct {
+	edit   lex.Edit
+	m      *Masker
+	w      *text.Work
+	within int  // strings that this document stands in
+	inner  *run // for documents in strings of this one
+
+	loci   *loci             // templates that were met
+	locus  *locus            // of the current place
+	value  []byte            // scratch: a string without its escapes
+	out    []byte            // scratch: what it becomes
+	plain  [maxDecode][]byte // scratch: what it encodes
+	masked []byte            // scratch: a document in a string, masked
+	key    []byte            // scratch: a name without its escapes
+}
+
+func (r *run) begin(e lex.Edit, w *text.Work, within int) {
+	r.edit, r.w, r.within = e, w, within
+	r.locus = r.loci.root
+}
+
+// end lets go of what is not the run's own.
+func (r *run) end() {
+	r.edit, r.w = lex.Edit{}, nil
+	if r.inner != nil {
+		r.inner.end()
+	}
+}
+
+// place is where a value stands: a state of the paths and the rule that applies.
+type place struct{ state, rule int }
+
+func (r *run) enter(state, rule int) place {
+	if own := r.m.states[state].rule; own >= 0 {
+		rule = own
+	}
+	return place{state, rule}
+}
+
+// document masks the whole of the edit's source, which stands in the state and
+// under the rule. It reports whether it is JSON.
+func (r *run) document(state, rule int) bool {
+	src := r.edit.Src
+	i := lex.Space(src, 0)
+	m := r.edit.Mark()
+	end, kept := r.any(i, 0, r.enter(state, rule))
+	if end < 0 || lex.Space(src, end) != len(src) {
+		return false
+	}
+	if !kept {
+		r.edit.Cut(m, i, i)
+		r.edit.ReplaceString(i, end, "null")
+	}
+	return true
+}
+
+// any masks the value at i. kept is false when a rule wants it left out.
+func (r *run) any(i, depth int, p place) (end int, kept bool) {
+	src := r.edit.Src
+	rule := &r.m.rules[p.rule]
+	if live := r.m.states[p.state].live; !live && (rule.action == Keep || rule.action == Drop) {
+		end = lex.Value(src, i, depth)
+		if rule.action == Drop {
+			r.count(rule, operator.Drop)
+		}
+		return end, rule.action == Keep
+	}
+	switch lex.At(src, i) {
+	case '{':
+		return r.object(i, depth, p)
+	case '[':
+		return r.array(i, depth, p)
+	case '"':
+		return r.text(i, p, rule)
+	case 't', 'f':
+		end = lex.Scalar(src, i)
+		if end > 0 && rule.action == Mask {
+			r.null(i, end, rule)
+		}
+	case 'n':
+		end = lex.Scalar(src, i)
+	default:
+		end = r.number(i, rule)
+	}
+	return end, rule.action != Drop
+}
+
+// object masks the members of the object at i. When its rule drops, it stays if
+// a path below keeps something.
+func (r *run) object(i, depth int, p place) (end int, kept bool) {
+	if depth++; depth > lex.MaxDepth {
+		return -1, false
+	}
+	src := r.edit.Src
+	start, comma, renamed := i+1, -1, 0
+	stays := r.m.rules[p.rule].action != Drop
+	if i = lex.Space(src, start); lex.At(src, i) == '}' {
+		return i + 1, stays
+	}
+	for {
+		m := r.edit.Mark()
+		if comma >= 0 && !kept {
+			r.edit.Cut(m, comma, comma+1)
+		}
+		stop, escaped, v := lex.Key(src, i)
+		if stop < 0 {
+			return -1, false
+		}
+		key := src[i+1 : stop-1]
+		if escaped {
+			r.key = lex.Unquote(r.key[:0], key)
+			key = r.key
+		}
+		end, ok := r.member(key, i, stop, v, depth, p, &renamed)
+		switch {
+		case end < 0:
+			return -1, false
+		case ok:
+			kept = true
+		default:
+			r.edit.Cut(m, start, end)
+		}
+		switch i = lex.Space(src, end); lex.At(src, i) {
+		case ',':
+			start, comma = i, i
+			i = lex.Space(src, i+1)
+		case '}':
+			return i + 1, kept || stays
+		default:
+			return -1, false
+		}
+	}
+}
+
+// member masks one member: its name, at i to stop, and its value at v. renamed
+// counts the names of the object that have changed.
+func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (end int, kept bool) {
+	s := &r.m.states[p.state]
+	m, named := s.members[string(key)]
+	at := r.locus
+	r.locus = r.loci.below(at, m.name)
+	if !named {
+		m.state = s.other
+		if action := r.m.rules[p.rule].action; action == Scan || action == Mask {
+			r.name(key, i, stop, renamed)
+		}
+	}
+	end, kept = r.any(v, depth, r.enter(m.state, p.rule))
+	r.locus = at
+	return end, kept
+}
+
+// name masks the name of a member that no path knows, if the scanner finds
+// something in it. The second and later ones of an object get a number, so that
+// they stay apart.
+func (r *run) name(key []byte, i, stop int, renamed *int) {
+	r.w.Locus = r.locus.text
+	r.out = r.m.text.Append(r.out[:0], key, r.w)
+	if bytes.Equal(r.out, key) {
+		return
+	}
+	if *renamed++; *renamed > 1 {
+		r.out = strconv.AppendInt(append(r.out, '_'), int64(*renamed), 10)
+	}
+	r.edit.ReplaceQuoted(i, stop, r.out)
+}
+
+// array masks the elements of the array at i.
+func (r *run) array(i, depth int, p place) (end int, kept bool) {
+	if depth++; depth > lex.MaxDepth {
+		return -1, false
+	}
+	src := r.edit.Src
+	start, comma := i+1, -1
+	stays := r.m.rules[p.rule].action != Drop
+	if i = lex.Space(src, start); lex.At(src, i) == ']' {
+		return i + 1, stays
+	}
+	inner := r.enter(r.m.states[p.state].element, p.rule)
+	for {
+		m := r.edit.Mark()
+		if comma >= 0 && !kept {
+			r.edit.Cut(m, comma, comma+1)
+		}
+		end, ok := r.any(i, depth, inner)
+		switch {
+		case end < 0:
+			return -1, false
+		case ok:
+			kept = true
+		default:
+			r.edit.Cut(m, start, end)
+		}
+		switch i = lex.Space(src, end); lex.At(src, i) {
+		case ',':
+			start, comma = i, i
+			i = lex.Space(src, i+1)
+		case ']':
+			return i + 1, kept || stays
+		default:
+			return -1, false
+		}
+	}
+}
+
+// count counts a value that a rule masked.
+func (r *run) count(b *bound, op operator.Kind) {
+	r.w.Tally.Add(text.Key{Rule: "path", Entity: b.entity, Operator: op, Locus: r.locus.text}, 1)
+}
