@@ -4,10 +4,13 @@
 package mask_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
 
 // patientRow is a row of ten columns of a clinic's table, about 190 bytes.
@@ -66,6 +69,54 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
+// BenchmarkValueRows measures runs of 64 KiB with masks that depend on values.
+func BenchmarkValueRows(b *testing.B) {
+	run := patientRun()
+	set := func(cols []mask.PGColumn, s operator.Spec, at ...int) {
+		for _, i := range at {
+			oid := cols[i].TypeOID
+			cols[i] = opColumn(oid, -1, 0, compiled(b, s))
+		}
+	}
+	for _, bc := range []struct {
+		name string
+		cols func(cols []mask.PGColumn)
+	}{
+		{"year", func(cols []mask.PGColumn) { set(cols, operator.Spec{Kind: operator.DateYear}, 4) }},
+		{"partial", func(cols []mask.PGColumn) { set(cols, operator.Spec{Kind: operator.Partial, Last: 2}, 1, 5, 7) }},
+		{"hash", func(cols []mask.PGColumn) { set(cols, operator.Spec{Kind: operator.Hash, Domain: "bench"}, 5) }},
+		{"scan note", func(cols []mask.PGColumn) { cols[9] = scanned(b) }},
+		{"scan all", func(cols []mask.PGColumn) {
+			for i := 1; i < 10; i++ {
+				cols[i] = scanned(b)
+			}
+		}},
+		{"known", func(cols []mask.PGColumn) {
+			cols[2], cols[3], cols[9] = masked(), masked(), scanned(b)
+			cols[2].Known, cols[3].Known = scan.Name, scan.Name
+		}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			cols := make([]mask.PGColumn, 10)
+			for i := range cols {
+				cols[i] = clear()
+			}
+			cols[4].TypeOID = 1082
+			bc.cols(cols)
+			plan := mask.NewPGPlan(cols, "bench")
+			var buf mask.Buffer
+			b.SetBytes(int64(len(run)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := buf.Rows(plan, mask.FromUpstream(run)); err != nil {
+					b.Fatal(err)
+				}
+				buf.Reuse(buf.Take())
+			}
+		})
+	}
+}
+
 func BenchmarkPass(b *testing.B) {
 	run := patientRun()
 	cols := make([]mask.PGColumn, 10)
@@ -82,41 +133,35 @@ func BenchmarkPass(b *testing.B) {
 	}
 }
 
-// BenchmarkCopy measures COPY in the three formats with one masked column.
+// BenchmarkCopy measures COPY in the text formats with one masked column: with a
+// constant, and with an operator, for which rows are held.
 func BenchmarkCopy(b *testing.B) {
-	for _, format := range []mask.CopyFormat{{Kind: mask.CopyText}, {Kind: mask.CopyCSV}} {
-		name, sep := "text", "\t"
-		if format.Kind == mask.CopyCSV {
-			name, sep = "csv", ","
-		}
-		b.Run(name, func(b *testing.B) {
-			var run []byte
-			for len(run) < 64<<10 {
-				for i, f := range fields(b, patientRow()) {
-					if i == 6 && name == "csv" {
-						f = `"` + f + `"`
-					}
-					if i > 0 {
-						run = append(run, sep...)
-					}
-					if i == 9 && name == "csv" {
-						f = "no known allergies"
-					}
-					run = append(run, f...)
-				}
-				run = append(run, '\n')
-			}
+	partial := masked()
+	partial.Operator = compiled(b, operator.Spec{Kind: operator.Partial, Last: 2})
+	for _, bc := range []struct {
+		name string
+		kind mask.CopyKind
+		col  mask.PGColumn
+	}{
+		{"text", mask.CopyText, masked()},
+		{"csv", mask.CopyCSV, masked()},
+		{"text held", mask.CopyText, partial},
+		{"csv held", mask.CopyCSV, partial},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			run := copyRun(b, bc.kind)
 			cols := make([]mask.PGColumn, 10)
 			for i := range cols {
 				cols[i] = clear()
 			}
-			cols[5] = masked()
-			c, err := mask.NewPGCopy(cols, format, "bench")
+			cols[5] = bc.col
+			c, err := mask.NewPGCopy(cols, mask.CopyFormat{Kind: bc.kind}, "bench")
 			if err != nil {
 				b.Fatal(err)
 			}
 			var buf mask.Buffer
 			b.SetBytes(int64(len(run)))
+			b.ReportAllocs()
 			for b.Loop() {
 				if err := buf.Copy(c, mask.FromUpstream(run)); err != nil {
 					b.Fatal(err)
@@ -125,4 +170,26 @@ func BenchmarkCopy(b *testing.B) {
 			}
 		})
 	}
+}
+
+// copyRun is 64 KiB of patientRow as a copy in one of the text formats.
+func copyRun(b *testing.B, kind mask.CopyKind) []byte {
+	var run []byte
+	for len(run) < 64<<10 {
+		for i, f := range fields(b, patientRow()) {
+			sep := "\t"
+			if kind == mask.CopyCSV {
+				sep = ","
+				if strings.Contains(f, sep) {
+					f = `"` + f + `"`
+				}
+			}
+			if i > 0 {
+				run = append(run, sep...)
+			}
+			run = append(run, f...)
+		}
+		run = append(run, '\n')
+	}
+	return run
 }

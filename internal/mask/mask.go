@@ -17,8 +17,15 @@
 // promised shape are refused with an error of kind [sallyport.Integrity], and
 // a value for which no valid mask is known becomes NULL.
 //
-// The package is pure: no I/O but the io.Writer of [Masked.WriteTo], no clock,
-// no randomness, no goroutine.
+// A column of rows or of a copy is masked by a constant of its type, by an
+// operator that works on each value (package operator), or by showing a text
+// without what a scanner finds in it (package text); [PGColumn] says which. A
+// masked value is always a value of its type, in the format that the client asked
+// for. Operators know the meaning of a value and not its form; the form is decoded
+// and encoded here, type by type.
+//
+// The package is pure: no I/O but the io.Writer of [Masked.WriteTo] and what a
+// [Detector] does, no clock, no randomness, no goroutine.
 package mask
 
 import (
@@ -96,19 +103,41 @@ func (b *Buffer) Reuse(m Masked) {
 
 // Count says what a mask did to one output of one statement. It holds no value
 // and nothing derived from one.
+//
+// A scanned output has several: one for the values, with the operator
+// [OpScan]; one for each kind of finding, which has only Hits; and one with the
+// reason [ReasonUnavailable] for the values that a detector failed on. Seen,
+// Masked and Nulls can therefore be added up over all counts of an output.
 type Count struct {
-	Output   int // from 0; -1 for diagnostics
-	Columns  []string
-	Labels   []sallyport.Label
-	Reason   string
-	Operator string // "redact", "default" or "null"
-	Profile  string
-	Seen     uint64 // values that passed the mask
-	Masked   uint64 // values replaced
-	Nulls    uint64 // values that were NULL already
+	Output         int // from 0; -1 for diagnostics
+	Columns        []string
+	Labels         []sallyport.Label
+	Reason         string
+	Operator       string // one of the operators below, or the name of an operator.Kind
+	Profile        string
+	ProfileVersion string
+
+	// Of findings.
+	Entity string // such as "SSN"; empty for whole values
+	Rule   string // what found it
+	Locus  string // the column, or where in it
+	Hits   uint64
+
+	// The external detector that had a part in it.
+	Detector, DetectorVersion string
+
+	Seen   uint64 // values that passed the mask
+	Masked uint64 // values replaced, wholly or in part
+	Nulls  uint64 // values that were NULL already
+	// Fallback counts values that became the constant of their type, wholly or in
+	// an element, because the operator had no answer or the value did not decode.
+	Fallback    uint64
+	Undecodable uint64 // those of Fallback that did not decode
 }
 
-// The operators. Which one applies to a masked column follows from its type.
+// The operators of masks that depend on no value, and of scans. Which of the
+// first three applies to a masked column without an operator of its own follows
+// from its type.
 const (
 	// OpRedact replaces a text by the name of its label in brackets.
 	OpRedact = "redact"
@@ -116,6 +145,17 @@ const (
 	OpDefault = "default"
 	// OpNull replaces a value by NULL, where no constant of its type is known.
 	OpNull = "null"
+	// OpScan replaces what a scanner finds in a value and shows the rest.
+	OpScan = "scan"
+)
+
+// The reasons that this package gives itself; all others come from the verdict.
+const (
+	// ReasonFinding is the reason of the counts of findings.
+	ReasonFinding = "finding"
+	// ReasonUnavailable says that values were masked whole because their detector
+	// failed or answered what cannot be.
+	ReasonUnavailable = "detector_unavailable"
 )
 
 // refuse makes the error for bytes that are not what their sender promised.

@@ -35,18 +35,19 @@ type CopyFormat struct {
 
 // PGCopy masks the payload of a COPY TO STDOUT while it streams by. Message
 // boundaries mean nothing to it: a row may span messages and a message may hold
-// rows. A masked field is dropped as it passes and never held, so that memory
-// does not grow with a value. The stream must be in UTF-8 (or another encoding
-// in which no ASCII byte is part of a longer character). It is used by one
-// goroutine at a time.
+// rows. Where every mask is a constant, a masked field is dropped as it passes and
+// never held. Where a mask depends on values, a row is held until it is whole;
+// then a masked field above 1 MiB, and the masked fields of a row above 4 MiB,
+// become their constants, so that memory does not grow with a value. The stream
+// must be in UTF-8 (or another encoding in which no ASCII byte is part of a longer
+// character). It is used by one goroutine at a time.
 type PGCopy struct {
-	fields []pgField
-	repl   [][]byte // per field, as the format writes it; nil for NULL
+	pgMasker
+	repl   [][]byte // per field, its constant as the format writes it
 	format CopyFormat
-	rows   uint64
-	nulls  []uint64 // per field
 	parser copyParser
-	err    error // the first failure; everything after it is refused
+	held   *copyHeld // nil when no mask depends on values
+	err    error     // the first failure; everything after it is refused
 }
 
 // copyParser is one format's state machine. feed appends the masked form of
@@ -55,19 +56,6 @@ type copyParser interface {
 	feed(c *PGCopy, dst, data []byte) ([]byte, error)
 	end(c *PGCopy) error
 }
-
-// Masks reports whether any column is masked.
-func (c *PGCopy) Masks() bool {
-	for i := range c.fields {
-		if c.fields[i].mask {
-			return true
-		}
-	}
-	return false
-}
-
-// Rows returns the number of rows that have passed, header lines not counted.
-func (c *PGCopy) Rows() uint64 { return c.rows }
 
 // Copy appends the masked form of one CopyData message to the buffer, as one
 // CopyData message, or as nothing when all of it was dropped. body is the
@@ -106,20 +94,4 @@ func (c *PGCopy) Close() error {
 	}
 	c.err = sallyport.E(sallyport.Internal, "mask copy", "the copy has ended already")
 	return nil
-}
-
-// TakeCounts returns what was masked, one entry per masked column that saw a
-// value, and sets the counters back to zero.
-func (c *PGCopy) TakeCounts() []Count {
-	var counts []Count
-	for i := range c.fields {
-		if c.fields[i].mask && c.rows > 0 {
-			n := c.fields[i].count
-			n.Seen, n.Nulls, n.Masked = c.rows, c.nulls[i], c.rows-c.nulls[i]
-			counts = append(counts, n)
-		}
-		c.nulls[i] = 0
-	}
-	c.rows = 0
-	return counts
 }

@@ -23,13 +23,14 @@ const (
 )
 
 // copyBinary parses the binary format. Words are gathered in word until they
-// are whole; values stream by.
+// are whole; values stream by, or are held.
 type copyBinary struct {
 	step  copyStep
 	word  [len(copySignature) + 8]byte
 	have  int
 	left  uint32 // bytes of the value or extension still to come
-	drop  bool   // the value is masked
+	mode  copyMode
+	over  bool // the row is too large to be held; its masked fields are constants
 	field int
 }
 
@@ -38,13 +39,13 @@ func (p *copyBinary) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 		switch p.step {
 		case stepExtension, stepValue:
 			n := min(uint64(p.left), uint64(len(data)))
-			if p.step == stepValue && !p.drop {
-				dst = append(dst, data[:n]...)
+			if p.step == stepValue {
+				dst = p.value(c, dst, data[:n])
 			}
 			data = data[n:]
 			p.left -= uint32(n)
 			if p.left == 0 {
-				p.afterBytes(c)
+				dst = p.afterBytes(c, dst)
 			}
 			continue
 		case stepDone:
@@ -63,6 +64,17 @@ func (p *copyBinary) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// value takes further bytes of the current value.
+func (p *copyBinary) value(c *PGCopy, dst, b []byte) []byte {
+	switch p.mode {
+	case copyHold:
+		c.held.add(&c.fields[p.field], b) // room has been made
+	case copyPass:
+		return append(dst, b...)
+	}
+	return dst
 }
 
 // wordSize is the length of what is being gathered.
@@ -108,61 +120,83 @@ func (p *copyBinary) header(dst []byte) ([]byte, error) {
 
 func (p *copyBinary) tuple(c *PGCopy, dst []byte) ([]byte, error) {
 	n := binary.BigEndian.Uint16(p.word[:])
+	dst = append(dst, p.word[:2]...)
 	switch {
 	case n == 0xFFFF:
 		p.step = stepDone
 	case int(n) != len(c.fields):
 		return nil, refuse(opCopy, msgCopyColumns)
 	default:
-		p.field = -1
-		p.nextField(c)
+		p.field, p.over = -1, false
+		dst = p.nextField(c, dst)
 	}
-	return append(dst, p.word[:2]...), nil
+	return dst, nil
 }
 
 func (p *copyBinary) length(c *PGCopy, dst []byte) ([]byte, error) {
 	n := binary.BigEndian.Uint32(p.word[:])
-	masked := c.fields[p.field].mask
-	if n == pgNull {
-		if masked {
-			c.nulls[p.field]++
-		}
-		p.nextField(c)
-		return append(dst, p.word[:4]...), nil
-	}
-	if n > maxMessage {
+	if n != pgNull && n > maxMessage {
 		return nil, refuse(opCopy, "a copied field has an impossible length")
 	}
-	p.left, p.drop = n, masked
-	if masked {
-		dst = append(dst, c.repl[p.field]...)
-	} else {
+	null := n == pgNull
+	if null {
+		n = 0
+	}
+	f := &c.fields[p.field]
+	if c.held != nil && !p.over && !c.held.room(f, n) {
+		p.over = true
+		dst = c.appendFields(dst)
+		c.held.reset()
+	}
+	switch {
+	case c.held != nil && !p.over:
+		p.mode = copyHold
+	case f.act == actConstant || f.act == actValue:
+		p.mode = copyDrop
+		dst = c.appendConstant(dst, p.field, null)
+	default:
+		p.mode = copyPass
+		if null && f.act == actKeep {
+			c.nulls[p.field]++
+		}
 		dst = append(dst, p.word[:4]...)
 	}
-	p.step = stepValue
+	p.left, p.step = n, stepValue
+	if p.mode == copyHold && null {
+		c.held.end(true, false)
+		return p.nextField(c, dst), nil
+	}
 	if n == 0 {
-		p.nextField(c)
+		dst = p.afterBytes(c, dst)
 	}
 	return dst, nil
 }
 
 // afterBytes moves on when the last byte of the extension or of a value has
 // passed.
-func (p *copyBinary) afterBytes(c *PGCopy) {
+func (p *copyBinary) afterBytes(c *PGCopy, dst []byte) []byte {
 	if p.step == stepExtension {
 		p.step = stepTuple
-		return
+		return dst
 	}
-	p.nextField(c)
+	if p.mode == copyHold {
+		c.held.end(false, false)
+	}
+	return p.nextField(c, dst)
 }
 
-func (p *copyBinary) nextField(c *PGCopy) {
+func (p *copyBinary) nextField(c *PGCopy, dst []byte) []byte {
 	p.field++
 	p.step = stepLength
-	if p.field == len(c.fields) {
-		p.step = stepTuple
-		c.rows++
+	if p.field < len(c.fields) {
+		return dst
 	}
+	p.step = stepTuple
+	c.rows++
+	if c.held != nil && !p.over {
+		dst = c.flush(dst)
+	}
+	return dst
 }
 
 func (p *copyBinary) end(*PGCopy) error {

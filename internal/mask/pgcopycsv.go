@@ -14,69 +14,30 @@ const (
 	csvClosed                  // after the closing quote
 )
 
-// copyCSV parses the CSV format as the server writes it (manual: COPY, CSV
-// Format): a value that holds the delimiter, a quote, a line end or that equals
-// the null marker stands in quotes, whole. Anything looser, which a server reads
-// but never writes, is refused.
-type copyCSV struct {
-	copyRow
-	state csvState
-	plain [256]bool // bytes that end a stretch without quotes
+// csvSyntax is the CSV format as the server writes it (manual: COPY, CSV Format):
+// a value that holds the delimiter, a quote, a line end or that equals the null
+// marker stands in quotes, whole. Anything looser, which a server reads but never
+// writes, is refused.
+type csvSyntax struct {
+	state                    csvState
+	delimiter, quote, escape byte
+	plain                    [256]bool // bytes that end a stretch without quotes
 }
 
-func newCopyCSV(f CopyFormat) *copyCSV {
-	p := &copyCSV{copyRow: copyRow{header: f.Header}}
+func newCSVSyntax(f CopyFormat) *csvSyntax {
+	p := &csvSyntax{delimiter: f.Delimiter, quote: f.Quote, escape: f.Escape}
 	for _, b := range []byte{'\n', '\r', f.Quote, f.Delimiter} {
 		p.plain[b] = true
 	}
 	return p
 }
 
-func (p *copyCSV) feed(c *PGCopy, dst, data []byte) ([]byte, error) {
-	from := 0 // data[from:i] passes and is not yet copied
-	masked := p.masked(c)
-	for i := 0; i < len(data); {
-		j, boundary, err := p.step(c, data, i)
-		if err != nil {
-			return nil, err
-		}
-		if !boundary {
-			if j > i {
-				if err := p.start(c); err != nil {
-					return nil, err
-				}
-			}
-			if masked {
-				if p.state == csvPlain {
-					p.see(c, data[i:j])
-				}
-				from = j
-			}
-			i = j
-			continue
-		}
-		if masked {
-			dst = p.endField(c, dst, p.state != csvClosed)
-			from = i
-		}
-		if err := p.boundary(c, data[i]); err != nil {
-			return nil, err
-		}
-		p.state = csvStart
-		masked = p.masked(c)
-		if i++; masked {
-			dst = append(dst, data[from:i]...)
-			from = i
-		}
-	}
-	return append(dst, data[from:]...), nil
-}
+func (p *csvSyntax) quoted() bool { return p.state != csvStart && p.state != csvPlain }
 
-// step consumes bytes of the current field from data[i] on and returns the
-// index of the first byte left. boundary says that data[i] is a delimiter or
-// line end, which the caller consumes.
-func (p *copyCSV) step(c *PGCopy, data []byte, i int) (next int, boundary bool, err error) {
-	quote, escape := c.format.Quote, c.format.Escape
+func (p *csvSyntax) next() { p.state = csvStart }
+
+func (p *csvSyntax) step(data []byte, i int) (next int, boundary bool, err error) {
+	quote, escape := p.quote, p.escape
 	b := data[i]
 	switch p.state {
 	case csvQuoted:
@@ -103,7 +64,7 @@ func (p *copyCSV) step(c *PGCopy, data []byte, i int) (next int, boundary bool, 
 		p.state = csvClosed
 		return i, false, nil
 	case csvClosed:
-		if b != c.format.Delimiter && b != '\n' {
+		if b != p.delimiter && b != '\n' {
 			return i, false, refuse(opCopy, msgCopyQuote)
 		}
 		return i, true, nil
@@ -116,14 +77,12 @@ func (p *copyCSV) step(c *PGCopy, data []byte, i int) (next int, boundary bool, 
 		}
 		p.state = csvQuoted
 		return i + 1, false, nil
-	case c.format.Delimiter, '\n', '\r':
+	case p.delimiter, '\n', '\r':
 		return i, true, nil
 	}
 	p.state = csvPlain
 	for i < len(data) && !p.plain[data[i]] {
 		i++
 	}
-	return i, false, nil
+	return i, i < len(data) && data[i] != quote, nil
 }
-
-func (p *copyCSV) end(*PGCopy) error { return p.close() }

@@ -4,7 +4,6 @@
 package mask
 
 import (
-	"bytes"
 	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -23,31 +22,35 @@ func NewPGCopy(cols []PGColumn, format CopyFormat, profile string) (*PGCopy, err
 	for i := range own {
 		own[i].Binary = f.Kind == CopyBinary
 	}
-	c := &PGCopy{fields: pgFields(own, profile), format: f, nulls: make([]uint64, len(cols))}
-	c.repl = make([][]byte, len(cols))
+	c := &PGCopy{pgMasker: newPGMasker(pgFields(own, profile)), format: f, repl: make([][]byte, len(cols))}
 	for i := range c.fields {
-		fd := &c.fields[i]
-		if !fd.mask {
-			continue
+		if fd := &c.fields[i]; fd.act == actConstant || fd.act == actValue {
+			c.repl[i] = c.constant(fd)
 		}
-		switch f.Kind {
-		case CopyBinary:
-			c.repl[i] = fd.repl
-		case CopyText:
-			c.repl[i] = textField(fd, f)
-		case CopyCSV:
-			c.repl[i] = csvField(fd, f)
-		}
+	}
+	if c.work != nil {
+		c.held = &copyHeld{}
 	}
 	switch f.Kind {
 	case CopyBinary:
 		c.parser = &copyBinary{}
 	case CopyCSV:
-		c.parser = newCopyCSV(f)
+		c.parser = &copyLines{header: f.Header, syntax: newCSVSyntax(f)}
 	default:
-		c.parser = newCopyText(f)
+		c.parser = &copyLines{header: f.Header, syntax: newTextSyntax(f)}
 	}
 	return c, nil
+}
+
+// constant returns the constant of a masked field as the format writes it.
+func (c *PGCopy) constant(fd *pgField) []byte {
+	switch {
+	case c.format.Kind == CopyBinary:
+		return fd.repl
+	case fd.isNull():
+		return []byte(c.format.Null)
+	}
+	return c.format.appendValue(nil, fd.maskText())
 }
 
 // complete returns f with defaults filled in, or an error when the server would
@@ -112,47 +115,89 @@ func (f CopyFormat) nullIsPlain() bool {
 	return f.Kind != CopyText || f.Null == `\N` && f.Delimiter != 'N'
 }
 
-// maskText returns the value of a masked field, without the length word that
-// pgFields put before it.
-func (f *pgField) maskText() []byte { return f.repl[4:] }
-
-func (f *pgField) isNull() bool { return f.count.Operator == OpNull }
-
-// textField writes a mask as the text format has it (CopyAttributeOutText).
-func textField(fd *pgField, f CopyFormat) []byte {
-	if fd.isNull() {
-		return []byte(f.Null)
+// appendValue appends a value as one of the text formats has it.
+func (f CopyFormat) appendValue(dst, v []byte) []byte {
+	if f.Kind == CopyCSV {
+		return f.appendCSV(dst, v)
 	}
-	out := []byte{}
-	for _, b := range fd.maskText() {
-		switch b {
-		case '\n':
-			out = append(out, `\n`...)
-		case '\\', f.Delimiter:
-			out = append(out, '\\', b)
-		default:
-			out = append(out, b)
-		}
-	}
-	return out
+	return f.appendText(dst, v)
 }
 
-// csvField writes a mask as the CSV format has it (CopyAttributeOutCSV).
-func csvField(fd *pgField, f CopyFormat) []byte {
-	if fd.isNull() {
-		return []byte(f.Null)
+// copyEscapes are the bytes that the text format writes as a backslash and a
+// letter, and the letters.
+const copyEscapes, copyLetters = "\b\f\n\r\t\v", "bfnrtv"
+
+// appendText appends a value as the text format has it (CopyAttributeOutText).
+func (f CopyFormat) appendText(dst, v []byte) []byte {
+	for _, b := range v {
+		if at := strings.IndexByte(copyEscapes, b); at >= 0 {
+			dst = append(dst, '\\', copyLetters[at])
+			continue
+		}
+		if b == '\\' || b == f.Delimiter {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, b)
 	}
-	v := fd.maskText()
-	special := string([]byte{f.Delimiter, f.Quote, '\n', '\r'})
-	if string(v) != f.Null && string(v) != `\.` && !bytes.ContainsAny(v, special) {
-		return append([]byte{}, v...)
+	return dst
+}
+
+// appendCSV appends a value as the CSV format has it (CopyAttributeOutCSV).
+func (f CopyFormat) appendCSV(dst, v []byte) []byte {
+	special := func(b byte) bool { return b == f.Delimiter || b == f.Quote || b == '\n' || b == '\r' }
+	quotes := string(v) == f.Null || string(v) == `\.`
+	for _, b := range v {
+		quotes = quotes || special(b)
 	}
-	out := []byte{f.Quote}
+	if !quotes {
+		return append(dst, v...)
+	}
+	dst = append(dst, f.Quote)
 	for _, b := range v {
 		if b == f.Quote || b == f.Escape {
-			out = append(out, f.Escape)
+			dst = append(dst, f.Escape)
 		}
-		out = append(out, b)
+		dst = append(dst, b)
 	}
-	return append(out, f.Quote)
+	return append(dst, f.Quote)
+}
+
+// decode appends the value of a field, quoted or not, that is not NULL. ok is
+// false where the server would have written something else.
+func (f CopyFormat) decode(dst, field []byte, quoted bool) (v []byte, ok bool) {
+	if f.Kind != CopyCSV {
+		return f.decodeText(dst, field)
+	}
+	if !quoted {
+		return append(dst, field...), true
+	}
+	field = field[1 : len(field)-1] // the parser has seen both quotes
+	for i := 0; i < len(field); i++ {
+		if field[i] == f.Escape {
+			if i++; i == len(field) {
+				return dst, false
+			}
+		}
+		dst = append(dst, field[i])
+	}
+	return dst, true
+}
+
+func (f CopyFormat) decodeText(dst, field []byte) (v []byte, ok bool) {
+	for i := 0; i < len(field); i++ {
+		b := field[i]
+		if b == '\\' {
+			if i++; i == len(field) {
+				return dst, false
+			}
+			b = field[i]
+			if at := strings.IndexByte(copyLetters, b); at >= 0 {
+				b = copyEscapes[at]
+			} else if b != '\\' && b != f.Delimiter {
+				return dst, false
+			}
+		}
+		dst = append(dst, b)
+	}
+	return dst, true
 }

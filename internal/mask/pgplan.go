@@ -7,6 +7,9 @@ import (
 	"encoding/binary"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
 // Message types of the PostgreSQL protocol, version 3, that the server sends.
@@ -20,6 +23,17 @@ const pgHeader = 5
 
 // PGColumn is one column of a PostgreSQL answer, as RowDescription (or the
 // COPY statement) describes it, with what the verdict says about it.
+//
+// A column is masked when any of Mask, Operator, Text, Format and Detector is
+// set. Which of them applies follows from the type:
+//   - text, varchar, bpchar, name, and arrays of them, are given to Format or
+//     else scanned by Text;
+//   - json, jsonb and xml, and arrays of them, are given to Format;
+//   - everything else, and the rest where neither is set, to Operator;
+//   - what Operator has no answer for becomes the constant of the type: the label
+//     in brackets, 0, 1970-01-01, {}; and where no constant is known, NULL.
+//
+// So Text belongs only on columns of which nothing but text may be shown.
 type PGColumn struct {
 	TypeOID uint32 // the base type's OID; RowDescription sends no domain
 	Typmod  int32  // -1 where the type has none
@@ -27,108 +41,62 @@ type PGColumn struct {
 	Mask    bool
 	// Labels, Reason and Columns come from the verdict and the lineage; they go
 	// into the counts. The first label names the placeholder of a text.
-	Labels  []sallyport.Label
-	Reason  string   // "label", "unclassified", "unknown-lineage"
-	Columns []string // names of the source columns
+	Labels         []sallyport.Label
+	Reason         string   // "label", "unclassified", "unknown-lineage"
+	Columns        []string // names of the source columns
+	ProfileVersion string   // goes into the counts
+
+	Operator *operator.Operator
+	Text     *text.Masker
+	Format   Format
+	// Detector needs Text, and a column of a type that is a text and no array;
+	// elsewhere all of the value is masked. In a COPY it is asked once a row.
+	Detector Detector
+	// Patient says that the values are the patient's key, which date_shift needs.
+	// It may be set on a column that is not masked, and so may Known.
+	Patient bool
+	// Known says that the values are entities of this kind, such as names, which
+	// the scanned columns of the same row may hold as well. Only texts count.
+	Known scan.Entity
+}
+
+// Format masks a text of a known form, such as JSON, and gives back one of that
+// form. After an error nothing of the text is shown. w holds what is known of the
+// row; findings are counted there.
+type Format interface {
+	Append(dst, src []byte, w *text.Work) ([]byte, error)
+}
+
+func (c *PGColumn) masks() bool {
+	return c.Mask || c.Operator != nil || c.Text != nil || c.Format != nil || c.Detector != nil
 }
 
 // PGPlan masks the DataRow messages of one result. It holds its counters, so a
 // plan serves one portal at a time; [PGPlan.Fork] makes another for the next
 // execution of the same prepared statement. It is used by one goroutine at a
 // time.
-type PGPlan struct {
-	fields []pgField // shared between forks, never written
-	masked int       // how many fields are masked
-	rows   uint64
-	nulls  []uint64 // per masked field, in order of fields
-}
-
-// pgField is what the row loop needs of a column.
-type pgField struct {
-	mask bool
-	// repl is the whole field as a DataRow and a binary COPY row hold it: the
-	// length word and the value, or the length -1 for NULL.
-	repl  []byte
-	count Count // without the numbers
-}
-
-// pgNull is the length word of a NULL.
-const pgNull = 0xFFFFFFFF
+type PGPlan struct{ pgMasker }
 
 // NewPGPlan makes the plan for an answer with the given columns. profile is
 // the name of the masking profile and goes into the counts.
 func NewPGPlan(cols []PGColumn, profile string) *PGPlan {
-	p := &PGPlan{fields: pgFields(cols, profile)}
-	for i := range p.fields {
-		if p.fields[i].mask {
-			p.masked++
-		}
-	}
-	p.nulls = make([]uint64, p.masked)
-	return p
+	return &PGPlan{newPGMasker(pgFields(cols, profile))}
 }
 
 func pgFields(cols []PGColumn, profile string) []pgField {
 	fields := make([]pgField, len(cols))
 	for i, c := range cols {
-		if !c.Mask {
-			continue
-		}
-		v, op := pgMaskValue(c)
-		f := &fields[i]
-		f.mask = true
-		if op == OpNull {
-			f.repl = binary.BigEndian.AppendUint32(nil, pgNull)
-		} else {
-			f.repl = append(binary.BigEndian.AppendUint32(nil, uint32(len(v))), v...)
-		}
-		f.count = Count{
-			Output: i, Columns: c.Columns, Labels: c.Labels, Reason: c.Reason,
-			Operator: op, Profile: profile,
-		}
+		fields[i] = pgFieldOf(i, c, profile)
 	}
 	return fields
 }
 
-// Fork returns a plan for the same columns with counters of its own.
-func (p *PGPlan) Fork() *PGPlan {
-	return &PGPlan{fields: p.fields, masked: p.masked, nulls: make([]uint64, p.masked)}
-}
-
-// Masks reports whether the plan masks any column.
-func (p *PGPlan) Masks() bool { return p.masked > 0 }
+// Fork returns a plan for the same columns with counters of its own and without
+// a context.
+func (p *PGPlan) Fork() *PGPlan { return &PGPlan{newPGMasker(p.fields)} }
 
 // Columns returns the number of columns that every row must have.
 func (p *PGPlan) Columns() int { return len(p.fields) }
-
-// Rows returns the number of rows since the plan was made or TakeCounts called.
-func (p *PGPlan) Rows() uint64 { return p.rows }
-
-// TakeCounts returns what was masked, one entry per masked column that saw a
-// value, and sets the counters back to zero.
-func (p *PGPlan) TakeCounts() []Count {
-	counts := takeCounts(p.fields, p.rows, p.nulls)
-	p.rows = 0
-	return counts
-}
-
-func takeCounts(fields []pgField, rows uint64, nulls []uint64) []Count {
-	var counts []Count
-	at := 0
-	for i := range fields {
-		if !fields[i].mask {
-			continue
-		}
-		if rows > 0 {
-			c := fields[i].count
-			c.Seen, c.Nulls, c.Masked = rows, nulls[at], rows-nulls[at]
-			counts = append(counts, c)
-		}
-		nulls[at] = 0
-		at++
-	}
-	return counts
-}
 
 // Pass lets a run of whole DataRow messages (type byte, length, body, ...) go
 // without copying it. It is refused when the plan masks anything, and when the
@@ -136,7 +104,7 @@ func takeCounts(fields []pgField, rows uint64, nulls []uint64) []Count {
 // The result aliases run.
 func (p *PGPlan) Pass(run Raw) (Masked, error) {
 	const op = "mask pass rows"
-	if p.masked > 0 {
+	if p.masks {
 		return Masked{}, sallyport.E(sallyport.Internal, op, "rows that have masked columns cannot pass as they are")
 	}
 	var rows uint64
@@ -146,7 +114,7 @@ func (p *PGPlan) Pass(run Raw) (Masked, error) {
 			return Masked{}, err
 		}
 		if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p.fields) {
-			return Masked{}, refuse(op, "a row has another number of columns than its description")
+			return Masked{}, refuse(op, msgRowColumns)
 		}
 		rest = next
 	}
@@ -169,6 +137,13 @@ func cutDataRow(op string, run []byte) (body, rest []byte, err error) {
 // Row appends one DataRow message, masked as p says. body is the message
 // without its type byte and length.
 func (b *Buffer) Row(p *PGPlan, body Raw) error {
+	if p.work != nil && p.work.detects {
+		p.work.beginRun()
+		if err := p.eachCell(body.b, p.work.batch); err != nil {
+			return err
+		}
+		p.work.detect()
+	}
 	out, err := p.appendRow(b.b, body.b)
 	if err != nil {
 		return err
@@ -177,11 +152,25 @@ func (b *Buffer) Row(p *PGPlan, body Raw) error {
 	return nil
 }
 
-// Rows appends a run of whole DataRow messages, masked as p says. When it
-// returns an error, none of the run was appended, but rows of it may have been
-// counted.
+// Rows appends a run of whole DataRow messages, masked as p says. A detector is
+// asked once for the run. When it returns an error, none of the run was appended,
+// but rows of it may have been counted.
 func (b *Buffer) Rows(p *PGPlan, run Raw) error {
 	const op = "mask rows"
+	if p.work != nil && p.work.detects {
+		p.work.beginRun()
+		for rest := run.b; len(rest) > 0; {
+			body, next, err := cutDataRow(op, rest)
+			if err != nil {
+				return err
+			}
+			if err := p.eachCell(body, p.work.batch); err != nil {
+				return err
+			}
+			rest = next
+		}
+		p.work.detect()
+	}
 	out := b.b
 	for rest := run.b; len(rest) > 0; {
 		body, next, err := cutDataRow(op, rest)
@@ -197,52 +186,106 @@ func (b *Buffer) Rows(p *PGPlan, run Raw) error {
 	return nil
 }
 
+const opRow = "mask row"
+
+// What the row loops refuse.
+const (
+	msgRowColumns = "a row has another number of columns than its description"
+	msgRowShort   = "a row ends inside a column"
+	msgRowLong    = "a row is longer than its columns"
+)
+
 // appendRow appends the DataRow message for body to dst. The fields between two
 // masked ones are copied in one go, so that the cost is one copy of what stays
 // and one look at each length word.
 func (p *PGPlan) appendRow(dst, body []byte) ([]byte, error) {
-	const op = "mask row"
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p.fields) {
-		return nil, refuse(op, "a row has another number of columns than its description")
+		return nil, refuse(opRow, msgRowColumns)
+	}
+	if p.work != nil {
+		p.work.beginRow()
+		if p.work.collects {
+			if err := p.eachCell(body, p.work.collect); err != nil {
+				return nil, err
+			}
+		}
 	}
 	start := len(dst)
 	dst = append(dst, pgDataRow, 0, 0, 0, 0)
-	from, at, masked := 0, 2, 0 // body[from:at] is checked and not yet copied
+	from, at := 0, 2 // body[from:at] is checked and not yet copied
 	for i := range p.fields {
 		if len(body)-at < 4 {
-			return nil, refuse(op, "a row ends inside a column")
+			return nil, refuse(opRow, msgRowShort)
 		}
 		n := binary.BigEndian.Uint32(body[at:])
-		end := at + 4
-		if n != pgNull {
+		end, null := at+4, n == pgNull
+		if !null {
 			if uint64(n) > uint64(len(body)-end) {
-				return nil, refuse(op, "a row ends inside a column")
+				return nil, refuse(opRow, msgRowShort)
 			}
 			end += int(n)
 		}
-		if f := &p.fields[i]; f.mask {
-			if n == pgNull {
-				p.nulls[masked]++
-			} else {
-				dst = append(dst, body[from:at]...)
-				dst = append(dst, f.repl...)
-				from = end
-			}
-			masked++
+		switch f := &p.fields[i]; {
+		case f.act == actPass:
+		case null:
+			p.nulls[i]++
+		case f.act == actConstant:
+			dst = append(dst, body[from:at]...)
+			dst = append(dst, f.repl...)
+			from = end
+		case f.act == actValue:
+			dst = append(dst, body[from:at]...)
+			dst = p.work.appendField(dst, i, body[at+4:end])
+			from = end
 		}
 		at = end
 	}
 	if at != len(body) {
-		return nil, refuse(op, "a row is longer than its columns")
+		return nil, refuse(opRow, msgRowLong)
 	}
 	dst = append(dst, body[from:]...)
 	size := uint64(len(dst) - start - 1)
 	if size > maxMessage {
-		return nil, refuse(op, "a masked row is larger than a message can be")
+		return nil, refuse(opRow, "a masked row is larger than a message can be")
 	}
 	binary.BigEndian.PutUint32(dst[start+1:], uint32(size))
 	p.rows++
 	return dst, nil
+}
+
+// cutCell returns where the field that begins at body[at] ends.
+func cutCell(body []byte, at int) (end int, null bool, err error) {
+	if len(body)-at < 4 {
+		return 0, false, refuse(opRow, msgRowShort)
+	}
+	n := binary.BigEndian.Uint32(body[at:])
+	end = at + 4
+	if n == pgNull {
+		return end, true, nil
+	}
+	if uint64(n) > uint64(len(body)-end) {
+		return 0, false, refuse(opRow, msgRowShort)
+	}
+	return end + int(n), false, nil
+}
+
+// eachCell calls do with each value of a row that is not NULL.
+func (p *PGPlan) eachCell(body []byte, do func(i int, v []byte)) error {
+	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p.fields) {
+		return refuse(opRow, msgRowColumns)
+	}
+	at := 2
+	for i := range p.fields {
+		end, null, err := cutCell(body, at)
+		if err != nil {
+			return err
+		}
+		if !null {
+			do(i, body[at+4:end])
+		}
+		at = end
+	}
+	return nil
 }
 
 // maxMessage is the largest length word of a protocol message: it is a signed
