@@ -44,6 +44,15 @@ bench-postgres: ## Speed through the gateway beside PgBouncer and none, as JSON 
 	test/scripts/install-system test
 	go run ./test/bench postgres $(BENCHFLAGS)
 
+.PHONY: bench-mask
+bench-mask: ## Speed of the masks on one core beside a copy and regular expressions, as JSON lines
+	GOMAXPROCS=1 go run ./test/bench mask $(BENCHFLAGS)
+
+DATA ?=
+.PHONY: eval-phi
+eval-phi: ## Recall and precision of the scanner on DATA (a file of labelled sentences)
+	go run ./test/evalphi $(if $(DATA),-data $(DATA)) $(EVALFLAGS)
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (20s)
 	FUZZTIME=$(FUZZTIME) test/scripts/fuzz
@@ -64,6 +73,7 @@ demo-deps:
 test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, Node.js clients
 	test/scripts/install-system test
 	test/scripts/install-postgres
+	cd test/fhirvalid && go mod download
 
 # npm itself may have to be installed first.
 $(CLIENTS): test/clients/package.json test/clients/package-lock.json

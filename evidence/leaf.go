@@ -301,6 +301,7 @@ type Masking struct {
 	Seen     uint64            `json:"seen"`               // values that passed the mask
 	Masked   uint64            `json:"masked"`             // values replaced
 	Nulls    uint64            `json:"nulls"`              // values that were NULL already
+	Fallback uint64            `json:"fallback,omitempty"` // masked values that the operator had no answer for
 	Broken   uint64            `json:"broken,omitempty"`   // masked values that were not of their type's form
 	Entity   string            `json:"entity,omitempty"`   // what was found: "SSN"
 	Rule     string            `json:"rule,omitempty"`     // why: "ssn.dashed"

@@ -44,6 +44,8 @@ type Suggestion struct {
 // changes nothing.
 type Proposal struct {
 	Suggestions []Suggestion // by schema, table and position
+
+	sampled int // rows of each table, or 0 where none was read
 }
 
 // Scan proposes labels from the names, types, keys and comments of the columns
@@ -71,7 +73,11 @@ func Scan(ctx context.Context, conn Querier) (Proposal, error) {
 // comment. The same database gives the same bytes.
 func (p Proposal) YAML() []byte {
 	var b strings.Builder
-	b.WriteString("# Proposed from names, types, keys and comments; no row was read. Check every line:\n")
+	if p.sampled == 0 {
+		b.WriteString("# Proposed from names, types, keys and comments; no row was read. Check every line:\n")
+	} else {
+		fmt.Fprintf(&b, "# Proposed from names, types, keys and comments, and from up to %d rows of each table. Check every line:\n", p.sampled)
+	}
 	b.WriteString("# a label that is too weak lets data out, and \"public\" is never masked.\n")
 	fmt.Fprintf(&b, "version: %d\ncolumns:", LabelsVersion)
 	if len(p.Suggestions) == 0 {

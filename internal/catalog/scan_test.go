@@ -14,6 +14,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/catalog"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -93,4 +94,48 @@ func TestScanEmpty(t *testing.T) {
 	}
 	_, err = catalog.Scan(t.Context(), &failing{err: os.ErrClosed})
 	wantKind(t, err, sallyport.Unavailable)
+}
+
+// sampleSchema has columns whose names say nothing.
+const sampleSchema = `
+create schema clinic;
+create table clinic.t (id int primary key, a text, b text, c text, d text, "E e" text, ssn text, n int, gone text);
+alter table clinic.t drop column gone;
+create table clinic.empty (x text);
+insert into clinic.t select i, '900-11-22' || (10 + i), 'seen on 2026-02-0' || i || ', call 212-555-0' || (100 + i), 'ward ' || i, null,
+	'adela' || i || '@clinic.example', 'x', i from generate_series(1, 9) i;`
+
+func TestSample(t *testing.T) {
+	t.Parallel()
+	conn := database(t, sampleSchema)
+	s, err := scan.New(scan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := catalog.Scan(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Sample(t.Context(), conn, 5, s); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, s := range p.Suggestions {
+		got[s.Table+"."+s.Column] = string(s.Label) + ": " + s.Reason
+	}
+	want := map[string]string{
+		"t.id": "public: a row's number: the primary key, integer",
+		"t.a":  "phi.ssn: 5 of 5 sampled values are SSN", "t.b": "phi.note: text in which 5 of 5 sampled values hold DATE, PHONE",
+		"t.c": "unclassified: free form: its type is text, and its name says nothing", "t.d": "unclassified: free form: its type is text, and its name says nothing",
+		"t.E e": "phi.email: 5 of 5 sampled values are EMAIL", "t.ssn": "phi.ssn: a social security number: the name holds \"ssn\"",
+		"t.n": "unclassified: its name says nothing", "empty.x": "unclassified: free form: its type is text, and its name says nothing",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("proposal (-want +got):\n%s", diff)
+	}
+	if y := p.YAML(); bytes.Contains(y, []byte("900-11")) || bytes.Contains(y, []byte("@clinic")) || !bytes.Contains(y, []byte("up to 5 rows of each table")) {
+		t.Errorf("the proposal reads:\n%s", y)
+	}
+	wantKind(t, p.Sample(t.Context(), conn, 0, s), sallyport.Invalid)
+	wantKind(t, p.Sample(t.Context(), &failing{err: os.ErrClosed}, 5, s), sallyport.Unavailable)
 }

@@ -85,6 +85,12 @@ func suggest(f facts) (sallyport.Label, string) {
 	return byType(f, name)
 }
 
+// LabelOf returns the label that the name of a column alone speaks for, or "".
+func LabelOf(column string) sallyport.Label {
+	label, _, _ := match(words(column))
+	return label
+}
+
 // surrogate reports whether a column is a row's own number or a reference to
 // one, by its type and its key. Such a number is of no use to anybody who has
 // only it: the row that it points to is protected by itself.

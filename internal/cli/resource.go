@@ -19,6 +19,8 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
+	"github.com/sallyport-dev/sallyport/internal/mask/rules"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/server"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 )
@@ -27,31 +29,35 @@ func (a *app) resourceCommand() *cobra.Command {
 	list := a.client(a.command("list", "List the resources that you may ask for", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error { return a.resourceList(ctx) }))
 	var path string
+	var rows int
 	scan := withConfig(a.command("scan NAME", "Propose labels for the columns of a target", cobra.ExactArgs(1),
-		func(ctx context.Context, args []string) error { return a.resourceScan(ctx, path, args[0]) }), &path)
+		func(ctx context.Context, args []string) error { return a.resourceScan(ctx, path, args[0], rows) }), &path)
 	scan.Long = "Propose labels for the columns of a target. It connects as the configuration says, reads the catalogue and no\n" +
-		"row, and prints a labels file to be read and corrected by somebody who knows the data."
+		"row, and prints a labels file to be read and corrected by somebody who knows the data. With --sample it reads\n" +
+		"rows too, with the gateway's credential and beside the ledger, and proposes labels for columns whose names say\n" +
+		"nothing but whose values do. It never proposes less protection for what it saw, and prints no value."
+	scan.Flags().IntVar(&rows, "sample", 0, "rows of each table to look at; 0 reads none")
 	return a.group("resource", "List resources, and propose labels for their columns", list, scan)
 }
 
 // scanWait bounds how long a scan may take.
 const scanWait = 2 * time.Minute
 
-func (a *app) resourceScan(ctx context.Context, path, name string) error {
+func (a *app) resourceScan(ctx context.Context, path, name string, rows int) error {
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return err
 	}
 	for _, r := range cfg.Resources {
 		if string(r.Name) == name {
-			return a.scan(ctx, cfg, r)
+			return a.scan(ctx, cfg, r, rows)
 		}
 	}
 	return sallyport.E(sallyport.NotFound, "resource scan", "the configuration has no resource "+name).
 		WithHint("its names stand under resources")
 }
 
-func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource) error {
+func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource, rows int) error {
 	ctx, cancel := context.WithTimeout(ctx, scanWait)
 	defer cancel()
 	v, err := a.vaultOf(cfg)
@@ -59,7 +65,7 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource) e
 		return err
 	}
 	r.Labels = "" // the file is what comes out of this
-	t, err := server.TargetConfig(r, v.Lease, a.deps(slog.New(slog.DiscardHandler)))
+	t, err := server.TargetConfig(ctx, r, server.Sources{Lease: v.Lease, Lexicon: lexicon.Load}, a.deps(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
@@ -68,11 +74,19 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource) e
 		return err
 	}
 	p, err := catalog.Scan(ctx, conn)
+	if err == nil && rows != 0 {
+		err = a.sample(ctx, conn, &p, rows, t.Masking)
+	}
 	if err = errors.Join(err, conn.Close(ctx)); err != nil {
-		return sallyport.E(sallyport.Unavailable, "resource scan", "the target's catalogue cannot be read").Because(err)
+		return err
 	}
 	_, err = a.Stdout.Write(p.YAML())
 	return err
+}
+
+// sample corrects a proposal by what the resource's own rules find in rows.
+func (a *app) sample(ctx context.Context, conn *pgx.Conn, p *catalog.Proposal, rows int, rules *rules.Set) error {
+	return p.Sample(ctx, conn, rows, rules.Text().Scanner)
 }
 
 // dial connects to a target with the credential that the gateway has for it,

@@ -12,11 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/server"
 	"github.com/sallyport-dev/sallyport/internal/vault"
@@ -89,7 +91,7 @@ func logger(c config.Log, w io.Writer) (*slog.Logger, error) {
 
 func (a *app) configCommand() *cobra.Command {
 	check := a.command("check FILE", "Check a configuration and the files that it names", cobra.ExactArgs(1),
-		func(_ context.Context, args []string) error { return a.configCheck(args[0]) })
+		func(ctx context.Context, args []string) error { return a.configCheck(ctx, args[0]) })
 	var redact bool
 	show := a.command("print FILE", "Print the effective configuration, defaults included", cobra.ExactArgs(1),
 		func(_ context.Context, args []string) error {
@@ -110,7 +112,7 @@ func (a *app) configCommand() *cobra.Command {
 
 // configCheck finds whatever would keep a gateway from starting, without
 // starting one: the configuration, the policies, the labels and authorities.
-func (a *app) configCheck(path string) error {
+func (a *app) configCheck(ctx context.Context, path string) error {
 	cfg, err := readConfig(path)
 	if err != nil {
 		return err
@@ -119,8 +121,9 @@ func (a *app) configCheck(path string) error {
 	if err != nil {
 		return err
 	}
+	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load)}
 	for _, r := range cfg.Resources {
-		if _, err := server.TargetConfig(r, nil, a.deps(slog.New(slog.DiscardHandler))); err != nil {
+		if _, err := server.TargetConfig(ctx, r, src, a.deps(slog.New(slog.DiscardHandler))); err != nil {
 			return err
 		}
 	}

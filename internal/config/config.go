@@ -161,6 +161,8 @@ type Resource struct {
 	// Labels is the file of column labels; empty means that nothing is labelled
 	// and therefore everything masked.
 	Labels Path `yaml:"labels"`
+	// Masking is the file of masking rules; empty means the profile need-to-know.
+	Masking Path `yaml:"masking"`
 	// Limits of this resource's sessions.
 	Limits Limits `yaml:"limits"`
 }

@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 )
@@ -89,10 +91,11 @@ func (b granter) Bind(ctx context.Context, p sallyport.Principal, r sallyport.Re
 }
 
 // openTargets makes the targets of the configuration's PostgreSQL resources.
-func (g *Gateway) openTargets() (map[sallyport.ResourceID]*postgres.Target, error) {
+func (g *Gateway) openTargets(ctx context.Context) (map[sallyport.ResourceID]*postgres.Target, error) {
 	out := map[sallyport.ResourceID]*postgres.Target{}
+	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load)}
 	for _, r := range g.cfg.Resources {
-		cfg, err := TargetConfig(r, g.vault.Lease, g.deps)
+		cfg, err := TargetConfig(ctx, r, src, g.deps)
 		if err != nil {
 			return nil, err
 		}
@@ -103,11 +106,15 @@ func (g *Gateway) openTargets() (map[sallyport.ResourceID]*postgres.Target, erro
 }
 
 // TargetConfig makes the connector's form of a resource's configuration.
-func TargetConfig(r config.Resource, lease func(context.Context, vault.Ref) (*vault.Lease, error), deps Deps) (postgres.TargetConfig, error) {
+func TargetConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (postgres.TargetConfig, error) {
 	cfg := postgres.TargetConfig{
 		Resource: r.Name, Address: r.Address, Database: r.Database, InsecurePlaintext: r.TLS.Mode == config.InsecurePlaintext,
 		Credential: vault.Ref(r.Credential.Password), Username: r.Credential.Username, Lineage: string(r.Lineage),
-		MaxMessage: int(r.Limits.MaxMessage), Refresh: catalogueEvery, Lease: lease, Now: deps.Now, Log: deps.Log,
+		MaxMessage: int(r.Limits.MaxMessage), Refresh: catalogueEvery, Lease: src.Lease, Now: deps.Now, Log: deps.Log,
+	}
+	var err error
+	if cfg.Masking, err = MaskingRules(ctx, string(r.Masking), src, deps.Now); err != nil {
+		return cfg, err
 	}
 	if r.Analyser != nil {
 		cfg.Analyser, cfg.AnalyserUsername = vault.Ref(r.Analyser.Password), r.Analyser.Username

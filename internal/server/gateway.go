@@ -224,7 +224,7 @@ func (g *Gateway) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if g.targets, err = g.openTargets(); err != nil {
+	if g.targets, err = g.openTargets(ctx); err != nil {
 		return err
 	}
 	g.engine = session.New(session.Deps{

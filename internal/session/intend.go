@@ -5,6 +5,7 @@ package session
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -339,7 +340,9 @@ func (s *Session) Masked(p Permit, m mask.Count) error {
 func (s *Session) postMasking(stmt uint64, m mask.Count) error {
 	return postLeaf(s, evidence.TypeMasking, evidence.Masking{
 		Stmt: stmt, Output: m.Output, Columns: m.Columns, Labels: m.Labels, Reason: m.Reason, Operator: m.Operator,
-		Profile: m.Profile, Seen: m.Seen, Masked: m.Masked, Nulls: m.Nulls,
+		Profile: m.Profile, Version: m.ProfileVersion, Seen: m.Seen, Masked: m.Masked, Nulls: m.Nulls, Fallback: m.Fallback,
+		Broken: m.Undecodable, Entity: m.Entity, Rule: m.Rule, Locus: m.Locus, Hits: m.Hits,
+		Detector: strings.TrimSpace(m.Detector + " " + m.DetectorVersion),
 	})
 }
 

@@ -330,6 +330,24 @@ func (v *Vault) Lease(ctx context.Context, ref Ref) (*Lease, error) {
 	return newLease(c), nil
 }
 
+// LeaseOutside returns the secret behind a reference that does not name an entry
+// of the vault: "env:NAME" or "file:PATH".
+func LeaseOutside(ref Ref, getenv func(string) string) (*Lease, error) {
+	scheme, _, err := ref.split()
+	if err != nil {
+		return nil, err
+	}
+	if scheme == schemeVault {
+		return nil, sallyport.E(sallyport.Invalid, "vault lease", "a reference names an entry of the vault, and no gateway's configuration is given").
+			WithHint("name it with --config")
+	}
+	secret, err := readSecret(ref, getenv)
+	if err != nil {
+		return nil, err
+	}
+	return newLease(Credential{Secret: adoptSecret(secret)}), nil
+}
+
 func (v *Vault) open(name string, e entry) (Credential, error) {
 	fail := func(err error) (Credential, error) {
 		return Credential{}, sallyport.E(sallyport.Integrity, "vault lease", "the credential "+name+" does not open").

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures the gateway beside PgBouncer and beside no proxy at
-// all, in one run on one machine, and prints one JSON object per line.
+// all, and the masks beside a copy and regular expressions, in one run on one
+// machine, and prints one JSON object per line.
 //
 //	go run ./test/bench postgres [flags]
+//	go run ./test/bench mask [flags]
 //
 // docs/benchmarks.md says what each figure means and how it is taken. The
 // command ends 0 whatever the figures are: whether they meet the targets is its
@@ -46,11 +48,13 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 		switch args[0] {
 		case "postgres":
 			return benchPostgres(ctx, args[1:], out, diag)
+		case "mask":
+			return benchMask(args[1:], out, diag)
 		case gatewayCommand:
 			return gatewayMain(ctx, args[1:])
 		}
 	}
-	return errors.New("usage: bench postgres [flags]; bench postgres -h lists them")
+	return errors.New("usage: bench postgres|mask [flags]; -h lists them")
 }
 
 // settings are the flags of "bench postgres".

@@ -92,3 +92,13 @@ func fileSystem(dir string) string {
 	}
 	return fmt.Sprintf("%#x", st.Type)
 }
+
+// threadCPU returns the CPU time of the calling thread, which main has locked.
+func threadCPU() (time.Duration, error) {
+	var u syscall.Rusage
+	const thread = 1 // RUSAGE_THREAD, getrusage(2)
+	if err := syscall.Getrusage(thread, &u); err != nil {
+		return 0, err
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
+}

@@ -24,3 +24,6 @@ func resetPeak(int) error { return errLinux }
 func peakRSS(int) (int64, error) { return 0, errLinux }
 
 func fileSystem(string) string { return "unknown" }
+
+// threadCPU is not known here.
+func threadCPU() (time.Duration, error) { return 0, errLinux }

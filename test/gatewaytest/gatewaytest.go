@@ -78,6 +78,7 @@ type options struct {
 	roles          []string
 	via            func(string) string
 	extra          string
+	masking        string
 }
 
 // Option changes how a gateway is set up.
@@ -94,6 +95,9 @@ func Labels(text string) Option { return func(o *options) { o.labels = text } }
 
 // MoreLabels adds lines to the labels of columns.
 func MoreLabels(lines string) Option { return func(o *options) { o.labels += lines } }
+
+// Masking gives the resource masking rules.
+func Masking(text string) Option { return func(o *options) { o.masking = text } }
 
 // Lineage sets the resource's lineage mode.
 func Lineage(mode string) Option { return func(o *options) { o.lineage = mode } }
@@ -179,6 +183,12 @@ func (g *Gateway) write(t testing.TB) {
 	put("gw.key", string(certs.Key), 0o600)
 	put("policy.cedar", g.opts.policy, 0o644)
 	put("labels.yaml", g.opts.labels, 0o644)
+	masking := ""
+	if g.opts.masking != "" {
+		put("masking.yaml", g.opts.masking, 0o644)
+		masking = "    masking: masking.yaml\n"
+	}
+	put("masking.key", "the masking secret of a test gateway, 32 bytes and more", 0o600)
 	put("target.pw", "gatewaypassword", 0o600)
 	put("analyser.pw", "analyserpassword", 0o600)
 	must(vault.CreateMaster(filepath.Join(g.Dir, "vault.key"), rand.Reader))
@@ -221,9 +231,9 @@ resources:
     analyser: {username: gateway_analyser, password: "file:analyser.pw"}
     lineage: %s
     labels: labels.yaml
-vault: {key: "file:vault.key"}
+%svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage)+g.opts.extra, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+g.opts.extra, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's

@@ -13,10 +13,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/wire/pgwire"
 )
 
-// profile is the masking profile of this connector's masks: typed constants by
-// label, need-to-know by policy.
-const profile = "need-to-know"
-
 // frameKind names the recording's frames that hold messages of the server.
 const frameKind = "pg.server"
 
@@ -171,14 +167,20 @@ func (r *relay) columns(e *execution, fields []pgwire.Field, proved bool) []mask
 		proved = false
 	}
 	if !proved {
+		unknown := sallyport.Mask{Labels: []sallyport.Label{sallyport.Unclassified}, Reason: unknownLineage}
 		for i := range cols {
-			cols[i].Mask, cols[i].Reason, cols[i].Labels = true, unknownLineage, []sallyport.Label{sallyport.Unclassified}
+			cols[i] = r.target.cfg.Masking.Column(cols[i], sallyport.Output{Unknown: true}, &unknown)
 		}
 		return cols
 	}
-	for _, m := range e.adm.Masks() {
-		c := &cols[m.Output]
-		c.Mask, c.Labels, c.Reason, c.Columns = true, m.Labels, m.Reason, session.SourceNames(e.plan.stmt, m.Output)
+	masks := e.adm.Masks() // in the order of the outputs
+	for i := range cols {
+		var m *sallyport.Mask
+		if len(masks) > 0 && masks[0].Output == i {
+			m, masks = &masks[0], masks[1:]
+			cols[i].Columns = session.SourceNames(e.plan.stmt, i)
+		}
+		cols[i] = r.target.cfg.Masking.Column(cols[i], e.plan.stmt.Outputs[i], m)
 	}
 	return cols
 }
@@ -228,14 +230,22 @@ func (r *relay) beginRows(e *execution) error {
 		}
 		if c := &e.prep.rows; c.plan != nil && c.adm == e.adm && equalFormats(c.formats, e.formats) && !e.inner {
 			e.rows = c.plan.Fork()
+			e.rows.SetContext(r.sess.Context())
 			return nil
 		}
 	}
-	e.rows = mask.NewPGPlan(r.columns(e, e.fields, r.proved(e) && !e.inner), profile)
+	e.rows = r.maskOf(r.columns(e, e.fields, r.proved(e) && !e.inner))
 	if e.prep != nil && !e.inner {
 		e.prep.rows = rowMask{plan: e.rows.Fork(), adm: e.adm, formats: e.formats}
 	}
 	return nil
+}
+
+// maskOf makes the mask of rows with the given columns.
+func (r *relay) maskOf(cols []mask.PGColumn) *mask.PGPlan {
+	p := mask.NewPGPlan(cols, r.target.cfg.Masking.Profile().Name())
+	p.SetContext(r.sess.Context())
+	return p
 }
 
 func equalFormats(a, b []int16) bool {
@@ -370,9 +380,10 @@ func (r *relay) beginCopy(e *execution, typ byte, body []byte) error {
 	}
 	var err error
 	cols := r.columns(e, e.plan.inner, r.proved(e))
-	if e.copy, err = mask.NewPGCopy(cols, format, profile); err != nil {
+	if e.copy, err = mask.NewPGCopy(cols, format, r.target.cfg.Masking.Profile().Name()); err != nil {
 		return err
 	}
+	e.copy.SetContext(r.sess.Context())
 	_, err = r.pass(typ, body)
 	return err
 }
@@ -399,7 +410,7 @@ func (r *relay) settle(e *execution, status, code, tag string) error {
 	e.settled = true
 	counts := e.counts
 	if e.withheld > 0 {
-		counts = append(counts, diagnosticCount(e.withheld))
+		counts = append(counts, r.target.diagnosticCount(e.withheld))
 	}
 	if e.rows != nil {
 		e.n = e.before + e.rows.Rows()

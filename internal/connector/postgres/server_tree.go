@@ -42,8 +42,11 @@ func (r *relay) notice(ctx context.Context, body []byte) error {
 }
 
 // diagnosticCount is the masking event of a statement's redacted diagnostics.
-func diagnosticCount(fields uint64) mask.Count {
-	return mask.Count{Output: -1, Reason: "diagnostic", Operator: mask.OpRedact, Profile: profile, Seen: fields, Masked: fields}
+func (t *Target) diagnosticCount(fields uint64) mask.Count {
+	p := t.cfg.Masking.Profile()
+	return mask.Count{
+		Output: -1, Reason: "diagnostic", Operator: mask.OpRedact, Profile: p.Name(), ProfileVersion: p.Version(), Seen: fields, Masked: fields,
+	}
 }
 
 // tree takes one rewritten query tree. Which statement it belongs to follows
@@ -95,7 +98,7 @@ func (r *relay) executionTree(ctx context.Context, due expectation, text []byte)
 		if e.begun && e.rows != nil {
 			e.counts = append(e.counts, e.rows.TakeCounts()...)
 			e.before += e.rows.Rows()
-			e.rows = mask.NewPGPlan(r.columns(e, e.fields, false), profile)
+			e.rows = r.maskOf(r.columns(e, e.fields, false))
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/postgres"
 	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres/pglogin"
+	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 	"github.com/sallyport-dev/sallyport/internal/wire/pgwire"
 )
@@ -37,6 +38,8 @@ type TargetConfig struct {
 	// Refresh is the pace at which the catalogue is read again.
 	Refresh time.Duration
 	Labels  catalog.Config
+	// Masking says how what must be masked is masked.
+	Masking *rules.Set
 	// Lease returns a credential.
 	Lease func(ctx context.Context, ref vault.Ref) (*vault.Lease, error)
 	Now   func() time.Time

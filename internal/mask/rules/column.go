@@ -1,0 +1,83 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"strings"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+)
+
+// nameLabel is the label of columns whose values are names of people. What they
+// hold is looked for in the scanned columns of the same row.
+const nameLabel = "phi.name"
+
+// Column completes a column of an answer. out says where its values come from; m
+// is the verdict's obligation to mask it, or nil where it is shown.
+//
+// An operator that keeps part of a value applies to columns as they are. An
+// expression over one, whose client could turn the part into the whole, becomes
+// the constant of its type, and so does what is of unknown lineage.
+func (s *Set) Column(c mask.PGColumn, out sallyport.Output, m *sallyport.Mask) mask.PGColumn {
+	if out.Direct && !out.Unknown {
+		c.Patient = s.patient != "" && labelled(out, s.patient)
+		if labelled(out, nameLabel) {
+			c.Known = scan.Name
+		}
+	}
+	if m == nil {
+		return c
+	}
+	c.Mask, c.Labels, c.Reason, c.ProfileVersion = true, m.Labels, m.Reason, s.profile.Version()
+	if !out.Direct || out.Unknown {
+		return c
+	}
+	c.Operator = s.profile.Label(m.Labels)
+	if m.Scan {
+		c.Text, c.Format, c.Operator = s.text, s.formatOf(c.TypeOID), nil
+		c.Detector = s.detectorOf(m.Labels)
+	}
+	return c
+}
+
+// labelled reports whether one of an output's labels is l or lies under it.
+func labelled(out sallyport.Output, l sallyport.Label) bool {
+	for _, c := range out.Sources {
+		for _, got := range c.Labels {
+			if got == l || strings.HasPrefix(string(got), string(l)+".") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// detectorOf returns the detector that one of the labels asks for, or nil.
+func (s *Set) detectorOf(labels []sallyport.Label) mask.Detector {
+	for _, l := range labels {
+		for l != "" {
+			if d, ok := s.detectors[l]; ok {
+				return d
+			}
+			l = l[:max(strings.LastIndexByte(string(l), '.'), 0)]
+		}
+	}
+	return nil
+}
+
+// OIDs of the types whose values are documents (pg_type.dat).
+const (
+	oidJSON  = 114
+	oidJSONB = 3802
+)
+
+// formatOf returns the mask of documents of a type, or nil.
+func (s *Set) formatOf(oid uint32) mask.Format {
+	if oid == oidJSON || oid == oidJSONB {
+		return s.json
+	}
+	return nil
+}
