@@ -16,7 +16,7 @@ FUZZTIME ?= 20s
 # goroutines that share state. The whole tree under it takes too long on two
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
-	./internal/identity/... ./internal/record/... ./internal/server/...
+	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -117,7 +118,7 @@ func kindNames() []string {
 
 // maskRules compiles the rules that the flags name.
 func (a *app) maskRules(ctx context.Context, f maskFlags) (*rules.Set, error) {
-	src := server.Sources{Lexicon: lexicon.Load, Lease: func(_ context.Context, ref vault.Ref) (*vault.Lease, error) {
+	src := server.Sources{Lexicon: lexicon.Load, Log: slog.New(slog.DiscardHandler), Lease: func(_ context.Context, ref vault.Ref) (*vault.Lease, error) {
 		return vault.LeaseOutside(ref, a.Getenv)
 	}}
 	if f.config != "" {

@@ -65,7 +65,8 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource, r
 		return err
 	}
 	r.Labels = "" // the file is what comes out of this
-	t, err := server.TargetConfig(ctx, r, server.Sources{Lease: v.Lease, Lexicon: lexicon.Load}, a.deps(slog.New(slog.DiscardHandler)))
+	src := server.Sources{Lease: v.Lease, Lexicon: lexicon.Load, Log: slog.New(slog.DiscardHandler)}
+	t, err := server.TargetConfig(ctx, r, src, a.deps(src.Log))
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (a *app) configCheck(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load)}
+	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load), Log: slog.New(slog.DiscardHandler)}
 	for _, r := range cfg.Resources {
 		if _, err := server.TargetConfig(ctx, r, src, a.deps(slog.New(slog.DiscardHandler))); err != nil {
 			return err

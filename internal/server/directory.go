@@ -93,7 +93,7 @@ func (b granter) Bind(ctx context.Context, p sallyport.Principal, r sallyport.Re
 // openTargets makes the targets of the configuration's PostgreSQL resources.
 func (g *Gateway) openTargets(ctx context.Context) (map[sallyport.ResourceID]*postgres.Target, error) {
 	out := map[sallyport.ResourceID]*postgres.Target{}
-	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load)}
+	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load), Log: g.deps.Log}
 	for _, r := range g.cfg.Resources {
 		cfg, err := TargetConfig(ctx, r, src, g.deps)
 		if err != nil {

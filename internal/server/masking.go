@@ -6,10 +6,12 @@ package server
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -18,6 +20,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/detector/presidio"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 )
@@ -28,6 +31,8 @@ type Sources struct {
 	Lease func(ctx context.Context, ref vault.Ref) (*vault.Lease, error)
 	// Lexicon returns the lists of words, the same at each call.
 	Lexicon func() (*lexicon.Lexicon, error)
+	// Log hears when a detector fails and when it is back. Its errors hold no text.
+	Log *slog.Logger
 }
 
 // uncheckedSecret stands for a secret where a configuration is only checked.
@@ -74,16 +79,40 @@ func (s Sources) detector(ctx context.Context, path string, d rules.Detector, no
 	}
 	c := detector.Config{Client: &http.Client{Transport: transport.Clone()}, Version: d.Version, ValueTimeout: d.Timeout, Now: now}
 	if d.Type == "presidio" {
-		return presidio.New(presidio.Config{Config: c, URL: d.URL, Language: d.Language, Entities: d.Entities, Threshold: d.Threshold})
+		p, err := presidio.New(presidio.Config{Config: c, URL: d.URL, Language: d.Language, Entities: d.Entities, Threshold: d.Threshold})
+		return &watched{Detector: p, name: d.Name, log: s.Log}, err
 	}
 	token, err := s.secret(ctx, beside(path, d.Token))
 	if err != nil {
 		return nil, err
 	}
-	return dlp.New(dlp.Config{
+	g, err := dlp.New(dlp.Config{
 		Config: c, URL: d.URL, Project: d.Project, Location: cmp.Or(d.Location, "global"), InfoTypes: d.Entities,
 		Token: func(context.Context) (string, error) { return string(token), nil },
 	})
+	return &watched{Detector: g, name: d.Name, log: s.Log}, err
+}
+
+// watched tells the operator's log when a detector begins to fail, since all that
+// clients see is that values are masked whole.
+type watched struct {
+	mask.Detector
+	name   string
+	log    *slog.Logger
+	failed atomic.Bool
+}
+
+// Detect implements [mask.Detector].
+func (w *watched) Detect(ctx context.Context, batch [][]byte) ([][]scan.Span, error) {
+	found, err := w.Detector.Detect(ctx, batch)
+	if w.failed.Swap(err != nil) != (err != nil) {
+		if err != nil {
+			w.log.Warn("a detector fails; its columns are masked whole", "detector", w.name, "err", err)
+		} else {
+			w.log.Info("a detector answers again", "detector", w.name)
+		}
+	}
+	return found, err
 }
 
 // secret returns a copy of the secret behind a reference.

@@ -8,8 +8,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -202,4 +205,122 @@ func leavesOf(t *testing.T, bundle []byte) []map[string]any {
 		out = append(out, l.Leaf)
 	}
 	return out
+}
+
+// analyzer speaks Presidio's REST interface and finds one word.
+func analyzer(t *testing.T, word string) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Text []string }
+		if r.URL.Path != "/analyze" || json.NewDecoder(r.Body).Decode(&in) != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		type found struct {
+			Type  string  `json:"entity_type"`
+			Start int     `json:"start"`
+			End   int     `json:"end"`
+			Score float64 `json:"score"`
+		}
+		out := make([][]found, len(in.Text))
+		for i, text := range in.Text {
+			out[i] = []found{}
+			if before, _, ok := strings.Cut(text, word); ok {
+				start := utf8.RuneCountInString(before)
+				out[i] = append(out[i], found{"PERSON", start, start + utf8.RuneCountInString(word), 0.9})
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(out)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// TestDetector shows a scanned column to a service, and takes the service away.
+func TestDetector(t *testing.T) {
+	t.Parallel()
+	srv := analyzer(t, "thistledown")
+	g := gatewaytest.Start(t, gatewaytest.Policy(openPolicy()+scanPolicy),
+		gatewaytest.Schema(`CREATE TABLE public.letters (id int PRIMARY KEY, body text); GRANT ALL ON public.letters TO gateway;
+			INSERT INTO public.letters VALUES (1, 'é: thistledown came, SSN 900-11-2233'), (2, 'nobody came'), (3, null);`),
+		gatewaytest.MoreLabels("  public.letters.id: public\n  public.letters.body: phi.note\n"),
+		gatewaytest.Masking("version: 1\nnames: off\ndetectors: [{name: n, type: presidio, url: \""+srv.URL+"\", labels: [phi.note], version: t1, timeout: 5s}]\n"))
+	read := func(sql string) []string {
+		conn := g.Connect(t)
+		rows, err := conn.Query(bound(t), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (string, error) {
+			var s *string
+			err := r.Scan(&s)
+			if s == nil {
+				return "null", err
+			}
+			return *s, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	const query = "select body from letters order by id"
+	if diff := cmp.Diff([]string{"é: [NAME] came, SSN [SSN]", "nobody came", "null"}, read(query)); diff != "" {
+		t.Errorf("with the service (-want +got):\n%s", diff)
+	}
+	out := pgtest.Psql(t, g.DSN(g.CIToken(t)), "-q", "-c", "copy (select body from letters where id = 1) to stdout").Stdout
+	if out != "é: [NAME] came, SSN [SSN]\n" {
+		t.Errorf("by copy: %q", out)
+	}
+	srv.Close()
+	if diff := cmp.Diff([]string{"[phi.note]", "[phi.note]", "null"}, read(query)); diff != "" {
+		t.Errorf("without the service (-want +got):\n%s", diff)
+	}
+	auditor := apiAs(t, g, g.HumanToken(t, "audra", "auditors"))
+	eventually(t, "the event of the service's absence", func() bool {
+		_, bundle := auditor.do(t, "POST", "/v1/evidence", "application/json", strings.NewReader(`{"purpose":"look at masking"}`))
+		byDetector, absent := false, false
+		for _, leaf := range leavesOf(t, bundle) {
+			b, _ := leaf["body"].(map[string]any)
+			byDetector = byDetector || b["rule"] == "detector" && b["detector"] == "presidio t1" && b["entity"] == "NAME"
+			absent = absent || b["reason"] == "detector_unavailable"
+		}
+		return byDetector && absent
+	})
+	if log := g.Log.String(); strings.Count(log, "a detector fails") != 1 || strings.Contains(log, "thistledown") {
+		t.Errorf("the log says:\n%s", log)
+	}
+}
+
+// TestCanaryUnderRules has everything shown that rules let through, and looks for
+// the rest wherever the gateway could have left it.
+func TestCanaryUnderRules(t *testing.T) {
+	t.Parallel()
+	g := chartGateway(t, "version: 1\nprofile: limited-data-set\nkeys: [{version: 1, secret: \"file:masking.key\"}]\n"+
+		"labels: {phi.mrn: {op: fpe, domain: mrn, alphabet: alnum}, phi.ssn: {op: hash, domain: ssn}, phi.name: {op: surrogate, domain: name}}\npatient: phi.mrn\n")
+	tap := &wiretap{}
+	for _, mode := range modes {
+		conn := g.Connect(t, tap.on, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = mode })
+		for _, sql := range []string{
+			"select * from charts", "select mrn, name, note from charts order by id", "select reverse(note), doc ->> 'text', tags[1] from charts",
+			"select upper(name), md5(mrn), zip::int % 1000, extract(day from born) from charts", "select note from charts where id = 1 union all select note from charts",
+			"select row_to_json(c) from charts c", "select c from charts c", "select string_agg(note, ' ') from charts", "select name, ssn, birth_date, note from patients",
+		} {
+			if _, err := conn.Exec(bound(t), sql); err != nil && code(err) != "42501" {
+				t.Errorf("%v %s: %v", mode, sql, err)
+			}
+		}
+	}
+	out := pgtest.Psql(t, g.DSN(g.CIToken(t)), "-c", "copy charts to stdout csv header", "-c", "copy (select note, doc from charts) to stdout")
+	for _, shown := range []string{"penicillin", "hba1c 7.9", "pregnant", "asthma;", "lives alone"} { // no identifiers
+		if !bytes.Contains(bytes.ToLower(tap.b.Bytes()), []byte(shown)) {
+			t.Errorf("a scanned note does not show %q", shown)
+		}
+	}
+	noIdentifier(t, "what psql shows", []byte(out.Stdout+out.Stderr))
+	noIdentifier(t, "what the clients received", tap.b.Bytes())
+	noTrace(t, "the gateway's log", []byte(g.Log.String()))
+	g.Stop(t)
+	atRest(t, g.Dir)
 }

@@ -60,14 +60,24 @@ type File struct {
 	// FHIR elements that are shown or scanned although no definition says that
 	// they hold no identifier, as "Observation.note.text".
 	FHIR Elements `yaml:"fhir"`
+	// HL7 says of fields what the site knows better than the table.
+	HL7 Fields `yaml:"hl7"`
 	// Detectors are services outside the gateway.
 	Detectors []Detector `yaml:"detectors"`
 }
 
-// Elements names elements of FHIR resources.
+// Elements names elements of FHIR resources, and code systems of the site's own
+// whose codes and displays are no identifiers.
 type Elements struct {
+	Keep    []string `yaml:"keep"`
+	Scan    []string `yaml:"scan"`
+	Systems []string `yaml:"systems"`
+}
+
+// Fields names fields of HL7 v2, as "PV1-3": free of identifiers, or masked whole.
+type Fields struct {
 	Keep []string `yaml:"keep"`
-	Scan []string `yaml:"scan"`
+	Mask []string `yaml:"mask"`
 }
 
 // Key is one version of the masking secret, by reference.

@@ -57,7 +57,8 @@ rules:
   - {name: study, entity: ID, prefilter: "STUDY-", pattern: 'STUDY-\d{5}', context: [trial]}
 paths: {"$.patient.name": phi.name, "$.id": public, "$.raw": drop}
 columns: {pt_no: phi.mrn}
-fhir: {keep: [Observation.status], scan: [Observation.note.text]}
+fhir: {keep: [Observation.status], scan: [Observation.note.text], systems: ["http://clinic.example/wards"]}
+hl7: {keep: [MSA-2], mask: [PV1-3]}
 `
 
 func compile(t *testing.T, text string) *rules.Set {
