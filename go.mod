@@ -2,6 +2,8 @@ module github.com/sallyport-dev/sallyport
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	filippo.io/age v1.3.2
 	github.com/cedar-policy/cedar-go v1.9.0
