@@ -75,6 +75,10 @@ type Output struct {
 	// such a value may be shown in part: a client can turn what an expression
 	// keeps into what the whole value was.
 	Direct bool `json:"direct,omitempty"`
+	// Row is the same number, above 0, for direct outputs whose values are always
+	// of one and the same row: what one of them says of a person holds for the
+	// others. The rows of a join are different ones, whatever joins them.
+	Row int `json:"row,omitempty"`
 	// Unknown is true when the sources could not be proved complete; such an
 	// output is masked whatever its sources.
 	Unknown bool   `json:"unknown,omitempty"`
@@ -86,6 +90,12 @@ type Flow struct {
 	Target  Column   `json:"target"`
 	Sources []Column `json:"sources,omitempty"`
 	Unknown bool     `json:"unknown,omitempty"`
+	// Altered is true when what is written is not the value of one column,
+	// unchanged.
+	Altered bool `json:"altered,omitempty"`
+	// Partial is true when the target's masks show a part of its values. A client
+	// that may alter a value can then choose which part.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Statement is what an analyser found out about one statement, in words that no

@@ -33,6 +33,7 @@ type pgField struct {
 	detector Detector
 	patient  bool        // values are the key for date_shift
 	known    scan.Entity // values feed the known values
+	row      int         // which of the rows that were joined the column is of
 	oid      uint32
 	binary   bool
 	locus    string
@@ -126,11 +127,11 @@ const (
 )
 
 func depends(k operator.Kind) dependence {
-	switch k {
-	case operator.Redact, operator.Null, operator.Drop, operator.Default, operator.Keep:
-		return dependsNot
-	case operator.Const:
+	switch {
+	case k == operator.Const:
 		return dependsForm
+	case k == operator.Keep || !k.Reveals():
+		return dependsNot
 	}
 	return dependsValue
 }

@@ -58,6 +58,10 @@ type PGColumn struct {
 	// Known says that the values are entities of this kind, such as names, which
 	// the scanned columns of the same row may hold as well. Only texts count.
 	Known scan.Entity
+	// Row is the same for columns of one and the same row. What Patient and Known
+	// say counts for those alone: a client that joined a name to another's note
+	// would learn whether it is in there.
+	Row int
 }
 
 // Format masks a text of a known form, such as JSON, and gives back one of that
@@ -85,8 +89,13 @@ func NewPGPlan(cols []PGColumn, profile string) *PGPlan {
 
 func pgFields(cols []PGColumn, profile string) []pgField {
 	fields := make([]pgField, len(cols))
+	rows := map[int]int{}
 	for i, c := range cols {
 		fields[i] = pgFieldOf(i, c, profile)
+		if _, ok := rows[c.Row]; !ok {
+			rows[c.Row] = len(rows)
+		}
+		fields[i].row = rows[c.Row]
 	}
 	return fields
 }

@@ -159,7 +159,7 @@ func (t *pgScalar) maskFloat(w *pgWork, dst, v []byte) ([]byte, pgOutcome) {
 	switch {
 	case !t.binary && len(v) <= longestFloat:
 		var err error
-		if x, err = strconv.ParseFloat(string(v), 64); err != nil {
+		if x, err = strconv.ParseFloat(string(v), bits); err != nil { // the number that the binary form holds
 			return dst, undecodable
 		}
 	case t.binary && bits == 32 && len(v) == 4:

@@ -331,6 +331,40 @@ func TestRowContext(t *testing.T) {
 	}
 }
 
+// TestOtherRow joins names and keys of other rows to what they must not tell about.
+func TestOtherRow(t *testing.T) {
+	t.Parallel()
+	shift := compiled(t, operator.Spec{Kind: operator.DateShift, Domain: "d"})
+	born, note, name, key := opColumn(1082, -1, 0, shift), scanned(t), masked(), mask.PGColumn{TypeOID: oidInt4, Typmod: -1, Patient: true}
+	name.Known = scan.Name
+	born.Row, note.Row, name.Row, key.Row = 1, 1, 1, 1
+	another := func(c mask.PGColumn) mask.PGColumn { c.Row = 5; return c }
+	row := []string{"1974-12-25", "Quenbyson came", "Alder Quenbyson", "7"}
+	alone := maskCells(t, mask.NewPGPlan([]mask.PGColumn{born, note, name, key}, "test"), dataRow(row...))[0]
+	if alone[0] == "1974-01-01" || alone[1] != "[NAME] came" {
+		t.Fatalf("of one row: %q", alone)
+	}
+	apart := maskCells(t, mask.NewPGPlan([]mask.PGColumn{born, note, another(name), another(key)}, "test"), dataRow(row...))[0]
+	if apart[0] != "1974-01-01" || apart[1] != "Quenbyson came" {
+		t.Errorf("of two rows: %q", apart)
+	}
+	both := maskCells(t, mask.NewPGPlan([]mask.PGColumn{another(key), born, key, another(born), another(name), note}, "test"),
+		dataRow("8", "1974-12-25", "7", "1974-12-25", "Alder Quenbyson", "Quenbyson came"))[0]
+	if both[1] != alone[0] || both[3] == alone[0] || both[3] == "1974-01-01" || both[5] != "Quenbyson came" {
+		t.Errorf("with two keys: %q, alone %q", both, alone)
+	}
+}
+
+// TestNoiseIsOne repeats a value: noise of its own each time would have a mean.
+func TestNoiseIsOne(t *testing.T) {
+	t.Parallel()
+	noise := opColumn(1700, -1, 0, compiled(t, operator.Spec{Kind: operator.Noise, Domain: "d", Scale: 5}))
+	rows := maskCells(t, mask.NewPGPlan([]mask.PGColumn{noise}, "test"), dataRow("71.25"), dataRow("71.26"), dataRow("71.25"), dataRow("71.25"))
+	if rows[0][0] == "71.25" || rows[0][0] != rows[2][0] || rows[2][0] != rows[3][0] || rows[0][0] == rows[1][0] {
+		t.Errorf("the rows are %q", rows)
+	}
+}
+
 // TestValueRowsAllocateNothing holds for operators without keys and for scans.
 func TestValueRowsAllocateNothing(t *testing.T) { // not parallel: it counts allocations
 	name := masked()

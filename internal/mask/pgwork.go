@@ -133,20 +133,29 @@ type pgWork struct {
 	// one has a detector.
 	collects, detects bool
 
-	text    text.Work // of the row
-	patient []byte
-	worst   pgOutcome // of the elements of the current array
+	rows  []pgRow
+	text  text.Work // of the current value
+	worst pgOutcome // of the elements of the current array
 
 	found                        []scan.Span
 	decimal, answer, elem, masks []byte
 }
 
+// pgRow is what is known of one of the rows that an answer's row was joined from.
+type pgRow struct {
+	known   scan.Known
+	patient []byte // empty when there is none
+}
+
 func newPGWork(fields []pgField) *pgWork {
 	w := &pgWork{fields: fields, cols: make([]pgCounters, len(fields)), batches: make([]pgBatch, len(fields))}
+	rows := 0
 	for i := range fields {
+		rows = max(rows, fields[i].row+1)
 		w.collects = w.collects || fields[i].collects()
 		w.detects = w.detects || fields[i].detector != nil
 	}
+	w.rows = make([]pgRow, rows)
 	return w
 }
 
@@ -173,24 +182,28 @@ func (w *pgWork) detect() {
 	}
 }
 
-// beginRow forgets the row before.
+// beginRow forgets the row before. Rows have no numbers for operators: a client
+// that had noise of its own on each repetition of a row would take the mean.
 func (w *pgWork) beginRow() {
-	w.text.Row.Number++
-	w.text.Row.Patient = nil
-	if w.collects {
-		w.text.Known.Reset()
+	if !w.collects {
+		return
+	}
+	for i := range w.rows {
+		w.rows[i].known.Reset()
+		w.rows[i].patient = w.rows[i].patient[:0]
 	}
 }
 
 // collect notes what a value tells about the other columns of its row.
 func (w *pgWork) collect(i int, v []byte) {
 	f := &w.fields[i]
+	row := &w.rows[f.row]
 	if f.known != scan.None && isText(f.oid) && utf8.Valid(v) {
-		w.text.Known.Add(f.known, v)
+		row.known.Add(f.known, v)
 	}
 	if f.patient {
-		if key, ok := appendKey(w.patient[:0], f.oid, f.binary, v); ok {
-			w.patient, w.text.Row.Patient = key, key
+		if key, ok := appendKey(row.patient[:0], f.oid, f.binary, v); ok {
+			row.patient = key
 		}
 	}
 }
@@ -223,6 +236,7 @@ func (w *pgWork) value(dst []byte, i int, v []byte) (out []byte, null bool) {
 	n := len(dst)
 	w.text.Tally, c.findings = c.findings, w.text.Tally
 	w.text.Locus = f.locus
+	w.text.Known, w.text.Row.Patient = w.rows[f.row].known, w.rows[f.row].patient
 	w.worst = answered
 	out, outcome := w.mask(dst, i, v)
 	w.text.Tally, c.findings = c.findings, w.text.Tally

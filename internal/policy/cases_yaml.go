@@ -73,6 +73,8 @@ type (
 	flowYAML struct {
 		Target  columnYAML   `yaml:"target"`
 		Sources []columnYAML `yaml:"sources"`
+		Derived bool         `yaml:"derived"` // an expression over its one source
+		Partial bool         `yaml:"partial"` // the target is shown in part
 		Unknown bool         `yaml:"unknown"`
 	}
 	wantYAML struct {
@@ -175,7 +177,10 @@ func (y *statementYAML) statement() (*sallyport.Statement, error) {
 	}
 	st.Predicates = b.columns(y.Predicates)
 	for _, f := range y.Flows {
-		st.Flows = append(st.Flows, sallyport.Flow{Target: b.column(f.Target), Sources: b.columns(f.Sources), Unknown: f.Unknown})
+		st.Flows = append(st.Flows, sallyport.Flow{
+			Target: b.column(f.Target), Sources: b.columns(f.Sources), Unknown: f.Unknown,
+			Altered: len(f.Sources) != 1 || f.Derived || f.Unknown, Partial: f.Partial,
+		})
 	}
 	return st, b.err
 }

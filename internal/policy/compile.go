@@ -36,6 +36,13 @@ type Set struct {
 	needs  need // what any condition looks at
 }
 
+// scans reports whether some policy permits somebody to have an object scanned.
+func (s *Set) scans(o *entity) bool {
+	return slices.ContainsFunc(s.rules, func(r *rule) bool {
+		return !r.forbid && r.actions.has(actionReadScanned) && r.resource.matches(o.uid, o.ancestors)
+	})
+}
+
 // Compile parses and checks all files. It returns every problem it finds, in
 // the order of file and line; when one of them is an error, the set is nil (and
 // so denies everything). The order of files does not matter.

@@ -263,8 +263,10 @@ func (d *decider) column(o *sallyport.Object) {
 	}
 }
 
-// flow asks for declassify for each label that the target does not carry. A
-// temporary table is private to its session, so writing there discloses nothing;
+// flow asks for declassify for each label that the target does not carry, and for
+// those that it does carry when the value is altered and what the target shows in
+// part is not the caller's to read: the part that is shown of note is not the part
+// that is shown of reverse(note). A temporary table is private to its session, so writing there discloses nothing;
 // in return, what is read from it is of unknown labels.
 func (d *decider) flow(f *sallyport.Flow) {
 	if k := f.Target.Object.Kind; k == "temp table" || k == "temp column" {
@@ -282,7 +284,7 @@ func (d *decider) flow(f *sallyport.Flow) {
 			continue
 		}
 		for _, l := range labelsOf(&f.Sources[i]) {
-			if slices.Contains(target, l) || slices.Contains(asked, l) {
+			if slices.Contains(asked, l) || slices.Contains(target, l) && !d.exposes(f, l) {
 				continue
 			}
 			asked = append(asked, l)
@@ -292,6 +294,22 @@ func (d *decider) flow(f *sallyport.Flow) {
 	if unknown {
 		d.declassify(f, target, labelUnknown, true)
 	}
+}
+
+// exposes reports whether a flow between two columns with label l may show more of
+// the value than the masks of either. What is written stays, so that it matters
+// whether anybody may have the target scanned, and not who writes.
+func (d *decider) exposes(f *sallyport.Flow, l sallyport.Label) bool {
+	if !f.Altered || d.tooMany() {
+		return false
+	}
+	d.column(&f.Target.Object)
+	d.object.label(l)
+	if !f.Partial && !d.set.scans(&d.object) {
+		return false
+	}
+	a := d.ask(&request{action: actionReadRaw, object: &d.object, of: &f.Target.Object, column: &f.Target, label: l})
+	return a.outcome != sallyport.Allow
 }
 
 // declassify asks once for each label of the target, so that a permit for one of

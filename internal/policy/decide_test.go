@@ -310,6 +310,7 @@ func TestDecideFlows(t *testing.T) {
 	t.Parallel()
 	const write = "@id(\"write\") permit(principal, action == Action::\"write\", resource);\n"
 	const declassify = write + "@id(\"d\") permit(principal, action == Action::\"declassify\", resource in Table::\"clinic/public/report\")"
+	const scanned = "@id(\"s\") permit(principal in Role::\"reader\", action == Action::\"readScanned\", resource in Label::\"phi.ssn\") when { context.class == \"select\" };\n"
 	flow := func(f sallyport.Flow) policy.Query {
 		st := effect(sallyport.Write, "clinic/public/report")
 		st.Flows = []sallyport.Flow{f}
@@ -325,6 +326,18 @@ func TestDecideFlows(t *testing.T) {
 	runDecide(t, []verdictCase{
 		{"constant", write, flow(sallyport.Flow{Target: to("public")}), allowed},
 		{"same label", write, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn}), allowed},
+		{"same label, altered", write, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true}), allowed},
+		{"same label, altered and shown in part", write, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true, Partial: true}), denied},
+		{"same label, as it is, and shown in part", write, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Partial: true}), allowed},
+		{"constant into what is shown in part", write, flow(sallyport.Flow{Target: to("phi.ssn"), Altered: true, Partial: true}), allowed},
+		{"same label, altered, and scanned by somebody", write + scanned, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true}), denied},
+		{"same label, as it is, and scanned by somebody", write + scanned, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn}), allowed},
+		{"another label is scanned", write + strings.ReplaceAll(scanned, "ssn", "note"), flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true}), allowed},
+		{
+			"altered by who may read it", write + scanned + "@id(\"raw\") permit(principal, action == Action::\"readRaw\", resource);",
+			flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true, Partial: true}), allowed,
+		},
+		{"altered with a permit", declassify + ";", flow(sallyport.Flow{Target: to("phi.ssn"), Sources: ssn, Altered: true, Partial: true}), declassified},
 		{"other label", write, flow(sallyport.Flow{Target: to("public"), Sources: ssn}), denied},
 		{"label above is not the label", write, flow(sallyport.Flow{Target: to("phi"), Sources: ssn}), denied},
 		{"label beneath is not the label", write, flow(sallyport.Flow{Target: to("phi.ssn"), Sources: []sallyport.Column{column("x", "phi")}}), denied},

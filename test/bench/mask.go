@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/fhir"
 	"github.com/sallyport-dev/sallyport/internal/mask/hl7"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 	"github.com/sallyport-dev/sallyport/test/phigen"
@@ -187,14 +188,17 @@ func maskSubjects(data string, diag io.Writer) ([]maskSubject, error) {
 	if err != nil {
 		return nil, err
 	}
-	clean, dense := phigen.CleanColumns(8<<20), phigen.DenseColumns(8<<20)
+	clean, dense := phigen.CleanColumns(100_000), phigen.DenseColumns(100_000)
 	note := [][]byte{phigen.DenseText(4 << 20)}
 	subjects := []maskSubject{
-		scanSubject("scanner", "clean-columns", clean, plain, targetClean),
-		scanSubject("scanner", "phi-columns", dense, plain, 0),
-		scanSubject("scanner", "phi-text", note, plain, targetDense),
-		scanSubject("scanner-names", "clean-columns", clean, names, 0),
-		scanSubject("scanner-names", "phi-text", note, names, 0),
+		scanSubject("clean-columns", clean, plain, targetClean),
+		scanSubject("phi-columns", dense, plain, 0),
+		scanSubject("phi-text", note, plain, targetDense),
+		maskSubjectOf("masker", "clean-columns", clean, plain),
+		maskSubjectOf("masker", "phi-columns", dense, plain),
+		maskSubjectOf("masker", "phi-text", note, plain),
+		maskSubjectOf("masker-names", "clean-columns", clean, names),
+		maskSubjectOf("masker-names", "phi-text", note, names),
 		rowSubject(plain, false), rowSubject(plain, true),
 	}
 	docs, err := readCorpus(filepath.Join(data, "fhir-r4-examples"), "internal/mask/fhir/testdata", ".json", diag)
@@ -209,7 +213,7 @@ func maskSubjects(data string, diag io.Writer) ([]maskSubject, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := hl7.New(plain.Text(), hl7.Options{})
+	h, err := hl7.Compile(plain.Text(), hl7.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -255,13 +259,28 @@ func size(cells [][]byte) int {
 	return n
 }
 
-// scanSubject masks each cell by itself, into memory that is used again.
-func scanSubject(subject, corpus string, cells [][]byte, set *rules.Set, target float64) maskSubject {
+// scanSubject finds what is in each cell, as the expressions do.
+func scanSubject(corpus string, cells [][]byte, set *rules.Set, target float64) maskSubject {
+	var found []scan.Span
+	s := set.Text().Scanner
+	return maskSubject{
+		subject: "scanner", corpus: corpus, target: target, bytes: size(cells), rows: len(cells), cells: cells, expressions: true,
+		run: func() error {
+			for _, c := range cells {
+				found = s.Scan(found[:0], c, nil)
+			}
+			return nil
+		},
+	}
+}
+
+// maskSubjectOf masks each cell by itself, into memory that is used again.
+func maskSubjectOf(subject, corpus string, cells [][]byte, set *rules.Set) maskSubject {
 	var w text.Work
 	var dst []byte
 	m := set.Text()
 	return maskSubject{
-		subject: subject, corpus: corpus, target: target, bytes: size(cells), rows: len(cells), cells: cells, expressions: subject == "scanner",
+		subject: subject, corpus: corpus, bytes: size(cells), rows: len(cells), cells: cells,
 		run: func() error {
 			for _, c := range cells {
 				dst = m.Append(dst[:0], c, &w)

@@ -113,11 +113,12 @@ func (w *walker) alterTableCmd(r *pgquery.RangeVar, kind string, c *pgquery.Alte
 	case pgquery.AlterTableType_AT_DropColumn:
 		e = sallyport.Destroy
 	case pgquery.AlterTableType_AT_AlterColumnType:
-		// USING may fill the column from any other one: labels stay with the
-		// column, so that it would launder data.
+		// USING may fill the column from any other one, or with an altered value, of
+		// which a mask shows another part: labels stay with the column, so that it
+		// would launder data.
 		def := c.GetDef().GetColumnDef()
-		if u := def.GetRawDefault(); u != nil && !onlyColumn(u.ProtoReflect(), c.GetName()) {
-			w.refuse("ALTER COLUMN TYPE may use only the column itself in USING",
+		if u := def.GetRawDefault(); u != nil && !onlyCast(u, c.GetName()) {
+			w.refuse("ALTER COLUMN TYPE may use only a cast of the column itself in USING",
 				"add a column, fill it with UPDATE and drop the old one")
 			return
 		}

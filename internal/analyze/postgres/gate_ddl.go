@@ -5,7 +5,6 @@ package postgres
 
 import (
 	pgquery "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -239,29 +238,11 @@ func objectKind(t pgquery.ObjectType) string {
 	return ""
 }
 
-// onlyColumn reports whether every column that an expression names is the given
-// one, and that it holds no query and no whole row.
-func onlyColumn(m protoreflect.Message, column string) bool {
-	switch n := m.Interface().(type) {
-	case *pgquery.SubLink, *pgquery.SelectStmt, *pgquery.A_Star:
-		return false
-	case *pgquery.ColumnRef:
-		names := stringList(n.GetFields())
-		return len(names) == len(n.GetFields()) && len(names) == 1 && names[0] == column
+// onlyCast reports whether an expression is the given column, or a cast of it.
+func onlyCast(n *pgquery.Node, column string) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().GetArg()
 	}
-	ok := true
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if f.Kind() != protoreflect.MessageKind {
-			return true
-		}
-		if f.IsList() {
-			for i := 0; i < v.List().Len() && ok; i++ {
-				ok = onlyColumn(v.List().Get(i).Message(), column)
-			}
-			return ok
-		}
-		ok = onlyColumn(v.Message(), column)
-		return ok
-	})
-	return ok
+	fields := n.GetColumnRef().GetFields()
+	return len(fields) == 1 && fields[0].GetString_().GetSval() == column
 }

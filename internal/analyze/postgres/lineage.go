@@ -74,23 +74,30 @@ type cell struct {
 	unknown string
 	// copied says that the value is that of the only next, unchanged.
 	copied bool
+	// entry is what the cell is a column of, for tables and subqueries.
+	entry *entry
 }
 
-// direct reports whether a cell's value is that of one base column, unchanged. A
-// cycle is none.
-func (c *cell) direct() bool {
+// direct reports whether a cell's value is that of one base column, unchanged,
+// and through which entries it came. Of each entry a row of the answer sees one
+// row, so that what came through the same ones is of the same row. A cycle is
+// none.
+func (c *cell) direct() (through []*entry, ok bool) {
 	for range maxCopies {
+		if c.entry != nil {
+			through = append(through, c.entry)
+		}
 		switch {
 		case c.unknown != "":
-			return false
+			return nil, false
 		case len(c.next) == 0:
-			return len(c.base) == 1
+			return through, len(c.base) == 1
 		case len(c.next) > 1 || len(c.base) > 0 || !c.copied:
-			return false
+			return nil, false
 		}
 		c = c.next[0]
 	}
-	return false
+	return nil, false
 }
 
 // maxCopies bounds through how many queries a column is followed as unchanged.
@@ -259,12 +266,20 @@ func (l *lineage) finish(p *Plan, answering []*context) {
 		p.Refused = l.refused
 	}
 	var all []ColumnRef
+	var rows [][]*entry // by number
 	if len(answering) > 0 {
 		p.HasRows = true
 		for i, c := range answering[0].outs {
 			o := PlanOutput{Name: answering[0].names[i]}
 			o.Columns, o.Unknown = reach(c)
-			o.Direct = c.direct() && len(o.Columns) == 1
+			var row []*entry
+			if row, o.Direct = c.direct(); o.Direct {
+				at := slices.IndexFunc(rows, func(r []*entry) bool { return slices.Equal(r, row) })
+				if at < 0 {
+					at, rows = len(rows), append(rows, row)
+				}
+				o.Row = at + 1
+			}
 			all = append(all, o.Columns...)
 			p.Outputs = append(p.Outputs, o)
 		}
@@ -279,7 +294,8 @@ func (l *lineage) finish(p *Plan, answering []*context) {
 		columns, unknown := reach(f.from)
 		all = append(all, columns...)
 		if len(columns) > 0 || unknown != "" {
-			p.Flows = append(p.Flows, PlanFlow{Target: f.target, Columns: columns, Unknown: unknown})
+			_, direct := f.from.direct()
+			p.Flows = append(p.Flows, PlanFlow{Target: f.target, Columns: columns, Direct: direct, Unknown: unknown})
 		}
 	}
 	p.Calls = l.calls
@@ -336,7 +352,9 @@ func (p *Plan) Absorb(inner *Plan) {
 	}
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
-		o.Direct = o.Direct && len(sources) == 0
+		if len(sources) > 0 || unknown != "" {
+			o.Direct, o.Row = false, 0
+		}
 		o.Columns = union(o.Columns, sources)
 		o.Unknown = cmp.Or(o.Unknown, unknown)
 	}

@@ -248,9 +248,9 @@ func (l *lineage) column(e *entry, number int64) (*cell, error) {
 		if number > 1<<15-1 {
 			return nil, l.fail("a column that cannot be")
 		}
-		c.base = []ColumnRef{{e.relid, int16(number)}}
+		c.base, c.entry = []ColumnRef{{e.relid, int16(number)}}, e
 	case rteSubquery, rteCTE:
-		c.copied = true
+		c.copied, c.entry = true, e
 		l.pending = append(l.pending, pending{c, e.query, number})
 	case rteJoin:
 		return c, l.element(e, "joinaliasvars", number, c)

@@ -161,8 +161,8 @@ func TestLineageFromFiles(t *testing.T) {
 		want := &postgres.Plan{
 			Command: postgres.CommandSelect, HasRows: true,
 			Outputs: []postgres.PlanOutput{
-				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}, Direct: true},
-				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}, Direct: true},
+				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}, Direct: true, Row: 1},
+				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}, Direct: true, Row: 1},
 			},
 			Predicates: []postgres.ColumnRef{{Relation: oid, Attnum: 1}, {Relation: oid, Attnum: 5}},
 			Relations:  []postgres.RelationUse{{Relation: oid, Effect: sallyport.Read, Columns: []int16{1, 5}}},
@@ -250,35 +250,44 @@ func FuzzLineage(f *testing.F) {
 	})
 }
 
-// TestDirect tells columns that come as they are from what is made of them. Every
-// release prints what it prints, so each is asked.
+// TestDirect tells columns that come as they are from what is made of them, and by
+// number of which row they are; 0 is no column as it is. Every release prints what
+// it prints, so each is asked.
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	set, err := corpus.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := map[string][]bool{
-		"select ssn, name from hc.patient":                                                             {true, true},
-		"select p.ssn s from hc.patient p join hc.visit v on v.patient_id = p.id":                      {true},
-		"select x.s from (select ssn s from (select * from hc.patient) a) x":                           {true},
-		"with c as materialized (select ssn from hc.patient) select c.ssn from c":                      {true},
-		"select code, n from hc.v_pat":                                                                 {true, false},
-		"select code from hc.v_v":                                                                      {true},
-		"select name from hc.patient group by name":                                                    {true},
-		"select j.name from (hc.patient p left join hc.visit v using (id)) j":                          {true},
-		"delete from hc.patient returning ssn":                                                         {true},
-		"select distinct ssn from hc.patient order by ssn":                                             {true},
-		"select upper(ssn), ssn || '', ssn::varchar(3), (ssn), coalesce(ssn, '') from hc.patient":      {false, false, false, true, false},
-		"select id from (hc.patient full join hc.visit using (id))":                                    {false},
-		"select ssn from hc.patient union all select name from hc.patient":                             {false},
-		"select ssn from hc.patient union select ssn from hc.patient":                                  {false},
-		"select min(ssn), (select ssn from hc.patient limit 1), array_agg(ssn) from hc.patient":        {false, false, false},
-		"select p, row(ssn), case when id = 1 then ssn end from hc.patient p":                          {false, false, false},
-		"select 'x', $1::text, now(), ctid from hc.patient":                                            {false, false, false, false},
-		"with recursive r as (select ssn from hc.patient union all select ssn from r) select * from r": {false},
-		"select x from (values (1), (2)) v (x)":                                                        {false},
-		"update hc.patient set ssn = name returning ssn, name || ssn":                                  {true, false},
+	cases := map[string][]int{
+		"select ssn, name from hc.patient":                                                                          {1, 1},
+		"select p.ssn s from hc.patient p join hc.visit v on v.patient_id = p.id":                                   {1},
+		"select x.s from (select ssn s from (select * from hc.patient) a) x":                                        {1},
+		"with c as materialized (select ssn from hc.patient) select c.ssn from c":                                   {1},
+		"select code, n from hc.v_pat":                                                                              {1, 0},
+		"select code from hc.v_v":                                                                                   {1},
+		"select name from hc.patient group by name":                                                                 {1},
+		"select j.name from (hc.patient p left join hc.visit v using (id)) j":                                       {1},
+		"delete from hc.patient returning ssn":                                                                      {1},
+		"select distinct ssn from hc.patient order by ssn":                                                          {1},
+		"select upper(ssn), ssn || '', ssn::varchar(3), (ssn), coalesce(ssn, '') from hc.patient":                   {0, 0, 0, 1, 0},
+		"select id from (hc.patient full join hc.visit using (id))":                                                 {0},
+		"select ssn from hc.patient union all select name from hc.patient":                                          {0},
+		"select ssn from hc.patient union select ssn from hc.patient":                                               {0},
+		"select min(ssn), (select ssn from hc.patient limit 1), array_agg(ssn) from hc.patient":                     {0, 0, 0},
+		"select p, row(ssn), case when id = 1 then ssn end from hc.patient p":                                       {0, 0, 0},
+		"select 'x', $1::text, now(), ctid from hc.patient":                                                         {0, 0, 0, 0},
+		"with recursive r as (select ssn from hc.patient union all select ssn from r) select * from r":              {0},
+		"select x from (values (1), (2)) v (x)":                                                                     {0},
+		"update hc.patient set ssn = name returning ssn, name || ssn":                                               {1, 0},
+		"select a.ssn, b.name, a.name, b.ssn from hc.patient a, hc.patient b":                                       {1, 2, 1, 2},
+		"select s.x, s.y from (select a.ssn x, b.name y from hc.patient a, hc.patient b) s":                         {1, 2},
+		"with c as (select * from hc.patient) select a.ssn, b.name, a.name from c a, c b":                           {1, 2, 1},
+		"select a.ssn, s.name, s.own from hc.patient a, lateral (select b.name, a.name as own from hc.patient b) s": {1, 2, 3},
+		"select j.ssn, j.name from (hc.patient p left join hc.visit v using (id)) j":                                {1, 1},
+		"update hc.patient p set ssn = b.ssn from hc.patient b returning p.ssn, b.name, p.name":                     {1, 2, 1},
+		"select ssn, name from hc.patient group by grouping sets ((ssn), (name))":                                   {1, 1},
+		"select upper(ssn), ssn, 1, name from hc.patient":                                                           {0, 1, 0, 1},
 	}
 	for _, major := range pgtest.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
@@ -299,9 +308,12 @@ func TestDirect(t *testing.T) {
 					t.Errorf("%s: %v", sql, err)
 					continue
 				}
-				var got []bool
+				var got []int
 				for _, o := range plan.Outputs {
-					got = append(got, o.Direct)
+					got = append(got, o.Row)
+					if o.Direct != (o.Row > 0) {
+						t.Errorf("%s: %+v", sql, o)
+					}
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", sql, diff)

@@ -48,12 +48,12 @@ func (p *Plan) Statement(g *Gated, res sallyport.ResourceID, cat Catalog) *sally
 	st.Predicates = n.columns(p.Predicates)
 	if executes {
 		for _, f := range p.Flows {
-			st.Flows = append(st.Flows, sallyport.Flow{Target: n.column(f.Target), Sources: n.columns(f.Columns), Unknown: f.Unknown != ""})
+			st.Flows = append(st.Flows, sallyport.Flow{Target: n.column(f.Target), Sources: n.columns(f.Columns), Unknown: f.Unknown != "", Altered: !f.Direct})
 		}
 	}
 	outputs := make([]sallyport.Output, 0, len(p.Outputs))
 	for _, o := range p.Outputs {
-		outputs = append(outputs, sallyport.Output{Sources: n.columns(o.Columns), Direct: o.Direct, Unknown: o.Unknown != "", Why: o.Unknown})
+		outputs = append(outputs, sallyport.Output{Sources: n.columns(o.Columns), Direct: o.Direct, Row: o.Row, Unknown: o.Unknown != "", Why: o.Unknown})
 	}
 	switch g.Answer {
 	case AnswerTree, AnswerInner, AnswerExplain:
@@ -121,7 +121,7 @@ func (n *naming) created(st *sallyport.Statement, g *Gated, outputs []sallyport.
 		}
 		st.Flows = append(st.Flows, sallyport.Flow{
 			Target:  sallyport.Column{Object: sallyport.Object{Kind: column, Path: append(slices.Clone(path), name)}},
-			Sources: o.Sources, Unknown: o.Unknown,
+			Sources: o.Sources, Unknown: o.Unknown, Altered: !o.Direct,
 		})
 	}
 }

@@ -76,7 +76,7 @@ func TestPlanStatement(t *testing.T) {
 		Flows: []sallyport.Flow{{Target: sallyport.Column{Object: sallyport.Object{
 			Kind: "temp column",
 			Path: []string{"clinic", "pg_temp_3", "tt", "x"}, Key: "12.1",
-		}}, Sources: []sallyport.Column{ssnColumn}}},
+		}}, Sources: []sallyport.Column{ssnColumn}, Altered: true}},
 	}
 	if diff := cmp.Diff(want, plan.Statement(gate(t, "select 1"), "clinic", clinic())); diff != "" {
 		t.Error(diff)

@@ -224,6 +224,9 @@ type PlanOutput struct {
 	Columns []ColumnRef // sorted, each once
 	// Direct says that the value is that of the only column, unchanged.
 	Direct bool
+	// Row is the same number, from 1, for direct outputs that are always of the same
+	// row; 0 for all others.
+	Row int
 	// Unknown, when not empty, says why the sources could not be proved complete.
 	Unknown string
 }
@@ -232,6 +235,8 @@ type PlanOutput struct {
 type PlanFlow struct {
 	Target  ColumnRef
 	Columns []ColumnRef
+	// Direct says that the value is that of the only column, unchanged.
+	Direct  bool
 	Unknown string
 }
 

@@ -103,6 +103,13 @@ func (w *walker) walk(m protoreflect.Message, sc *scope) {
 	case *pgquery.LockingClause:
 		w.g.Locks = true
 		return // the relations it names are aliases of the FROM list
+	case *pgquery.Constraint:
+		if n.GetContype() == pgquery.ConstrType_CONSTR_GENERATED {
+			// Its values are those of other columns, whose labels do not follow.
+			w.refuse("a generated column may not be created through the gateway",
+				"fill an ordinary column with UPDATE, or have an administrator create it on the server and label it")
+			return
+		}
 	case *pgquery.IntoClause:
 		// SELECT INTO is taken apart before the walk; anywhere else it is an error
 		// of the server's analysis.

@@ -199,9 +199,18 @@ func (t *Target) build(ctx context.Context, g *analyze.Gated, tree []byte, field
 		return nil, err
 	}
 	return &plan{
-		gated: g, stmt: lineage.Statement(g, t.cfg.Resource, names), inner: fields,
+		gated: g, stmt: t.partial(lineage.Statement(g, t.cfg.Resource, names)), inner: fields,
 		treeKey: string(appendTreeKey(nil, tree)), calls: len(lineage.Calls) > 0, lineage: lineage,
 	}, nil
+}
+
+// partial notes which columns that a statement writes are shown in part.
+func (t *Target) partial(st *sallyport.Statement) *sallyport.Statement {
+	for i := range st.Flows {
+		f := &st.Flows[i]
+		f.Partial = t.cfg.Masking.Partial(f.Target.Labels)
+	}
+	return st
 }
 
 // utility makes a plan from the gate's word alone, joined with the lineage of
@@ -219,7 +228,7 @@ func (t *Target) utility(ctx context.Context, g *analyze.Gated, path []string, i
 		return p, nil
 	}
 	p.inner, p.treeKey, p.calls = inner.inner, inner.treeKey, inner.calls
-	p.stmt = inner.lineage.Statement(located(g, path), t.cfg.Resource, names)
+	p.stmt = t.partial(inner.lineage.Statement(located(g, path), t.cfg.Resource, names))
 	return p, nil
 }
 

@@ -88,6 +88,7 @@ func (o *Operator) compileDate() error {
 	if o.now == nil {
 		return invalid(o.spec, "it needs a clock", "give one to Compile")
 	}
+	o.made = o.thisYear()
 	if o.spec.Unit == "" {
 		o.spec.Unit = unitMonth
 	}

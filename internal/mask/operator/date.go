@@ -17,12 +17,30 @@ const (
 	ahead = 20
 	// quarterMonths are the months of a quarter.
 	quarterMonths = 3
+	// serves is for how many years at most an operator is used. A year that will
+	// not be ninety years ago by then needs no look at the clock.
+	serves = 40
 )
 
 // year returns what may be shown of a year: those of ninety years ago and before
 // are one.
 func (o *Operator) year(year int64) int64 {
-	return max(year, int64(o.now().UTC().Year())-oldest)
+	if year > o.made-oldest+serves {
+		return year
+	}
+	return max(year, o.thisYear()-oldest)
+}
+
+func (o *Operator) thisYear() int64 { return int64(o.now().UTC().Year()) }
+
+// date reads a text as a date. A number without separators is believed from
+// [earliest] to a few years ahead.
+func (o *Operator) date(v []byte) (textDate, bool) {
+	d, bare, ok := parseDate(v)
+	if ok && bare && (d.year < earliest || d.year > o.made+ahead) {
+		ok = d.year >= earliest && d.year <= o.thisYear()+ahead
+	}
+	return d, ok
 }
 
 // day is DateYear, DateTrunc and DateShift on a day.
@@ -76,7 +94,7 @@ func (o *Operator) offset(r *Row) int64 {
 
 // dateText is day on a text.
 func (o *Operator) dateText(dst, v []byte, r *Row) ([]byte, bool) {
-	d, ok := parseDate(bytes.TrimSpace(v), int64(o.now().UTC().Year())+ahead)
+	d, ok := o.date(bytes.TrimSpace(v))
 	if !ok {
 		return dst, false
 	}
@@ -102,7 +120,7 @@ func (o *Operator) dateInt(v int64) (int64, bool) {
 	if o.spec.Kind != DateYear || v < 0 {
 		return 0, false
 	}
-	d, ok := parseDate(strconv.AppendInt(make([]byte, 0, 20), v, 10), int64(o.now().UTC().Year())+ahead)
+	d, ok := o.date(strconv.AppendInt(make([]byte, 0, 20), v, 10))
 	return o.year(d.year), ok
 }
 

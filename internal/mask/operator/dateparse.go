@@ -12,34 +12,33 @@ const dateLongest = 80
 // earliest is the first year that is believed without separators.
 const earliest = 1000
 
-// parseDate reads the whole of v as a date, with or without a time. latest is the
-// last year that is believed where nothing separates it. Years have four digits:
-// of two, nobody knows which they mean.
-func parseDate(v []byte, latest int64) (textDate, bool) {
+// parseDate reads the whole of v as a date, with or without a time. bare says that
+// nothing separates its year, so that it could be some other number. Years have
+// four digits: of two, nobody knows which they mean.
+func parseDate(v []byte) (d textDate, bare, ok bool) {
 	if len(v) < 4 || len(v) > dateLongest {
-		return textDate{}, false
+		return d, false, false
 	}
 	n, rest := leadingDigits(v)
 	switch n {
 	case 0, 3:
-		return parseWords(v)
+		d, ok = parseWords(v)
 	case 1, 2:
-		if d, ok := parseYearLast(v, n, rest); ok {
-			return d, true
+		if d, ok = parseYearLast(v, n, rest); !ok {
+			d, ok = parseWords(v)
 		}
-		return parseWords(v)
 	case 4:
 		if len(rest) == 0 {
-			d := textDate{civil: civil{year: integer(v)}}
-			return d, d.year >= earliest && d.year <= latest
+			return textDate{civil: civil{year: integer(v)}}, true, true
 		}
-		if d, ok := parseYearFirst(v, rest); ok {
-			return d, true
+		if d, ok = parseYearFirst(v, rest); !ok {
+			d, ok = parseWords(v)
 		}
-		return parseWords(v)
+	default:
+		bare = true
+		d, ok = parseCompact(v, n)
 	}
-	d, ok := parseCompact(v, n)
-	return d, ok && d.year >= earliest && d.year <= latest
+	return d, bare, ok
 }
 
 // parseYearFirst reads 2020-01-05, 2020/1/5, and 2020-01.

@@ -82,6 +82,15 @@ func (k Kind) Derives() bool {
 	return false
 }
 
+// Reveals reports whether the result depends on the value.
+func (k Kind) Reveals() bool {
+	switch k {
+	case Redact, Null, Drop, Default, Const:
+		return false
+	}
+	return true
+}
+
 // Spec is an operator as a configuration writes it.
 type Spec struct {
 	Kind        Kind
@@ -121,6 +130,7 @@ type Operator struct {
 	spec Spec // with defaults in place
 	keys *Keys
 	now  func() time.Time
+	made int64 // the year in which it was compiled
 
 	placeholder string   // Redact, with brackets
 	constant    constant // Const

@@ -608,3 +608,25 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}
 }
+
+// TestYearsPass runs an operator past the year in which it was made.
+func TestYearsPass(t *testing.T) {
+	t.Parallel()
+	at := now()
+	o, err := operator.Compile(operator.Spec{Kind: operator.DateYear}, nil, func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		year     int
+		in, want string
+	}{
+		{2026, "1937-05-01", "1937"}, {2026, "1936-05-01", "1936"}, {2026, "1935-05-01", "1936"},
+		{2050, "1961-05-01", "1961"}, {2050, "1955-05-01", "1960"}, {2050, "20700501", "2070"}, {2026, "20700501", ""},
+	} {
+		at = time.Date(tc.year, 6, 1, 0, 0, 0, 0, time.UTC)
+		if got, _ := o.Text(nil, []byte(tc.in), nil); string(got) != tc.want {
+			t.Errorf("in %d, %s gives %q, want %q", tc.year, tc.in, got, tc.want)
+		}
+	}
+}

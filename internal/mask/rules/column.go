@@ -8,6 +8,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/mask/operator"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
 
@@ -23,6 +24,7 @@ const nameLabel = "phi.name"
 // the constant of its type, and so does what is of unknown lineage.
 func (s *Set) Column(c mask.PGColumn, out sallyport.Output, m *sallyport.Mask) mask.PGColumn {
 	if out.Direct && !out.Unknown {
+		c.Row = out.Row
 		c.Patient = s.patient != "" && labelled(out, s.patient)
 		if labelled(out, nameLabel) {
 			c.Known = scan.Name
@@ -41,6 +43,21 @@ func (s *Set) Column(c mask.PGColumn, out sallyport.Output, m *sallyport.Mask) m
 		c.Detector = s.detectorOf(m.Labels)
 	}
 	return c
+}
+
+// Partial reports whether a column with the given labels may be shown in part: by
+// an operator of which the result depends on the value. A text that is scanned is
+// the policy's choice and no part of this.
+func (s *Set) Partial(labels []sallyport.Label) bool {
+	if len(labels) == 0 {
+		labels = []sallyport.Label{sallyport.Unclassified}
+	}
+	for _, l := range labels {
+		if k := s.profile.Label([]sallyport.Label{l}).Kind(); k.Reveals() && k != operator.Keep {
+			return true
+		}
+	}
+	return false
 }
 
 // labelled reports whether one of an output's labels is l or lies under it.

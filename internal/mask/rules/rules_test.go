@@ -185,6 +185,28 @@ func TestColumn(t *testing.T) {
 	}
 }
 
+// TestPartial says which labels an operator shows a part of.
+func TestPartial(t *testing.T) {
+	t.Parallel()
+	s := compile(t, full)
+	for want, labels := range map[bool][]sallyport.Label{true: {"phi.zip", "phi.mrn", "phi.amount", "phi.dob", "phi.zip.home"}, false: {"phi.note", "phi.ssn", "unclassified", "public"}} {
+		for _, l := range labels {
+			if got := s.Partial([]sallyport.Label{l}); got != want {
+				t.Errorf("%s: %v", l, got)
+			}
+		}
+	}
+	if !s.Partial([]sallyport.Label{"phi.note", "phi.zip"}) || s.Partial(nil) {
+		t.Error("several labels, or none, are taken wrongly")
+	}
+	if s := compile(t, strings.Replace(full, "phi.zip: zip3", "unclassified: {op: partial, last: 2}", 1)); !s.Partial(nil) {
+		t.Error("what is unclassified has an operator that is forgotten")
+	}
+	if c := s.Column(mask.PGColumn{}, sallyport.Output{Direct: true, Row: 3}, nil); c.Row != 3 {
+		t.Errorf("the row is %d", c.Row)
+	}
+}
+
 // FuzzParse holds that no file makes the parser panic, and that one that parses
 // compiles or says why not.
 func FuzzParse(f *testing.F) {

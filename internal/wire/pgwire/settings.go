@@ -26,6 +26,8 @@ const allowedSettings = "application_name, bytea_output, client_encoding, datest
 //   - search_path takes plain names. Those that begin with pg_ are refused:
 //     naming pg_catalog or pg_temp changes their place in the search, so that a
 //     function of the caller's could stand in for a built-in one.
+//   - extra_float_digits takes no negative number: a value that is written with
+//     fewer digits is another one to an operator that adds noise.
 //   - default_transaction_read_only can be switched on, never off, since the
 //     role's own default may be what keeps it from writing.
 //
@@ -53,7 +55,9 @@ func checkSetting(name, value string) (checked string, known, ok bool) {
 		return value, true, within(value, " ,")
 	case "timezone":
 		return value, true, within(value, "/_+-:.<>,")
-	case "extra_float_digits", "statement_timeout", "lock_timeout",
+	case "extra_float_digits":
+		return value, true, len(value) == 1 && '0' <= value[0] && value[0] <= '3'
+	case "statement_timeout", "lock_timeout",
 		"idle_in_transaction_session_timeout", "idle_session_timeout":
 		return value, true, within(value, " -.")
 	}
