@@ -57,8 +57,8 @@ type Masker struct {
 	runs      sync.Pool // of *parser, for their memory
 }
 
-// New checks the options. Errors have Kind Invalid and say what to change.
-func New(m *text.Masker, o Options) (*Masker, error) {
+// Compile checks the options. Errors have Kind Invalid and say what to change.
+func Compile(m *text.Masker, o Options) (*Masker, error) {
 	c := &Masker{text: m, delimiter: o.Delimiter, header: o.Header, columns: make(map[string][]sallyport.Label, len(o.Columns)), guess: o.Guess, patient: fold(o.Patient)}
 	if c.delimiter == 0 {
 		c.delimiter = ','
@@ -132,7 +132,11 @@ func (m *Masker) column(name string, index int) column {
 	c := column{locus: "column " + strconv.Itoa(index+1)}
 	labels, ruled := m.columns[name]
 	if !ruled && m.header && m.guess != nil {
-		if l := m.guess(name); l != "" {
+		l := m.guess(name)
+		if l == "" { // "ssn2" is what "ssn" is
+			l = m.guess(strings.TrimRight(name, "0123456789 _-."))
+		}
+		if l != "" {
 			labels = []sallyport.Label{l}
 		}
 	}

@@ -44,7 +44,7 @@ func with(tb testing.TB, s profile.Spec) *text.Masker {
 
 func masker(tb testing.TB, s profile.Spec, o csvmask.Options) *csvmask.Masker {
 	tb.Helper()
-	m, err := csvmask.New(with(tb, s), o)
+	m, err := csvmask.Compile(with(tb, s), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -100,6 +100,7 @@ func TestFiles(t *testing.T) {
 			name: "null", options: headed, spec: profile.Spec{Name: profile.SafeHarbor, Labels: map[sallyport.Label]operator.Spec{"phi.mrn": {Kind: operator.Null}}},
 			in: "mrn,b\n1,2\n\"1\",2\n", want: "mrn,b\n,2\n\"\",2\n",
 		},
+		{name: "names with numbers", options: headed, in: "mrn2,Phone 1,n2\n1,2,3\n", want: "mrn2,Phone 1,n2\n[MRN],[PHONE],3\n"},
 		{name: "empty lines and fields", options: headed, in: "a,b\n\n,\n1,\n", want: "a,b\n\n,\n1,\n"},
 		{name: "a trailing delimiter at the end", options: headed, in: "a,b\n1,", want: "a,b\n1,"},
 		{name: "nothing", options: headed, in: "", want: ""},
@@ -203,7 +204,7 @@ func TestOptions(t *testing.T) {
 		"a line end":           {Delimiter: '\n'},
 		"names, but no header": {Columns: map[string][]sallyport.Label{"zip": {"phi.zip"}}},
 	} {
-		if _, err := csvmask.New(with(t, profile.Spec{Name: profile.SafeHarbor}), o); sallyport.KindOf(err) != sallyport.Invalid {
+		if _, err := csvmask.Compile(with(t, profile.Spec{Name: profile.SafeHarbor}), o); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

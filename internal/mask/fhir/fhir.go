@@ -19,13 +19,15 @@
 // the document. A URL counts as the resource that it ends with, whatever server it
 // names.
 //
-// What is shown of a Coding in a known terminology rests on its word: the display
-// is scanned, but a sender that writes a name into it is believed. So is one that
-// writes a city where a state belongs. Ages above 89 are found in quantities of
-// years, months, weeks and days; a bare integer says nothing of what it counts.
+// What is shown of a Coding in a known terminology rests on its word: its code has
+// to be of the terminology's form and the display is scanned, but a sender that
+// writes a name into a display, or into a code of a terminology of words, is
+// believed. So is one that writes a name as a unit, a link id or the name of a
+// parameter. Ages above 89 are found in quantities of a unit of time; a bare
+// integer says nothing of what it counts.
 //
-// A resource of an unknown type, malformed JSON and a Coding that names two
-// systems are refused: the caller then masks the whole.
+// A resource of an unknown type, malformed JSON and a Coding or Quantity that has
+// an element twice are refused: the caller then masks the whole.
 //
 // elements.txt is the union of both versions' definitions, made by
 // tools/fhirelements.

@@ -3,7 +3,10 @@
 
 package fhir
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // The forms of strings that are kept. Each is narrow: what a person's name, a
 // number or a sentence would not fit.
@@ -55,25 +58,40 @@ func mimeLike(v []byte) bool {
 // wordLike: a link id such as "3.1.a", the name of a parameter, "201 Created".
 func wordLike(v []byte) bool {
 	digits := 0
-	for _, c := range v {
-		if c-'0' <= 9 {
+	for i, c := range v {
+		switch {
+		case c-'0' <= 9:
 			if digits++; digits > 6 {
 				return false
 			}
-		} else if !alnum(c) && c != '.' && c != '-' && c != '_' && c != '/' && c != ' ' {
+		case alnum(c), c == '.', c == '-', c == '_', c == '/':
+		case c == ' ' && i == 3 && digits == 3:
+		default:
 			return false
 		}
 	}
-	return len(v) <= maxUnit && bytes.Count(v, []byte(" ")) <= 1
+	return len(v) <= maxUnit
 }
 
-// lettersOnly: letters, and between them spaces and points; any script.
+// currencyLike: USD.
+func currencyLike(v []byte) bool {
+	return len(v) == 3 && v[0]-'A' <= 'Z'-'A' && v[1]-'A' <= 'Z'-'A' && v[2]-'A' <= 'Z'-'A'
+}
+
+// regionLike: the abbreviation of a state or country, or the name of one. A name
+// that no list has may be a city's.
+func regionLike(v []byte) bool {
+	if len(v) <= 3 {
+		return lettersOnly(v)
+	}
+	return len(v) <= maxRegion && regions[strings.ToLower(string(v))]
+}
+
+// lettersOnly: letters of ASCII.
 func lettersOnly(v []byte) bool {
 	for _, c := range v {
-		if c < 0x80 && c|0x20 < 'a' || c > 'z' && c < 0x80 || c > 'Z' && c < 'a' {
-			if c != ' ' && c != '.' {
-				return false
-			}
+		if c |= 0x20; c < 'a' || c > 'z' {
+			return false
 		}
 	}
 	return true

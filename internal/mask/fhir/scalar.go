@@ -12,12 +12,11 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
 
-// Longest strings that are kept under their rule; anything longer is no code, no
-// unit and no region.
+// Longest strings that are kept under their rule; anything longer is no code
+// and no unit.
 const (
 	maxSymbol = 64
 	maxUnit   = 32
-	maxRegion = 32
 	tooLong   = 9 // digits of a number: social security, telephone and the like
 )
 
@@ -53,20 +52,35 @@ func (r *run) text(i int, f *field, s *scope) (end int, kept bool) {
 		return end, true
 	case system:
 		if i != s.systemAt {
-			r.fault = "an element names two systems"
-			return -1, false
+			return r.twice()
 		}
 		return end, s.known
 	case symbol:
+		if i != s.codeAt {
+			return r.twice()
+		}
 		if s.systemAt < 0 { // of no system: one of FHIR's words, or masked
 			_, known := r.m.codes[string(v)]
 			return end, known
 		}
-		return end, s.known && len(v) <= maxSymbol
-	case scanned, display, unit, word, identifier, contact:
+		return end, s.known && s.fits
+	case unit:
+		if i != s.unitAt {
+			return r.twice()
+		}
+		return end, r.scan(i, end, v, f, s)
+	case scanned, display, word, identifier, contact:
 		return end, r.scan(i, end, v, f, s)
 	}
 	return end, r.reads(v, f.rule.treat)
+}
+
+// twice refuses a document in which one element of a Coding or Quantity is there
+// twice, or has its name in escapes: what its siblings mean would depend on which
+// of them a reader takes.
+func (r *run) twice() (end int, kept bool) {
+	r.fault = "a coding or quantity has an element twice"
+	return -1, false
 }
 
 // reads reports whether a string that nothing is looked up for is what the
@@ -82,9 +96,9 @@ func (r *run) reads(v []byte, t treat) bool {
 	case mime:
 		return mimeLike(v)
 	case currency:
-		return len(v) == 3 && lettersOnly(v)
+		return currencyLike(v)
 	case region:
-		return len(v) <= maxRegion && lettersOnly(v)
+		return regionLike(v)
 	case number:
 		return len(v) <= 8 && lex.Number(v, 0) == len(v)
 	case clock:
@@ -104,7 +118,7 @@ func (r *run) scan(i, end int, v []byte, f *field, s *scope) bool {
 		if op.Kind() != operator.Keep {
 			return r.mask(i, end, v, f, s.entity, op)
 		}
-	case t == display && !s.known, t == unit && len(v) > maxUnit:
+	case t == display && !(s.known && s.fits), t == unit && len(v) > maxUnit:
 		return r.mask(i, end, v, f, scan.None, nil)
 	case t == word && !wordLike(v):
 		return r.mask(i, end, v, f, scan.None, nil)
@@ -161,6 +175,9 @@ func (r *run) number(i int, f *field, s *scope) (end int, kept bool) {
 		return end, false
 	}
 	v := r.edit.Src[i:end]
+	if s.isQuantity() && f.name == "value" && i != s.valueAt {
+		return r.twice()
+	}
 	if s.years && f.name == "value" {
 		out, ok := r.m.age.Decimal(r.out[:0], v, &r.w.Row)
 		if r.out = out; !ok || lex.Number(out, 0) != len(out) {
@@ -170,7 +187,17 @@ func (r *run) number(i int, f *field, s *scope) (end int, kept bool) {
 		r.edit.Replace(i, end, out)
 		return end, true
 	}
-	return end, digits(v) < tooLong
+	return end, digits(v) < tooLong && !dayLike(v)
+}
+
+// dayLike reports whether a number reads as a day: 19740506.
+func dayLike(v []byte) bool {
+	if len(v) != 8 {
+		return false
+	}
+	n, ok := digitsOf(v)
+	month, day := n/100%100, n%100
+	return ok && n >= 1850_00_00 && n < 2100_00_00 && month >= 1 && month <= 12 && day >= 1 && day <= 31
 }
 
 // digits returns how many digits the whole part of a number has, or more where an
@@ -185,16 +212,18 @@ func digits(v []byte) int {
 
 // look finds out what the elements of the object at i know of each other.
 func (r *run) look(i int, n *node, s *scope) {
-	switch n.kind {
+	switch s.kind = n.kind; n.kind {
 	case coding, quantity, age:
-		s.systemAt = r.lookup(i, "system", shallow)
-		if lex.At(r.edit.Src, s.systemAt) == '"' {
-			if end, _ := lex.String(r.edit.Src, s.systemAt); end > 0 {
-				s.known = r.knownSystem(r.edit.Src[s.systemAt+1 : end-1])
-			}
+		at := [4]int{-1, -1, -1, -1}
+		r.places(i, n.kind, &at)
+		s.systemAt, s.valueAt, s.codeAt, s.unitAt = at[0], at[1], at[2], at[3]
+		var f form
+		if s.known, f = r.systemAt(s.systemAt); s.known {
+			r.key = lex.Unquote(r.key[:0], r.textAt(s.codeAt))
+			s.fits = len(r.key) > 0 && f.fits(r.key)
 		}
 		if n.kind != coding {
-			s.years = r.above89(i, n.kind == age)
+			s.years = r.above89(s)
 		}
 	case identity:
 		s.entity = r.identity(i)
@@ -208,15 +237,64 @@ func (r *run) look(i int, n *node, s *scope) {
 		case "url":
 			s.entity = scan.URL
 		}
+	case plain:
 	}
 }
 
-// knownSystem is Masker.known, with a memory of one: codes come in rows.
-func (r *run) knownSystem(uri []byte) bool {
-	if !bytes.Equal(uri, r.system) {
-		r.system, r.known = uri, r.m.known(uri)
+// places finds the elements of the Coding or Quantity at i that depend on each other.
+func (r *run) places(i int, of kind, at *[4]int) {
+	wanted := len(at)
+	if of == coding {
+		wanted = 2 // the others are of quantities
 	}
-	return r.known
+	for i = lex.Space(r.edit.Src, i+1); ; i = lex.Space(r.edit.Src, i+1) {
+		stop, _, v := lex.Key(r.edit.Src, i)
+		if stop < 0 {
+			return
+		}
+		n := -1
+		switch string(r.edit.Src[i+1 : stop-1]) {
+		case "system":
+			n = 0
+		case "value":
+			n = 1
+		case "code":
+			n = 2
+		case "unit":
+			n = 3
+		}
+		if n >= 0 && at[n] < 0 {
+			at[n] = v
+			if wanted--; wanted == 0 {
+				return
+			}
+		}
+		if v = lex.Value(r.edit.Src, v, shallow); v < 0 {
+			return
+		}
+		if i = lex.Space(r.edit.Src, v); lex.At(r.edit.Src, i) != ',' {
+			return
+		}
+	}
+}
+
+// systemAt reports whether the string at i, if there is one, names a system whose
+// codes may be shown, and what form they have. It remembers those that do, for
+// documents use few.
+func (r *run) systemAt(i int) (known bool, f form) {
+	uri := r.textAt(i)
+	if len(uri) == 0 {
+		return false, anyForm
+	}
+	t := &r.systems[(len(uri)*8+int(uri[len(uri)-1]))%len(r.systems)]
+	if bytes.Equal(uri, t.uri) {
+		return true, t.form
+	}
+	if !r.m.known(uri) {
+		return false, anyForm
+	}
+	t.uri, t.form = append(t.uri[:0], uri...), formOf(uri)
+	return true, t.form
 }
 
 // identity returns what the Identifier at i identifies by.
@@ -239,14 +317,14 @@ func (r *run) identity(i int) scan.Entity {
 // inYear says how many of a unit of time are in a year, by code and by the words
 // that people write.
 var inYear = map[string]float64{
-	"a": 1, "y": 1, "yr": 1, "yrs": 1, "year": 1, "years": 1, "mo": 12, "month": 12, "months": 12,
-	"wk": 52.18, "week": 52.18, "weeks": 52.18, "d": 365.25, "day": 365.25, "days": 365.25,
+	"a": 1, "y": 1, "yo": 1, "yr": 1, "yrs": 1, "year": 1, "years": 1, "mo": 12, "mos": 12, "mth": 12, "mths": 12, "month": 12, "months": 12,
+	"wk": 52.18, "wks": 52.18, "week": 52.18, "weeks": 52.18, "d": 365.25, "day": 365.25, "days": 365.25,
+	"h": 8766, "hr": 8766, "hrs": 8766, "hour": 8766, "hours": 8766,
 }
 
-// above89 reports whether the quantity at i may be an age of ninety years or more.
-func (r *run) above89(i int, isAge bool) bool {
-	at := r.lookup(i, "value", shallow)
-	end := -1
+// above89 reports whether a quantity may be an age of ninety years or more.
+func (r *run) above89(s *scope) bool {
+	at, end := s.valueAt, -1
 	if at >= 0 {
 		end = lex.Number(r.edit.Src, at)
 	}
@@ -255,21 +333,29 @@ func (r *run) above89(i int, isAge bool) bool {
 	}
 	v, err := strconv.ParseFloat(string(r.edit.Src[at:end]), 64)
 	if err != nil {
-		return isAge
+		return s.kind == age
 	}
 	if v < 90 {
 		return false
 	}
-	for _, name := range []string{"code", "unit"} {
-		r.key = append(r.key[:0], r.lookupText(i, name)...)
-		for j, c := range r.key {
-			if 'A' <= c && c <= 'Z' {
-				r.key[j] |= 0x20
-			}
-		}
-		if per, ok := inYear[string(r.key)]; ok {
+	for _, i := range [...]int{s.codeAt, s.unitAt} {
+		if per, ok := inYear[string(r.firstWord(r.textAt(i)))]; ok {
 			return v/per >= 90
 		}
 	}
-	return isAge
+	return s.kind == age
+}
+
+// firstWord returns the first word of a unit in small letters: "years" of
+// "{Years} of age".
+func (r *run) firstWord(v []byte) []byte {
+	r.key = lex.Unquote(r.key[:0], v)
+	word := bytes.TrimLeft(r.key, "{([ ")
+	for i, c := range word {
+		if c |= 0x20; c < 'a' || c > 'z' {
+			return word[:i]
+		}
+		word[i] = c
+	}
+	return word
 }

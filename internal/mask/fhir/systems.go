@@ -5,7 +5,6 @@ package fhir
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
@@ -31,10 +30,16 @@ var terminologies = []string{
 	"https://www.usps.com/",
 }
 
-// families are prefixes below which HL7 publishes; what follows is one name.
-var families = []string{
-	"http://terminology.hl7.org/CodeSystem/", "http://terminology.hl7.org/ValueSet/", "http://hl7.org/fhir/",
-	"http://terminology.hl7.org/NamingSystem/", "http://hl7.org/fhir/us/",
+// families are prefixes below which HL7 publishes; what follows is one name, or
+// one below a kind of definition.
+var families = []string{"http://terminology.hl7.org/", "http://hl7.org/fhir/"}
+
+// branches are what HL7 publishes definitions below: their kinds, and the tables of
+// versions 2 and 3.
+var branches = map[string]bool{
+	"CapabilityStatement": true, "CodeSystem": true, "CompartmentDefinition": true, "ConceptMap": true, "GraphDefinition": true,
+	"ImplementationGuide": true, "MessageDefinition": true, "NamingSystem": true, "OperationDefinition": true, "SearchParameter": true,
+	"StructureDefinition": true, "StructureMap": true, "ValueSet": true, "v2": true, "v3": true,
 }
 
 // identifiers are systems of identifiers: the system itself says nothing of a
@@ -74,40 +79,61 @@ func published(uri []byte) bool {
 		uri = uri[:bar]
 	}
 	for _, f := range families {
-		if rest, ok := bytes.CutPrefix(uri, []byte(f)); ok && nameLike(rest) {
+		if rest, ok := bytes.CutPrefix(uri, []byte(f)); ok && definitionLike(rest) {
 			return true
 		}
 	}
 	return false
 }
 
-// nameLike reports whether s reads as the name that an author of definitions
-// gives: letters, with few digits in a row, and at most two parts.
-func nameLike(s []byte) bool {
-	if len(s) == 0 || len(s) > 96 || bytes.HasPrefix(s, []byte("sid/")) {
-		return false
+// definitionLike reports whether a path reads as that of a definition: NAME or
+// KIND/NAME or KIND/NAME/VERSION, below a guide of one realm ("us/core/") or not.
+func definitionLike(path []byte) bool {
+	if realm, rest, ok := bytes.Cut(path, []byte{'/'}); ok && (string(realm) == "us" || string(realm) == "uv") {
+		guide, rest, ok := bytes.Cut(rest, []byte{'/'})
+		if !ok || !nameLike(guide) {
+			return false
+		}
+		path = rest
 	}
-	run, parts := 0, 1
+	if branch, name, ok := bytes.Cut(path, []byte{'/'}); ok {
+		if name, version, ok := bytes.Cut(name, []byte{'/'}); ok {
+			return branches[string(branch)] && nameLike(name) && versionLike(version)
+		}
+		return branches[string(branch)] && nameLike(name)
+	}
+	return nameLike(path)
+}
+
+// nameLike reports whether s reads as the name that an author of definitions
+// gives: letters, and fewer digits than a date or an identifier has.
+func nameLike(s []byte) bool {
+	const most = 5 // "iso21090"
+	digits := 0
 	for _, c := range s {
 		switch {
-		case '0' <= c && c <= '9':
-			if run++; run > 4 {
-				return false
-			}
-			continue
-		case c == '/':
-			parts++
-		case c|0x20 >= 'a' && c|0x20 <= 'z', c == '-', c == '.', c == '_', c == '#':
+		case c-'0' <= 9:
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z', c == '-', c == '_', c == '#':
 		default:
 			return false
 		}
-		run = 0
 	}
-	return parts <= 2
+	return len(s) > 0 && len(s) <= 96 && digits <= most
 }
 
+// versionLike: 4.0.1, 2019.1; with fewer digits than a date.
 func versionLike(s []byte) bool {
-	return len(s) > 0 && len(s) <= 8 && strings.Trim(string(s), "0123456789.") == ""
+	const most = 5
+	digits := 0
+	for _, c := range s {
+		if c-'0' <= 9 {
+			digits++
+		} else if c != '.' {
+			return false
+		}
+	}
+	return digits > 0 && digits <= most && len(s) <= 2*most
 }
 
 // assigner reports whether a URI may be shown as the system of an identifier: one
@@ -117,5 +143,23 @@ func (m *Masker) assigner(uri []byte) bool {
 		return true
 	}
 	oid, ok := bytes.CutPrefix(uri, []byte("urn:oid:"))
-	return ok && len(oid) <= 64 && strings.Trim(string(oid), "0123456789.") == "" || m.known(uri)
+	return ok && oidLike(oid) || m.known(uri)
+}
+
+// oidLike reports whether v is an object identifier without an arc that is long
+// enough to number people.
+func oidLike(v []byte) bool {
+	const longest = 7
+	arc := 0
+	for _, c := range v {
+		switch {
+		case c == '.' && arc > 0:
+			arc = 0
+		case c-'0' <= 9 && arc < longest:
+			arc++
+		default:
+			return false
+		}
+	}
+	return arc > 0 && len(v) <= 64
 }

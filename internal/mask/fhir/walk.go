@@ -21,11 +21,16 @@ type run struct {
 	value, out []byte // scratch: a string without its escapes, what it becomes
 	key        []byte // scratch: a name without its escapes
 	nesting    int    // resources
-	system     []byte // the last that was looked up, a part of src
-	known      bool   // what was found
+	systems    [32]terminology
 
 	counts  []uint32 // by 2*field+0 masked, +1 dropped
 	touched []int    // indexes of counts that are not zero
+}
+
+// terminology is a system whose codes may be shown.
+type terminology struct {
+	uri  []byte
+	form form
 }
 
 func newRun(m *Masker) *run { return &run{m: m, counts: make([]uint32, 2*len(m.fields))} }
@@ -50,7 +55,7 @@ func (r *run) end() {
 		r.counts[i] = 0
 	}
 	r.touched = r.touched[:0]
-	r.edit, r.w, r.system, r.known = lex.Edit{}, nil, nil, false
+	r.edit, r.w = lex.Edit{}, nil
 }
 
 func (r *run) count(f *field, dropped int) {
@@ -66,11 +71,18 @@ type scope struct {
 	open      int    // where the object begins
 	resource  string // type of the nearest resource
 	contained bool
+	kind      kind
 	known     bool // Coding, Quantity: the system's codes may be shown
+	fits      bool // Coding, Quantity: the code is of that system's form
 	systemAt  int  // Coding, Quantity: where the value of system stands; -1: nowhere
+	codeAt    int  // the same of code
+	valueAt   int  // Quantity: the same of its other elements
+	unitAt    int
 	years     bool // Quantity: the value is an age above 89
 	entity    scan.Entity
 }
+
+func (s *scope) isQuantity() bool { return s.kind == quantity || s.kind == age }
 
 // resource masks the resource at i, which stands depth containers deep.
 func (r *run) resource(i, depth int, contained bool) (end int, kept bool) {
@@ -312,14 +324,16 @@ const shallow = lex.MaxDepth - 8
 
 // lookupText returns the string of a name in the object at i, as it is written,
 // or nil.
-func (r *run) lookupText(i int, name string) []byte {
-	v := r.lookup(i, name, shallow)
-	if lex.At(r.edit.Src, v) != '"' {
+func (r *run) lookupText(i int, name string) []byte { return r.textAt(r.lookup(i, name, shallow)) }
+
+// textAt returns what is between the quotes of the string at i, or nil.
+func (r *run) textAt(i int) []byte {
+	if lex.At(r.edit.Src, i) != '"' {
 		return nil
 	}
-	end, _ := lex.String(r.edit.Src, v)
+	end, _ := lex.String(r.edit.Src, i)
 	if end < 0 {
 		return nil
 	}
-	return r.edit.Src[v+1 : end-1]
+	return r.edit.Src[i+1 : end-1]
 }

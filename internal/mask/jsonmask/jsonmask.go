@@ -7,9 +7,11 @@
 // A document is read once and copied byte for byte where nothing is masked, white
 // space and the text of numbers included. Strings are scanned as what they stand
 // for, without their escapes, and written again as JSON. So are numbers, which
-// become null when something is found, names of members, JSON within strings,
-// and strings that are another text in base64, hexadecimal or URL encoding; of
-// the last, the whole string is masked when anything is found in it. Each of
+// become null when something is found, names of members, JSON within strings, and
+// strings that are another text in base64, hexadecimal, or the escapes of URLs,
+// HTML and programs, or hold base64; of the last, the whole string is masked when
+// anything is found in it. Short values are scanned a second time behind the name
+// of their member, so that "phone": 2125550142 is a telephone number. Each of
 // several members of one name is masked by itself.
 //
 // # Paths
@@ -69,6 +71,7 @@ type Masker struct {
 	states []state
 	root   int     // the state of a document
 	rules  []bound // by number; the first is the default
+	names  bool    // the scanner looks for names
 	runs   sync.Pool
 }
 
@@ -83,7 +86,7 @@ type bound struct {
 // Compile builds the masker of rules and a profile. Errors have Kind Invalid and
 // say what to change.
 func Compile(m *text.Masker, r Rules) (*Masker, error) {
-	j := &Masker{text: m}
+	j := &Masker{text: m, names: len(m.Scanner.Scan(nil, []byte("last name: quillfeather"), nil)) > 0}
 	patterns, err := parse(r.Paths)
 	if err != nil {
 		return nil, err

@@ -5,9 +5,12 @@ package jsonmask
 
 import (
 	"bytes"
+	"math"
+	"strconv"
 
 	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
 // text masks the string at i.
@@ -72,12 +75,36 @@ func (r *run) number(i int, b *bound) (end int) {
 		r.count(b, b.op.Kind())
 		r.edit.Replace(i, end, out)
 	case Scan:
-		r.w.Locus = r.locus.text
-		if r.out = r.m.text.Append(r.out[:0], v, r.w); !bytes.Equal(r.out, v) {
+		if r.look(plainNumber(&r.digits, v)) {
 			r.scannedNumber(i, end)
 		}
 	}
 	return end
+}
+
+// plainNumber returns a whole number that is written with a point or an exponent
+// in digits alone, and any other as it is.
+func plainNumber(scratch *[32]byte, v []byte) []byte {
+	point, exponent, zeros := false, false, true
+	for _, c := range v {
+		switch {
+		case c == '.':
+			point = true
+		case c|0x20 == 'e':
+			exponent = true
+		case point && c != '0':
+			zeros = false
+		}
+	}
+	if !exponent && !(point && zeros) {
+		return v
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return v
+	}
+	return strconv.AppendInt(scratch[:0], int64(f), 10)
 }
 
 // scannedNumber puts what the scanner made of a number in its place, if that is
@@ -97,6 +124,10 @@ func (r *run) scan(i, end int, v []byte, p place) {
 		r.edit.ReplaceString(i, end, image)
 		return
 	}
+	if r.tooDeep(v) {
+		r.edit.ReplaceString(i, end, encodedText)
+		return
+	}
 	if in, ok := r.hold(v, p); ok {
 		if in.edit.Changed() {
 			r.edit.ReplaceQuoted(i, end, in.finish())
@@ -107,10 +138,89 @@ func (r *run) scan(i, end int, v []byte, p place) {
 		r.edit.ReplaceString(i, end, placeholder)
 		return
 	}
-	r.w.Locus = r.locus.text
-	if r.out = r.m.text.Append(r.out[:0], v, r.w); !bytes.Equal(r.out, v) {
+	if r.look(v) {
 		r.edit.ReplaceQuoted(i, end, r.out)
 	}
+}
+
+// look masks in r.out what the scanner finds in the value v, by itself and then
+// behind the name of its member, whose words may say what it is. It reports
+// whether that is anything.
+func (r *run) look(v []byte) bool {
+	r.w.Locus = r.locus.text
+	r.out = r.m.text.Append(r.out[:0], v, r.w)
+	changed := !bytes.Equal(r.out, v)
+	if len(r.out) < 2 || len(r.out) > maxBehind || len(r.under) == 0 || len(r.under) > maxBehind || !r.m.names && !hasDigit(r.out) {
+		return changed
+	}
+	name := r.under
+	if bytes.IndexByte(name, '\\') >= 0 {
+		r.key = lex.Unquote(r.key[:0], name)
+		name = r.key
+	}
+	r.behind = appendWords(r.behind[:0], name)
+	start := len(r.behind)
+	r.behind = append(r.behind, r.out...)
+	r.found = r.m.text.Scanner.Scan(r.found[:0], r.behind, &r.w.Known)
+	at := start
+	r.out = r.out[:0]
+	for _, s := range r.found {
+		if s.End <= start {
+			continue
+		}
+		s.Start = max(s.Start, start)
+		op := r.m.text.Profile.Entity(s.Entity)
+		if r.w.Spans != nil {
+			r.w.Spans(r.behind, s, op.Kind())
+		}
+		r.out = append(r.out, r.behind[at:s.Start]...)
+		r.out = r.m.text.Replace(r.out, r.behind[s.Start:s.End], s.Entity, op, r.w)
+		r.w.Tally.Add(text.Key{Rule: r.m.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: op.Kind(), Locus: r.locus.text}, 1)
+		at, changed = s.End, true
+	}
+	r.out = append(r.out, r.behind[at:]...)
+	return changed
+}
+
+func hasDigit(v []byte) bool {
+	for _, c := range v {
+		if c-'0' <= 9 {
+			return true
+		}
+	}
+	return false
+}
+
+// appendWords appends the words of a member's name, which is written as in
+// "birth_date", "birth-date" or "birthDate".
+func appendWords(dst, name []byte) []byte {
+	for i, c := range name {
+		switch {
+		case c == '_' || c == '-' || c == '.':
+			c = ' '
+		case 'A' <= c && c <= 'Z':
+			if i > 0 && (name[i-1] < 'A' || name[i-1] > 'Z') {
+				dst = append(dst, ' ')
+			}
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, ": "...)
+}
+
+// tooDeep reports whether v is a document in so many strings that it is not
+// looked into.
+func (r *run) tooDeep(v []byte) bool {
+	if r.within < maxWithin {
+		return false
+	}
+	i := lex.Space(v, 0)
+	switch lex.At(v, i) {
+	case '{', '[', '"':
+		return lex.Value(v, i, 0) > 0
+	}
+	return false
 }
 
 // hold masks the document that a string holds, if it holds one. The paths go on
@@ -129,7 +239,7 @@ func (r *run) hold(v []byte, p place) (in *run, ok bool) {
 	}
 	in = r.inner
 	in.begin(lex.NewEdit(in.masked[:0], v), r.w, r.within+1)
-	in.locus = r.locus
+	in.locus, in.under = r.locus, r.under
 	return in, in.document(p.state, p.rule)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
@@ -17,6 +18,7 @@ const (
 	maxLocus  = 200  // bytes of a template
 	maxLoci   = 4096 // templates that are remembered
 	maxWithin = 3    // JSON in a string in JSON
+	maxBehind = 64   // bytes of a member's name, and of a value that is looked at behind it
 )
 
 // run is one pass over a document, or over one within a string of another.
@@ -34,16 +36,23 @@ type run struct {
 	plain  [maxDecode][]byte // scratch: what it encodes
 	masked []byte            // scratch: a document in a string, masked
 	key    []byte            // scratch: a name without its escapes
+
+	under  []byte   // name of the innermost member that the current place is in, as written
+	behind []byte   // scratch: a value behind it
+	digits [32]byte // scratch: a number
+	found  []scan.Span
+
+	clean [slots][]byte // names of members in which nothing is found
 }
 
 func (r *run) begin(e lex.Edit, w *text.Work, within int) {
 	r.edit, r.w, r.within = e, w, within
-	r.locus = r.loci.root
+	r.locus, r.under = r.loci.root, nil
 }
 
 // end lets go of what is not the run's own.
 func (r *run) end() {
-	r.edit, r.w = lex.Edit{}, nil
+	r.edit, r.w, r.under = lex.Edit{}, nil, nil
 	if r.inner != nil {
 		r.inner.end()
 	}
@@ -60,20 +69,27 @@ func (r *run) enter(state, rule int) place {
 }
 
 // document masks the whole of the edit's source, which stands in the state and
-// under the rule. It reports whether it is JSON.
+// under the rule. A string may hold several documents, as lines do. It reports
+// whether it is JSON.
 func (r *run) document(state, rule int) bool {
 	src := r.edit.Src
-	i := lex.Space(src, 0)
-	m := r.edit.Mark()
-	end, kept := r.any(i, 0, r.enter(state, rule))
-	if end < 0 || lex.Space(src, end) != len(src) {
-		return false
+	for i := lex.Space(src, 0); ; {
+		m := r.edit.Mark()
+		end, kept := r.any(i, 0, r.enter(state, rule))
+		if end < 0 {
+			return false
+		}
+		if !kept {
+			r.edit.Cut(m, i, i)
+			r.edit.ReplaceString(i, end, "null")
+		}
+		if i = lex.Space(src, end); i == len(src) {
+			return true
+		}
+		if r.within == 0 {
+			return false
+		}
 	}
-	if !kept {
-		r.edit.Cut(m, i, i)
-		r.edit.ReplaceString(i, end, "null")
-	}
-	return true
 }
 
 // any masks the value at i. kept is false when a rule wants it left out.
@@ -167,24 +183,48 @@ func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (
 			r.name(key, i, stop, renamed)
 		}
 	}
+	under := r.under
+	r.under = r.edit.Src[i+1 : stop-1]
 	end, kept = r.any(v, depth, r.enter(m.state, p.rule))
-	r.locus = at
+	r.locus, r.under = at, under
 	return end, kept
 }
 
 // name masks the name of a member that no path knows, if the scanner finds
-// something in it. The second and later ones of an object get a number, so that
-// they stay apart.
+// something in it or it encodes something. The second and later ones of an object
+// get a number, so that they stay apart.
 func (r *run) name(key []byte, i, stop int, renamed *int) {
+	slot := &r.clean[slotOf(key)]
+	if r.w.Known.Empty() && bytes.Equal(*slot, key) {
+		return
+	}
 	r.w.Locus = r.locus.text
 	r.out = r.m.text.Append(r.out[:0], key, r.w)
 	if bytes.Equal(r.out, key) {
-		return
+		if r.encodes(key, 0, place{}) == "" {
+			if len(key) <= maxBehind {
+				*slot = append((*slot)[:0], key...)
+			}
+			return
+		}
+		r.out = append(r.out[:0], "[ENCODED]"...)
 	}
 	if *renamed++; *renamed > 1 {
 		r.out = strconv.AppendInt(append(r.out, '_'), int64(*renamed), 10)
 	}
 	r.edit.ReplaceQuoted(i, stop, r.out)
+}
+
+// slots are how many names without findings a run remembers; those of the rows of
+// an answer are the same again and again.
+const slots = 64
+
+func slotOf(name []byte) int {
+	h := len(name)
+	for _, c := range name[:min(len(name), 16)] {
+		h = h*31 + int(c)
+	}
+	return h & (slots - 1)
 }
 
 // array masks the elements of the array at i.

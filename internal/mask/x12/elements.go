@@ -18,8 +18,12 @@ const wholeText = "[TEXT]"
 // element masks the element with an index, which is not empty.
 func (r *run) element(dst, v []byte, f *field, index int) []byte {
 	switch f.rule {
-	case ruleKeep:
-		return append(dst, v...)
+	case ruleVersion:
+		return r.known(dst, v, f, isVersion(v))
+	case ruleTaxonomy:
+		return r.known(dst, v, f, isTaxonomy(v))
+	case ruleDrug:
+		return r.drug(dst, v, f)
 	case ruleCode:
 		return r.leaves(dst, v, f, r.code)
 	case ruleAmount:
@@ -56,7 +60,7 @@ func (r *run) element(dst, v []byte, f *field, index int) []byte {
 // number masks a control number of an envelope.
 func (r *run) number(dst, v []byte, f *field) []byte {
 	e := &r.envelope
-	r.counts.Add(f.place, scan.Unique)
+	r.counts.Add(f.place, scan.Unique, 1)
 	start := len(dst)
 	switch f.rule {
 	case ruleGroup:
@@ -111,7 +115,7 @@ func (r *run) fit(dst, v []byte, f *field, e scan.Entity, least, most int) []byt
 	if r.m.ops.Kind(e) == operator.Keep {
 		return append(dst, v...)
 	}
-	r.counts.Add(f.place, e)
+	r.counts.Add(f.place, e, 1)
 	start := len(dst)
 	dst = r.m.ops.Put(dst, v, e, r.w)
 	r.clean(dst[start:])
@@ -138,7 +142,7 @@ func (r *run) clean(v []byte) {
 
 // blank appends as many zeros or "X" as the value has digits or other bytes.
 func (r *run) blank(dst, v []byte, f *field) []byte {
-	r.counts.Add(f.place, scan.Unique)
+	r.counts.Add(f.place, scan.Unique, 1)
 	return blank(dst, v)
 }
 
@@ -166,22 +170,61 @@ func (r *run) leaves(dst, v []byte, f *field, mask func(dst, v []byte, f *field)
 	return mask(dst, v[at:], f)
 }
 
-// code keeps what looks like a code, blanks what may be a date or an identifier
-// and scans the rest.
+// code keeps what looks like a code, or is an amount with cents, and blanks the
+// rest.
 func (r *run) code(dst, v []byte, f *field) []byte {
-	switch r.classes.ShapeOf(v) {
-	case element.Code:
-		return append(dst, v...)
-	case element.Text:
-		return r.scan(dst, v, f)
-	default:
-		if isAmount(v) {
-			return append(dst, v...)
-		}
-		return r.blank(dst, v, f)
-	}
+	amount := bytes.IndexByte(v, '.') >= 0 && isAmount(v)
+	return r.known(dst, v, f, amount || isCode(v) && r.classes.ShapeOf(v) == element.Code)
 }
 
+// known keeps v, an element or a component, if ok; else it is blanked.
+func (r *run) known(dst, v []byte, f *field, ok bool) []byte {
+	if ok || len(v) == 0 {
+		return append(dst, v...)
+	}
+	return r.blank(dst, v, f)
+}
+
+// isCode reports whether v is as short as codes are, in one word, and none of
+// letters alone that could be a name.
+func isCode(v []byte) bool {
+	const longest, letters = 10, 3
+	if len(v) > longest || bytes.IndexByte(v, ' ') >= 0 {
+		return false
+	}
+	return len(v) <= letters || bytes.IndexFunc(v, func(c rune) bool { return c >= '0' && c <= '9' }) >= 0
+}
+
+// isVersion: 005010, 005010X222, 005010X222A1.
+func isVersion(v []byte) bool {
+	const form = "00####X###A#"
+	for i, b := range v {
+		if i == len(form) || form[i] != b && (form[i] != '#' || b < '0' || b > '9') {
+			return false
+		}
+	}
+	return len(v) == 6 || len(v) == 10 || len(v) == 12
+}
+
+// isTaxonomy: 207Q00000X.
+func isTaxonomy(v []byte) bool {
+	const length = 10
+	return len(v) == length && digits(v[:3]) && v[length-1] == 'X' && bytes.IndexFunc(v, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z')
+	}) < 0
+}
+
+// drug keeps a code of the National Drug Code, which has as many digits as a
+// telephone number with its country, and what looks like a code.
+func (r *run) drug(dst, v []byte, f *field) []byte {
+	const length = 11
+	if len(v) == length && digits(v) {
+		return append(dst, v...)
+	}
+	return r.leaves(dst, v, f, r.code)
+}
+
+// amount keeps a number, and what looks like a code.
 func (r *run) amount(dst, v []byte, f *field) []byte {
 	if isAmount(v) {
 		return append(dst, v...)
@@ -221,7 +264,7 @@ func (r *run) text(dst, v []byte, f *field) []byte {
 	if r.m.scanText {
 		return r.leaves(dst, v, f, r.scan)
 	}
-	r.counts.Add(f.place, scan.Unique)
+	r.counts.Add(f.place, scan.Unique, 1)
 	return append(dst, wholeText...)
 }
 
@@ -235,7 +278,7 @@ func (r *run) composite(dst, v []byte, f *field) []byte {
 		case f.rule == ruleProc && n == 7:
 			dst = r.text(dst, c, f)
 		case f.rule == ruleProc && n == 2:
-			dst = append(dst, r.procedure(c, f)...)
+			dst = r.drug(dst, c, f)
 		case f.rule == ruleHI && n == 4:
 			dst = r.period(dst, c, f, format)
 		case f.rule == ruleAdjustment && n == 2:
@@ -249,18 +292,6 @@ func (r *run) composite(dst, v []byte, f *field) []byte {
 		dst = append(dst, r.d.component)
 		v, format = rest, c
 	}
-}
-
-// procedure returns a procedure's or a drug's code as it is: a drug's has as many
-// digits as a telephone number. Anything longer is blanked.
-func (r *run) procedure(c []byte, f *field) []byte {
-	const longest = 13
-	if len(c) <= longest && bytes.IndexByte(c, ' ') < 0 {
-		return c
-	}
-	r.counts.Add(f.place, scan.Unique)
-	r.value = blank(r.value[:0], c)
-	return r.value
 }
 
 // scan appends a text with the scanner's findings masked.

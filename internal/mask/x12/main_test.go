@@ -31,7 +31,7 @@ func masker(tb testing.TB, s profile.Spec, o x12.Options) *x12.Masker {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m, err := x12.New(&text.Masker{Scanner: sc, Profile: p}, o)
+	m, err := x12.Compile(&text.Masker{Scanner: sc, Profile: p}, o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -10,9 +10,9 @@ package x12
 // means stands beside the rules in table.go. Elements and segments that are not
 // here are masked whole.
 const segments = `
-GS keep mask:ORG/2-15 mask:ORG/2-15 date time group keep*2
+GS code mask:ORG/2-15 mask:ORG/2-15 date time group code version
 GE amount groupend
-ST keep set keep
+ST code set version
 SE amount setend
 IEA amount interchangeend
 TA1 blank date time code*2
@@ -30,7 +30,7 @@ N3 mask:ADDRESS*2
 N4 mask:PLACE/2-30 state mask:ZIP/3-15 state code mask:PLACE state
 NM1 code*2 name mask:NAME*4 code party code*2 mask:NAME
 PER code mask:NAME code contact code contact code contact mask
-PRV code*2 keep state code*2
+PRV code*2 taxonomy state code*2
 DMG code period code*3 code*2 code*5
 INS code*11 period code mask:PLACE mask:PLACE code*2
 PAT code*5 period code amount code
@@ -42,7 +42,7 @@ CL1 code*4
 PWK code*5 mask text text code
 CN1 code amount*2 mask amount code
 HI hi*12
-HCP code amount*2 mask amount code amount keep code*2 amount code*3
+HCP code amount*2 mask amount code amount drug code*2 amount code*3
 SV1 proc amount code amount code*3 code amount code*12
 SV2 code proc amount code amount code amount code code
 SV3 proc amount code*10
@@ -69,7 +69,7 @@ CR7 code amount*2
 CRC code*7
 MEA code*2 amount code
 IMM code*5
-LIN amount code keep code keep
+LIN amount code drug code drug
 CTP code*2 amount*2 code*7
 PS1 mask amount state
 LQ code*2
@@ -82,8 +82,8 @@ TS3 mask:NPI code date amount*21
 TS2 amount*19
 PLB mask:NPI date adjustment amount adjustment amount adjustment amount adjustment amount adjustment amount adjustment amount
 RDM code mask:NAME mask:EMAIL mask
-EQ keep code*4
-EB code*4 text code amount*2 code amount*2 code keep code
+EQ code proc code*3
+EB code*4 text code amount*2 code amount*2 code proc code
 HSD code amount code*6
 III code*2 code text amount code*4
 AAA code*4
@@ -103,8 +103,8 @@ LUI code code text code*2
 LS code
 LE code
 ACT mask:ACCOUNT mask code*7
-AK1 code blank keep
-AK2 code blank keep
+AK1 code blank version
+AK2 code blank version
 AK3 code amount code*3
 AK4 code amount code mask
 AK5 code*6
@@ -112,7 +112,7 @@ AK9 code amount*3 code*5
 IK3 code amount code*3
 IK4 code amount code mask
 IK5 code*6
-CTX code code amount code*3
+CTX blank code amount code*3
 `
 
 // variants are the qualifiers that the first element of a segment may hold and

@@ -17,7 +17,9 @@ type rule uint8
 
 const (
 	ruleBlank          rule = iota // anything: zeros for digits and "X" for the rest, as long as it was
-	ruleKeep                       // codes that do not look like one
+	ruleVersion                    // the version of a standard
+	ruleTaxonomy                   // what a provider does, by a code of NUCC
+	ruleDrug                       // a code of NDC, or of a catalogue
 	ruleCode                       // codes, simple or composite: kept when they look like it
 	ruleAmount                     // numbers
 	ruleMask                       // an identifier
@@ -42,7 +44,7 @@ const (
 )
 
 var ruleWords = [ruleCount]string{
-	"blank", "keep", "code", "amount", "mask", "ref", "party", "contact", "name", "state", "text", "date", "time", "period", "proc", "hi",
+	"blank", "version", "taxonomy", "drug", "code", "amount", "mask", "ref", "party", "contact", "name", "state", "text", "date", "time", "period", "proc", "hi",
 	"adjustment", "group", "groupend", "set", "setend", "interchangeend",
 }
 

@@ -42,17 +42,19 @@ type Masker struct {
 	text     *text.Masker
 	ops      *element.Ops
 	table    *table
+	places   *element.Places
 	scanText bool
 	runs     sync.Pool // of *run, for their memory
 }
 
-// New compiles the table for a scanner and a profile.
-func New(m *text.Masker, o Options) (*Masker, error) {
+// Compile compiles the table for a scanner and a profile.
+func Compile(m *text.Masker, o Options) (*Masker, error) {
 	t, err := newTable()
 	if err != nil {
 		return nil, err
 	}
-	return &Masker{text: m, ops: element.NewOps(m), table: t, scanText: o.ScanText}, nil
+	ops := element.NewOps(m)
+	return &Masker{text: m, ops: ops, table: t, places: element.NewPlaces(ops, "element", t.loci), scanText: o.ScanText}, nil
 }
 
 // Append appends src, masked, to dst. On an error, which has Kind Integrity, dst
@@ -61,7 +63,7 @@ func New(m *text.Masker, o Options) (*Masker, error) {
 func (m *Masker) Append(dst, src []byte, w *text.Work) ([]byte, error) {
 	r, _ := m.runs.Get().(*run)
 	if r == nil {
-		r = &run{counts: element.NewCounts(len(m.table.loci)), classes: *element.NewClasses()}
+		r = &run{counts: element.NewCounts(m.places), classes: *element.NewClasses()}
 	}
 	r.m, r.w = m, w
 	out, err := r.file(dst, src)
@@ -69,7 +71,7 @@ func (m *Masker) Append(dst, src []byte, w *text.Work) ([]byte, error) {
 		r.counts.Reset()
 		out = dst
 	}
-	r.counts.Flush(&w.Tally, m.ops, "element", m.table.loci)
+	r.counts.Flush(&w.Tally)
 	r.m, r.w = nil, nil
 	clear(r.elements)
 	m.runs.Put(r)
@@ -88,7 +90,6 @@ type run struct {
 	elements [][]byte // of the current segment, after its name
 
 	found []scan.Span
-	value []byte
 }
 
 // envelope is where in an interchange the run is.

@@ -23,9 +23,11 @@ import (
 const MaxDepth = 512
 
 const (
-	ones   = 0x0101010101010101
-	highs  = 0x8080808080808080
-	spaces = ones * ' '
+	ones     = 0x0101010101010101
+	highs    = 0x8080808080808080
+	lows     = 0x7f7f7f7f7f7f7f7f
+	spaces   = ones * ' '
+	newlines = ones * '\n'
 )
 
 // Space returns the index of the first byte from i on that is no white space; it
@@ -38,10 +40,13 @@ func Space(b []byte, i int) int {
 }
 
 func space(b []byte, i int) int {
+	if i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' { // behind a colon
+		return i + 1
+	}
 	for {
 		for i+8 <= len(b) {
-			other := binary.LittleEndian.Uint64(b[i:]) ^ spaces
-			if other != 0 {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if other := nonzero(w^spaces) & nonzero(w^newlines) & highs; other != 0 {
 				i += bits.TrailingZeros64(other) / 8
 				break
 			}
@@ -56,6 +61,10 @@ func space(b []byte, i int) int {
 	}
 }
 
+// nonzero sets the highest bit of each byte that is not zero; the other bits mean
+// nothing.
+func nonzero(w uint64) uint64 { return (w&^highs + lows) | w }
+
 // At returns the byte at i, or 0, which no token begins with.
 func At(b []byte, i int) byte {
 	if uint(i) < uint(len(b)) {
@@ -67,19 +76,27 @@ func At(b []byte, i int) byte {
 // String returns the index after the string whose opening quote is at i, and
 // whether there is an escape in it.
 func String(b []byte, i int) (end int, escaped bool) {
-	for i++; ; {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^ones*'"', w^ones*'\\'
-			// The lowest hit is exact; those above it may be borrows.
-			hit := ((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((w - ones*' ') &^ w)
-			if hit &= highs; hit != 0 {
-				i += bits.TrailingZeros64(hit) / 8
-				break
-			}
+	i++
+	for i+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := w^ones*'"', w^ones*'\\'
+		// The lowest hit is exact; those above it may be borrows.
+		hit := ((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((w - spaces) &^ w)
+		if hit &= highs; hit == 0 {
 			i += 8
+			continue
 		}
-		switch c := At(b, i); {
+		i += bits.TrailingZeros64(hit) / 8
+		if b[i] == '"' {
+			return i + 1, escaped
+		}
+		if i = escape(b, i); i < 0 {
+			return -1, true
+		}
+		escaped = true
+	}
+	for i < len(b) {
+		switch c := b[i]; {
 		case c == '"':
 			return i + 1, escaped
 		case c == '\\':
@@ -93,10 +110,15 @@ func String(b []byte, i int) (end int, escaped bool) {
 			i++
 		}
 	}
+	return -1, escaped
 }
 
-// escape returns the index after the escape at i.
+// escape returns the index after the escape at i; what is none, as a control
+// character, is malformed.
 func escape(b []byte, i int) int {
+	if b[i] != '\\' {
+		return -1
+	}
 	switch At(b, i+1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
