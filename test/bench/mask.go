@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"time"
 
@@ -74,10 +75,24 @@ func benchMask(args []string, out, diag io.Writer) error {
 	passes := fs.Int("passes", 5, "passes; medians over them are printed")
 	data := fs.String("data", sharedPHI, "directory with fhir-r4-examples and hl7v2")
 	slow := fs.Bool("regexp", true, "measure regular expressions with the same patterns too")
+	profile := fs.String("cpuprofile", "", "file to write a CPU profile to")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	runtime.GOMAXPROCS(1)
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			_ = f.Close()
+		}()
+	}
 	subjects, err := maskSubjects(*data, diag)
 	if err != nil {
 		return err

@@ -3,7 +3,11 @@
 
 package scan
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+)
 
 const (
 	// maxStreet bounds the words of a street's name, addressReach the bytes on
@@ -37,7 +41,7 @@ func (s *Scanner) street(text []byte, start, end int) (from, to int, rule Rule, 
 	}
 	if after == ' ' || after == ',' {
 		if to := streetBehind(text, end); to > 0 {
-			return cornerBefore(text, numberBefore(text, start)), addressTail(text, cornerBehind(text, start, to)), ruleStreet, true
+			return headBefore(text, start), addressTail(text, cornerBehind(text, start, to)), ruleStreet, true
 		}
 	}
 	if before != ' ' {
@@ -52,10 +56,10 @@ func (s *Scanner) street(text []byte, start, end int) (from, to int, rule Rule, 
 		}
 	}
 	from, ok = streetBefore(text, start, end)
-	if !ok {
+	if !ok && !s.announced(text, from, start, end) {
 		return 0, 0, 0, false
 	}
-	return cornerBefore(text, numberBefore(text, from)), addressTail(text, cornerBehind(text, from, houseEnd(text, end))), ruleHouse, true
+	return headBefore(text, from), addressTail(text, cornerBehind(text, from, houseEnd(text, end))), ruleHouse, true
 }
 
 // opensNumber reports whether a house number can follow the byte.
@@ -144,7 +148,7 @@ func streetBehind(text []byte, i int) int {
 		word := text[w.start:w.end]
 		k := way(word)
 		switch {
-		case n == 0 && (k == wayBegin || k == wayEnd && french(text, w.end, limit)) && (w.capital || capitalSoon(text, w.end, limit)):
+		case n == 0 && (k == wayBegin || k == wayEnd && (string(word) == "Av" || french(text, w.end, limit))) && (w.capital || capitalSoon(text, w.end, limit)):
 			kind = wayBegin
 		case k == wayEnd && kind != wayBegin && (capitals > 0 && !scanAbbreviation(text[i:w.end]) || w.capital && compound(word)):
 			kind, last = wayEnd, w.end
@@ -256,7 +260,8 @@ func nextName(text []byte, i, limit int) (w nameWord, ok bool) {
 // nameEnd returns where the word of letters, hyphens and apostrophes ends, or
 // the ordinal number, as in "5th Avenue".
 func nameEnd(text []byte, i, limit int) int {
-	for i < min(limit, len(text)) && (isWord(text[i]) || text[i] == '\'' || text[i] == '-') {
+	limit = min(limit, len(text))
+	for i < limit && classes[text[i]]&className != 0 {
 		i++
 	}
 	return i
@@ -281,11 +286,24 @@ func previousName(text []byte, i, limit int) (w nameWord, ok bool) {
 	if at(text, w.start-1) == '.' {
 		w.start--
 	}
-	for w.start > limit && (isWord(text[w.start-1]) || text[w.start-1] == '\'' || text[w.start-1] == '-') {
+	for w.start > limit && classes[text[w.start-1]]&className != 0 {
 		w.start--
 	}
 	w.capital = isCapital(text, w.start)
 	return w, w.end > w.start
+}
+
+// headBefore returns where the address begins whose street or house is at i: up to two
+// numbers before it belong to it, and the corner at which it is.
+func headBefore(text []byte, i int) int {
+	from := numberBefore(text, i)
+	if n := numberBefore(text, from); from-n > 3 {
+		from = n
+	}
+	if c := cornerBefore(text, from); c < from {
+		return numberBefore(text, c)
+	}
+	return from
 }
 
 // numberBefore returns where a number begins that stands one space before i, or
@@ -320,11 +338,11 @@ func housedBefore(text []byte, i int) int {
 // text[start:end]: "Via Tasso 129", "Harjukuja 54", "Erzsébet tér 19.".
 func streetBefore(text []byte, start, end int) (from int, ok bool) {
 	unit := unitBehind(text, end)
+	from = start
 	if end-start > 4 && !unit {
-		return 0, false
+		return from, false
 	}
 	limit := max(0, start-addressReach)
-	from = start
 	i, capital, lower := start, false, false
 	for n := range maxStreet {
 		w, found := previousName(text, i, limit)
@@ -360,11 +378,55 @@ func streetBefore(text []byte, start, end int) (from int, ok bool) {
 	return from, from < start && from > limit && addressed(text, from, end, unit && !lower)
 }
 
+// maxAnnounced bounds, in bytes, how far before a street what announces it can stand.
+const maxAnnounced = 48
+
+// announced reports whether the words before from announce that the name and the
+// number text[from:end] are a street and a house: "lives at", "my address is", "send it
+// to". It needs the lexicon, which must not know the name's last word as another one.
+func (s *Scanner) announced(text []byte, from, start, end int) bool {
+	if s.names == NamesOff || from >= start || end-start > 4 || unitAfter(text, end) {
+		return false
+	}
+	w, ok := previousName(text, start, from)
+	if word := text[w.start:w.end]; !ok || !w.capital || len(word) < 4 || notPlace(word) || s.lexicon.Lookup(lexicon.Sum(word)).Has(safeWords) {
+		return false
+	}
+	low := max(0, from-maxAnnounced)
+	e, colon := from, false
+	for e > low && (text[e-1] == ' ' || text[e-1] == '\n' || text[e-1] == ':') {
+		e--
+		colon = colon || text[e] == ':'
+	}
+	if first := wordBefore(text, e, 8); !colon {
+		switch string(text[first:e]) {
+		case "at", "to", "on", "of", "is", "in":
+		default:
+			return false
+		}
+	}
+	for e > low {
+		first := wordBefore(text, e, maxTerm+1)
+		if first == e {
+			return false
+		}
+		if termOf(text, first, e).is(traitWhere) {
+			return true
+		}
+		for e = first; e > low && (text[e-1] == ' ' || text[e-1] == ','); e-- {
+		}
+	}
+	return false
+}
+
 // addressed reports whether what stands around a name and a number shows them to
 // be a street and a house, though nothing in the name says so: a number before
 // the name and the end of a line, a unit, or "street" behind it.
 func addressed(text []byte, from, end int, unit bool) bool {
 	number := from - numberBefore(text, from)
+	if from >= 3 && string(text[from-3:from]) == "C/ " {
+		return true // "Calle"
+	}
 	if unit || number > 0 && unitBehind(text, end) {
 		return true
 	}

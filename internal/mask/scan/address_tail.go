@@ -27,7 +27,8 @@ func addressTail(text []byte, i int) int {
 		if n := postal(text, k, limit); n > 0 && city {
 			return n
 		}
-		to, postal := tailPart(text, k, limit)
+		own := ownLine(text, j, k) && (city || end > i)
+		to, postal := tailPart(text, k, limit, own)
 		if postal {
 			return to
 		}
@@ -45,11 +46,12 @@ func addressTail(text []byte, i int) int {
 }
 
 // tailPart reads a part of an address behind its street: up to five capitalised
-// words, perhaps with a postal code. It returns where the part ends.
-func tailPart(text []byte, k, limit int) (end int, code bool) {
+// words, perhaps with a postal code. It returns where the part ends. A part on a line of
+// its own can end in a code of three digits.
+func tailPart(text []byte, k, limit int, own bool) (end int, code bool) {
 	end = k
 	for words := 0; words < 5 && k < limit; words++ {
-		e := nameEnd(text, k, limit)
+		first, e := k, nameEnd(text, k, limit)
 		if e == k || !isCapital(text, k) && !particle(text[k:e]) && e-k > 3 {
 			break
 		}
@@ -68,8 +70,23 @@ func tailPart(text []byte, k, limit int) (end int, code bool) {
 		if n := postal(text, k, limit); n > 0 {
 			return n, true
 		}
+		if n := digitsEnd(text, k); own && n-k == 3 && lineEnds(text, n) && !isApartment(trimPeriod(text[first:e])) && !notPlace(text[first:e]) {
+			return n, true
+		}
 	}
 	return end, false
+}
+
+// ownLine reports whether what begins at k stands on another line than what ended at
+// i. Behind an empty line only what is indented goes on with the same block.
+func ownLine(text []byte, i, k int) bool {
+	lines := 0
+	for _, c := range text[i:k] {
+		if c == '\n' {
+			lines++
+		}
+	}
+	return lines == 1 || lines == 2 && text[k-1] == ' '
 }
 
 // tailEnds reports whether a line, a sentence or a part of an address ends at i.
@@ -147,35 +164,18 @@ const (
 
 // way tells what a word says of a street.
 func way(word []byte) wayKind {
-	var buf [16]byte
-	if len(word) == 0 || len(word) > len(buf) {
-		if compound(word) {
+	if k := termOf(word, 0, len(word)).way; k != wayNone {
+		return k
+	}
+	if wide(word) {
+		switch string(word) {
+		case "allé", "Allé", "vägen", "Vägen", "väg", "Väg", "straße", "Straße":
 			return wayEnd
+		case "praça", "Praça", "allée", "Allée", "nám", "Nám", "náměstí", "Náměstí", "námestie", "Námestie", "λεωφόρος", "Λεωφόρος", "οδός", "Οδός", "šetalište", "Šetalište":
+			return wayBegin
+		case "út", "útja", "tér", "Tér", "körút", "Körút", "köz", "Köz", "sétány", "Sétány", "dűlő", "Dűlő", "mäe", "Mäe", "nábřeží", "Nábřeží", "nábř", "Nábř":
+			return wayMiddle
 		}
-		return wayNone
-	}
-	for i, c := range word {
-		if isUpper(c) {
-			c |= 0x20
-		}
-		buf[i] = c
-	}
-	switch string(buf[:len(word)]) {
-	case "street", "str", "st", "road", "rd", "avenue", "ave", "av", "lane", "ln", "drive", "dr", "drv", "court", "ct", "boulevard", "blvd",
-		"way", "place", "pl", "square", "sq", "terrace", "ter", "parkway", "pkwy", "highway", "hwy", "circle", "cir", "trail", "trl",
-		"close", "crescent", "cres", "grove", "gardens", "row", "walk", "mews", "quay", "alley", "plaza", "loop", "pike", "turnpike", "expressway",
-		"freeway", "path", "pass", "ridge", "bend", "hollow", "heights", "crossing", "esplanade", "promenade", "parade", "wharf", "gate", "hill", "green",
-		"landing", "glen", "mount", "view", "villas", "causeway", "bypass", "ring", "straat", "laan", "weg", "gracht", "plein", "singel", "kade", "dijk",
-		"vej", "gade", "allé", "alle", "gata", "gatan", "veien", "veg", "vägen", "väg", "tie", "katu", "kuja", "polku",
-		"strasse", "straße", "gasse", "platz", "ulice", "baan":
-		return wayEnd
-	case "rue", "via", "viale", "vicolo", "piazza", "piazzale", "corso", "largo", "strada", "contrada", "borgo", "calle", "avenida", "avda", "carrera", "camino", "paseo",
-		"praça", "praca", "rua", "travessa", "estrada", "alameda", "chemin", "allée", "allees", "impasse", "route", "quai", "cours", "sentier", "carretera", "ronda", "cuesta",
-		"ulica", "ul", "ulitsa", "nám", "náměstí", "námestie", "trg", "cesta", "aleja", "al", "aleje", "plac", "os", "leoforos", "odos", "λεωφόρος", "οδός", "bulevar", "jalan",
-		"caminho", "rruga", "šetalište":
-		return wayBegin
-	case "utca", "u", "út", "útja", "tér", "tere", "rkp", "rakpart", "körút", "krt", "köz", "sétány", "fasor", "sor", "dűlő", "mäe", "tee", "tn", "pst", "terrasse", "plass", "vei", "kapu", "mnt", "nábřeží", "nábř":
-		return wayMiddle
 	}
 	if compound(word) {
 		return wayEnd
@@ -183,25 +183,55 @@ func way(word []byte) wayKind {
 	return wayNone
 }
 
-// begins reports whether a word that precedes the name of a street does so in
-// lower case, too, and is no other word in English.
-func begins(word []byte) bool {
-	switch string(word) {
-	case "ul", "rue", "rua", "calle", "ulica", "nám", "náměstí", "trg", "cesta", "avenida", "piazza", "viale", "avenue":
-		return true
+// wide reports whether a word has a character beyond ASCII.
+func wide(word []byte) bool {
+	for _, c := range word {
+		if c >= utf8.RuneSelf {
+			return true
+		}
 	}
 	return false
 }
 
-// compound reports whether a word ends in a word for "street", as those of the
-// Germanic and Finnic languages do: "Brixtonlaan", "Harjukuja".
+// begins reports whether a word that precedes the name of a street does so in
+// lower case, too, and is no other word in English.
+func begins(word []byte) bool {
+	switch string(word) {
+	case "nám", "náměstí":
+		return true
+	}
+	return termOf(word, 0, len(word)).is(traitOpening)
+}
+
+// compounds are the ends of words for streets in the Germanic and Finnic languages
+// and in some others, by their last byte.
+var compounds = [256][]string{
+	'a':  {"gata", "kuja", "ulica", "ova", "utca"},
+	'd':  {"gränd"},
+	'e':  {"straße", "strasse", "gasse", "kade", "allee", "gaarde", "gade", "stræde", "ntie", "terrasse", "heide", "straede"},
+	'g':  {"weg", "steeg"},
+	'i':  {"kaari", "raitti", "straeti", "stræti"},
+	'j':  {"vej"},
+	'k':  {"dijk"},
+	'l':  {"singel"},
+	'n':  {"laan", "plein", "parken", "gatan", "vägen", "vegen", "veien", "backen", "stigen", "krogen", "stien", "baan", "bakken", "toften"},
+	'o':  {"ského"},
+	'r':  {"tanner", "vegur", "akker"},
+	't':  {"straat", "gracht", "vænget", "torget", "braut", "street"},
+	'u':  {"katu", "polku", "götu"},
+	'v':  {"torv"},
+	'z':  {"platz"},
+	0xa1: {"ská"},
+	0xad: {"strætí"},
+}
+
+// compound reports whether a word ends in a word for "street": "Brixtonlaan",
+// "Harjukuja".
 func compound(word []byte) bool {
-	for _, s := range [...]string{
-		"straat", "straße", "strasse", "gasse", "laan", "weg", "gracht", "plein", "singel", "kade", "dijk", "steeg", "platz", "allee", "gaarde",
-		"vej", "gade", "stræde", "vænget", "parken", "gata", "gatan", "vägen", "vegen", "veien", "gränd", "torget", "torv", "backen", "stigen", "krogen",
-		"katu", "kuja", "polku", "kaari", "raitti", "tanner", "ntie", "stien", "terrasse", "straeti", "stræti", "strætí", "braut", "vegur", "götu",
-		"ulica", "ova", "ská", "ského", "utca", "street", "akker", "baan", "heide", "straede", "bakken", "toften",
-	} {
+	if len(word) == 0 {
+		return false
+	}
+	for _, s := range compounds[word[len(word)-1]] {
 		if len(word) >= len(s)+3 && string(word[len(word)-len(s):]) == s {
 			return true
 		}
@@ -224,14 +254,7 @@ func isApartment(word []byte) bool {
 
 // particle reports whether a word in lower case can be part of a street's name.
 func particle(word []byte) bool {
-	if len(word) > 5 {
-		return false
-	}
-	switch string(word) {
-	case "de", "du", "des", "da", "do", "dos", "das", "dei", "degli", "delle", "dello", "del", "della", "di", "la", "le", "les", "las", "los", "el", "van", "den", "der", "von", "ten", "ter", "of", "the", "y", "e", "i", "a", "al", "sur", "en", "zu", "zum", "zur", "am", "an", "auf", "nad", "pod", "op", "het", "'t", "&":
-		return true
-	}
-	return false
+	return len(word) <= 5 && termOf(word, 0, len(word)).is(traitParticle)
 }
 
 // equalFold compares a word with one in lower case, both ASCII.

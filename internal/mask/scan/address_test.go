@@ -44,6 +44,15 @@ func TestAddresses(t *testing.T) {
 		"<ADDRESS:418 Larkspur Lane\n Apt. 9\n Riverton\n Norway 95441>",
 		"<ADDRESS:418 Larkspur Lane\n Apt. 9\n Riverton>\n",
 		"the end",
+		"the bus stops at <ADDRESS:79367 the corner of 74 Quarry Street and Alder Union>",
+		"<ADDRESS:79367 230 107 Alder Street>",
+		"<ADDRESS:69 Av Sidi Alder>",
+		"C/ <ADDRESS:Señores Curas 88>",
+		"<ADDRESS:24 Clarke Avenue\n Suite 240\n West Brook\n New Zealand 764>\n<PHONE:9469 9966>-Office",
+		"<ADDRESS:24 Clarke Avenue\n Suite 240\n West Brook>\n\nSodium 138",
+		"<ADDRESS:14 Crown Street Alder Squares\n Suite 321\n Riverton\n Norway 75419>",
+		"<ADDRESS:418 Larkspur Lane>\n KOKKOLA\n riverton\n   <ZIP:700>",
+		"<ADDRESS:418 Larkspur Lane>\n a long way from there 12 people\n   700",
 	})
 	covered(t, s, []string{
 		"Unit 5022 Box 1225\nDPO AE 44085",
@@ -52,6 +61,44 @@ func TestAddresses(t *testing.T) {
 		"418 Larkspur Lane\nRiverton, OH 43001",
 		"418 Larkspur Lane, Riverton, OH 43001-1234",
 	})
+}
+
+// With names on, words that announce an address make one of a name and a number, unless
+// the name is a word of another kind.
+func TestAnnouncedAddresses(t *testing.T) {
+	check(t, named(t, scan.NamesListed), []string{
+		"please send a new one to <ADDRESS:Pagari 18>?",
+		"He lives on the north side of <ADDRESS:Dunajska 56>.",
+		"my new address is <ADDRESS:Dašická 688>",
+		"address:\n<ADDRESS:Pagari 18>.",
+		"moved to Ward 12.",
+		"sent home on Aspirin 81.",
+		"walked past Pagari 18",
+		"my new address is Pagari 18 mg",
+	})
+	check(t, scanner(t, scan.Options{}), []string{"my new address is Dašická 688"})
+}
+
+// A number behind a place is a postal code when it has four digits or more, or when the
+// place is known and the number counts nothing.
+func TestCodesBehindPlaces(t *testing.T) {
+	check(t, scanner(t, scan.Options{}), []string{
+		"in Egilsstaðir <ZIP:700> in its mission",
+		"in Egilsstaðir 700 beds",
+		"in Cyprus (Greek) <ZIP:75534-030> in its mission",
+		"in Unionville (Orange) <ZIP:840 24> is",
+		"in nan <ZIP:75534-030> in its mission",
+		"in Boeing 747 in service",
+	})
+	check(t, named(t, scan.NamesListed), []string{
+		"in <PLACE:France> <ZIP:700> in its mission",
+		"in <PLACE:France> 700 hospitals took part",
+		"in <PLACE:France> 700 patients took part",
+		"in <PLACE:Norway> 300 beds were added",
+		"in <PLACE:Spain> 100 of them",
+		"in <PLACE:Texas> 100% of claims",
+	})
+	check(t, named(t, scan.NamesUnlisted), []string{"in Class 300 in June"})
 }
 
 // covered wants every letter and digit of the texts in findings.

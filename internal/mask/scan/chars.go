@@ -6,7 +6,7 @@ package scan
 // Classes of bytes. A byte of a letter beyond ASCII counts as a letter, so that
 // nothing is found inside of a word in any script.
 const (
-	classDigit uint8 = 1 << iota
+	classDigit uint16 = 1 << iota
 	classUpper
 	classLower
 	classWide // of a character beyond ASCII
@@ -14,11 +14,13 @@ const (
 	classHost  // in a host's name
 	classLocal // in the local part of an e-mail address
 	classURL   // in a URL
+	classWord  // in a word: a letter of any script, a digit or "_"
+	className  // in a word of a street's name: these, a hyphen or an apostrophe
 )
 
 var classes = buildClasses()
 
-func buildClasses() (t [256]uint8) {
+func buildClasses() (t [256]uint16) {
 	for c := range 256 {
 		b := byte(c)
 		switch {
@@ -35,6 +37,14 @@ func buildClasses() (t [256]uint8) {
 			t[c] |= classHex
 		}
 	}
+	for c := range 256 {
+		if t[c] != 0 {
+			t[c] |= classWord | className
+		}
+	}
+	t['_'] |= classWord | className
+	t['-'] |= className
+	t['\''] |= className
 	for _, b := range []byte("!#$%&'*+/=?^_`{|}~.-") {
 		t[b] |= classLocal
 	}
@@ -53,7 +63,7 @@ func isAlnum(c byte) bool { return isDigit(c) || (c|0x20)-'a' < 26 }
 
 // isWord reports whether c can be part of a word: a letter of any script, a
 // digit or "_".
-func isWord(c byte) bool { return isAlnum(c) || c >= 0x80 || c == '_' }
+func isWord(c byte) bool { return classes[c]&classWord != 0 }
 
 // at returns text[i], or 0 outside of text.
 func at(text []byte, i int) byte {
@@ -77,17 +87,26 @@ func decimal(b []byte) int {
 func wordBefore(text []byte, end, most int) int {
 	low := max(0, end-most)
 	i := end
-	for i > low && isAlpha(text[i-1]) {
+	for i > low && classes[text[i-1]]&(classUpper|classLower) != 0 {
 		i--
 	}
 	return i
 }
 
-// wordAfter returns where the word of ASCII letters that begins at start ends.
+// wordAfter returns where the word of ASCII letters that begins at start ends, at most
+// that many bytes further.
 func wordAfter(text []byte, start, most int) int {
 	high := min(len(text), start+most)
 	i := start
-	for i < high && isAlpha(text[i]) {
+	for i < high && classes[text[i]]&(classUpper|classLower) != 0 {
+		i++
+	}
+	return i
+}
+
+// digitsEnd returns where the digits that begin at i end.
+func digitsEnd(text []byte, i int) int {
+	for i < len(text) && isDigit(text[i]) {
 		i++
 	}
 	return i

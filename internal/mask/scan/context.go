@@ -34,79 +34,6 @@ const (
 	clueOther // an order, a code, a version: what follows is no identifier
 )
 
-// clueOf classifies a word in lower case.
-func clueOf(w []byte) clue {
-	switch string(w) {
-	case "is", "was", "no", "nr", "num", "id", "ids", "s", "my", "the", "his", "her", "its", "it", "of", "to", "at", "on", "are", "this",
-		"as", "new", "following", "a", "an", "and", "or", "be", "with", "digits", "ending", "code", "codes", "by", "under", "for", "us", "value":
-		return clueFiller
-	case "number", "numbers", "nbr":
-		return clueNumber
-	case "phone", "phones", "tel", "tele", "telephone", "telefon", "mobile", "mob", "cell", "cellphone", "cellular", "ph", "pager", "beeper", "landline",
-		"hotline", "helpline", "call", "calls", "calling", "called", "dial", "dialed", "ring", "reach", "reached", "reachable", "contact", "contacted",
-		"whatsapp", "sms", "text", "texted", "answering", "answer", "messages", "message", "voicemail", "desk", "office", "callback", "handphone",
-		"phonenumber", "ext", "extension", "direct", "registered", "viber", "signal", "handy", "telefono", "phoned", "rang":
-		return cluePhone
-	case "fax", "faxed", "facsimile", "telefax", "faxnumber":
-		return clueFax
-	case "ssn", "ssns", "social", "socialsecurity", "socialsecuritynumber", "itin", "tin", "sin":
-		return clueSSN
-	case "mrn", "mrns", "chart", "record", "records", "emr", "ehr", "mpi", "empi", "medrec", "hospitalnumber", "medicalrecordnumber":
-		return clueMRN
-	case "member", "memberid", "subscriber", "subscriberid", "policy", "policyholder", "beneficiary", "medicare", "medicaid", "hicn", "mbi", "hic", "group", "insurance", "enrollee", "insured", "hmo", "payer":
-		return cluePlan
-	case "account", "accounts", "acct", "accountnumber", "acc", "guarantor", "iban", "bank", "checking", "savings":
-		if string(w) == "iban" {
-			return clueIBAN
-		}
-		return clueAccount
-	case "routing", "aba", "rtn":
-		return clueRouting
-	case "card", "cards", "cc", "credit", "debit", "visa", "mastercard", "amex", "discover", "creditcard", "maestro", "pan":
-		return clueCard
-	case "npi":
-		return clueNPI
-	case "dea":
-		return clueDEA
-	}
-	return clueOfRare(w)
-}
-
-func clueOfRare(w []byte) clue {
-	switch string(w) {
-	case "license", "licence", "licenses", "driver", "drivers", "dl", "certificate", "cert", "lic":
-		return clueLicense
-	case "passport", "passports":
-		return cluePassport
-	case "vin", "chassis":
-		return clueVIN
-	case "plate", "plates", "tag", "registration":
-		return cluePlate
-	case "serial", "serialnumber", "lot", "device", "implant", "implanted", "pacemaker", "udi", "sn", "icd", "pump", "stent":
-		if string(w) == "icd" {
-			return clueOther
-		}
-		return clueDevice
-	case "imei", "meid", "imsi", "iccid":
-		return clueIMEI
-	case "claim", "claims", "encounter", "accession", "specimen", "employee", "student", "badge", "prescription", "visit", "admission", "fin", "csn":
-		return clueUnique
-	case "patient", "patients", "pt", "person", "subject", "patientid", "client":
-		return cluePerson
-	case "zip", "zipcode", "zips", "postal", "postcode", "postalcode", "plz", "eircode", "pincode", "cep":
-		return clueZIP
-	case "dob", "born", "birth", "birthdate", "birthday", "date", "dated", "dates", "since", "died", "death", "admitted", "discharged", "seen", "dos", "expires", "expiry", "exp",
-		"scheduled", "until", "till", "before", "after", "due", "admit", "discharge":
-		return clueDate
-	case "order", "orders", "ndc", "loinc", "cpt", "hcpcs", "snomed", "sct", "rxnorm", "rxcui", "isbn", "issn", "tracking", "version", "ver", "release", "build",
-		"room", "rm", "bed", "page", "pages", "pp", "ref", "reference", "po", "model", "ticket", "invoice", "sku", "upc", "ean", "gtin", "catalog", "part", "item",
-		"protocol", "section", "chapter", "volume", "vol", "issue", "barcode", "fedex", "usps", "ups", "dhl", "shipment", "job", "batch", "grant", "nct",
-		"pmid", "doi", "oid", "hash", "digest", "checksum", "firmware", "revision", "rev", "ward", "unit", "floor", "bay", "commit", "concept", "hgnc", "cas", "drg":
-		return clueOther
-	}
-	return clueNone
-}
-
 // lookBack bounds, in bytes, how far before a number its context is read.
 const lookBack = 96
 
@@ -129,7 +56,9 @@ func before(text []byte, start, most int) context {
 	gap, i := 0, start
 	for n := 0; n < 8 && gap <= most; n++ {
 		var sentence, ok bool
-		if i, sentence, ok = gapBefore(text, low, i, start); !ok {
+		if i > low+1 && text[i-1] == ' ' && isAlpha(text[i-2]) {
+			i--
+		} else if i, sentence, ok = gapBefore(text, low, i, start); !ok {
 			break
 		}
 		if text[i-1] == ']' {
@@ -152,13 +81,9 @@ func before(text []byte, start, most int) context {
 			continue
 		}
 		w := wordBefore(text, i, 24)
-		var buf [16]byte
-		c := clueOf(fold(&buf, text[w:i]))
-		if c == clueNone && string(fold(&buf, text[w:i])) == "security" && spaced(text, w, "social") {
-			c = clueSSN
-		}
-		if c == clueNone && i-w == 1 && text[w]|0x20 == 'n' && at(text, w-1) == '/' && at(text, w-2)|0x20 == 's' {
-			c = clueDevice // "S/N"
+		c := termOf(text, w, i).clue
+		if c == clueNone {
+			c = clueBeside(text, w, i)
 		}
 		if sentence && (c == clueNone || i-w > 4) { // "Tel." goes on, "home." ends
 			break
@@ -177,6 +102,21 @@ func before(text []byte, start, most int) context {
 		}
 	}
 	return weak
+}
+
+// clueBeside reads the clues that are made of two words: "social security", "S/N".
+func clueBeside(text []byte, w, end int) clue {
+	switch end - w {
+	case 8:
+		if equalFold(text[w:end], "security") && spaced(text, w, "social") {
+			return clueSSN
+		}
+	case 1:
+		if text[w]|0x20 == 'n' && at(text, w-1) == '/' && at(text, w-2)|0x20 == 's' {
+			return clueDevice
+		}
+	}
+	return clueNone
 }
 
 // gapBefore walks back over what stands between words. It says whether a

@@ -17,7 +17,7 @@ func (p *search) digits(i int) int {
 	} else if (c == '-' || c == '.') && i-1 > p.end && isDigit(text[i-2]) {
 		return digitsEnd(text, i) // the rest of something that was looked at
 	}
-	if end := p.plain(i); end > 0 {
+	if end := p.canonical(i); end > 0 {
 		return end
 	}
 	return p.groups(i)
@@ -166,10 +166,7 @@ func (p *search) single(g int) int {
 	case n <= 2:
 		return 0
 	case n == 3:
-		if at(text, j) != ' ' {
-			return p.postal(i, j)
-		}
-		return 0
+		return p.postal(i, j)
 	case n == 4:
 		if end := p.year(i, j); end > 0 {
 			return end

@@ -87,17 +87,18 @@ func FuzzLocality(f *testing.F) {
 }
 
 // local checks the findings in text[a:b] against those that a window around it
-// gives.
+// gives. Nobody cuts inside of a finding, so the window does not either.
 func local(t *testing.T, s *scan.Scanner, text []byte, a, b int) {
 	t.Helper()
 	if a > b || b > len(text) {
 		return
 	}
+	low := max(0, a-scan.Left)
 	within := func(found []scan.Span, shift int) (out []scan.Span, crossed bool) {
 		for _, x := range found {
 			x.Start += shift
 			x.End += shift
-			crossed = crossed || x.Start < a && a < x.End || x.Start < b && b < x.End
+			crossed = crossed || x.Start < a && a < x.End || x.Start < b && b < x.End || x.Start < low && low < x.End
 			if a <= x.Start && x.End <= b {
 				out = append(out, x)
 			}
@@ -108,7 +109,6 @@ func local(t *testing.T, s *scan.Scanner, text []byte, a, b int) {
 	if crossed {
 		return
 	}
-	low := max(0, a-scan.Left)
 	part, _ := within(s.Scan(nil, text[low:min(len(text), b+scan.Right)], nil), low)
 	if d := cmp.Diff(whole, part); d != "" {
 		t.Fatalf("in %d:%d of %q (-whole +window):\n%s", a-low, b-low, text[low:min(len(text), b+scan.Right)], d)
@@ -134,6 +134,45 @@ func TestLocality(t *testing.T) {
 		}
 		a := rnd.IntN(600)
 		local(t, s, text, a, a+rnd.IntN(200))
+	}
+}
+
+// TestLocalityOfBounds parts what belongs together by ever more of what the detectors
+// pass over, so that each bound on how far they look is met from both sides: a bound that
+// is wider than Left or Right finds in the whole what it cannot find in the window, or
+// more than Right at once.
+func TestLocalityOfBounds(t *testing.T) {
+	s := scanner(t, scan.Options{Ignore: scan.SetOf(scan.Address)})
+	befores := []string{"SSN", "phone", "MRN:", "order", "in Lisboa", "born", "aged", "card no.", "ZIP", "lat", "https://", "x@", "May", "MA", "Texas", "in Łódź", "5", "1 1", "555-", "n.n", "Tel:\n", "(617) ", "2020-01-"}
+	fillers := []string{" ", "a", "-", ".", "1 ", "12-", "the ", "is ", "b.", "/", "]", "_", "\n", "0", "é", "::", "(1)"}
+	places := []string{"17", "900123456", "900-12-3456", "5550123456", "617-555-0123", "123-4567", "12345", "1/2", "47", "1234567893", "40.71280", "@example.org", "a@b", "10.0.0.1", "://example.org", "fe80::1", "2020", "1:2:3", "MC12-34"}
+	afters := []string{"", "y/o", "fax", "mg", "2020", "@example.org", ".org", "ext 5", "pm", "-74.0060", "9"}
+	sizes := []int{40, 70, 100, 126, 127, 128, 129, 150, 250, 400, 511, 512, 513, 600}
+	n := 0
+	for _, before := range befores {
+		for _, filler := range fillers {
+			for _, place := range places {
+				for _, size := range sizes {
+					n++
+					gap := strings.Repeat(filler, size/len(filler)+1)
+					if n%2 == 0 {
+						gap += " "
+					}
+					head, tail := before+gap, ""
+					if n%3 == 0 {
+						head, tail = before+" ", gap
+					}
+					text := []byte(head + place + tail + afters[n%len(afters)] + " end")
+					local(t, s, text, len(head), len(head)+len(place))
+					local(t, s, text, len(head), len(text)-4)
+					for _, x := range s.Scan(nil, text, nil) {
+						if x.End-x.Start > scan.Right {
+							t.Fatalf("a finding of %s is %d bytes long, which no stream can hold", s.Rule(x.Rule), x.End-x.Start)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -76,13 +76,14 @@ func (p *search) nearName(i, j int) bool {
 }
 
 // codeOf returns where the postal code begins that ends the address text[:to],
-// behind the code of a state, or 0 when the address begun before i has none.
+// behind the code of a state or on a line of its own, or 0 when the address begun
+// before i has none.
 func (p *search) codeOf(i, to int) int {
 	z := to
 	for z > i && (isDigit(p.text[z-1]) || p.text[z-1] == '-') {
 		z--
 	}
-	if n := to - z; z == i || n < 3 || n > 10 || !p.wants(ZIP) || !p.ofState(z, min(to, z+5)) {
+	if n := to - z; z == i || n < 3 || n > 10 || !p.wants(ZIP) || !p.ofState(z, min(to, z+5)) && !lineBegins(p.text, z) {
 		return 0
 	}
 	return z

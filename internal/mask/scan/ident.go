@@ -20,12 +20,9 @@ func (p *search) social(g, h int) int {
 		return p.claimNumber(i, j)
 	}
 	area, group, serial := decimal(text[i:r.to(g)]), decimal(text[r.from(g+1):r.to(g+1)]), decimal(text[r.from(g+2):j])
-	valid := group != 0 && serial != 0 && area != 0 && area != 666
-	span := Span{i, j, SSN, ruleSSN}
+	valid := issuable(area, group, serial)
+	span := Span{i, j, SSN, dashedRule(area)}
 	if valid && sep == '-' {
-		if area >= 900 {
-			span.Rule = ruleITIN
-		}
 		p.emit(span)
 		return j
 	}
@@ -40,6 +37,20 @@ func (p *search) social(g, h int) int {
 	}
 	p.emit(span)
 	return j
+}
+
+// issuable reports whether the parts of a Social Security number, or of a number for
+// taxpayers without one, can have been issued.
+func issuable(area, group, serial int) bool {
+	return group != 0 && serial != 0 && area != 0 && area != 666
+}
+
+// dashedRule returns the rule by which a dashed number of that area is found.
+func dashedRule(area int) Rule {
+	if area >= 900 {
+		return ruleITIN
+	}
+	return ruleSSN
 }
 
 // claimNumber takes the health insurance claim number of old Medicare cards: a
@@ -214,6 +225,11 @@ func (p *search) mixed(i int) int {
 	for to < len(text) && isAlnum(text[to]) {
 		to++
 	}
+	if to-i > maxRun || to < len(text) && isDigit(text[to-1]) && goesOn(text, to) {
+		if stop, ok := p.run.read(text, i, false); !ok {
+			return stop // a list or a table, as in groups
+		}
+	}
 	if from > p.end && isWord(text[from-1]) || isWord(at(text, to)) || at(text, to) == '@' {
 		return to
 	}
@@ -227,8 +243,7 @@ func (p *search) mixed(i int) int {
 		return to
 	}
 	if i-from >= 2 && i-from <= 16 && p.glued != i {
-		var buf [16]byte
-		if c := clueOf(fold(&buf, text[from:i])); c >= cluePhone && c != clueOther && digitsEnd(text, i)-i >= 3 {
+		if c := termOf(text, from, i).clue; c >= cluePhone && c != clueOther && digitsEnd(text, i)-i >= 3 {
 			p.glued = i // "SSN900-12-3456"
 			return p.groups(i)
 		}
@@ -250,6 +265,12 @@ func (p *search) mixed(i int) int {
 		}
 	}
 	return max(to, i+1)
+}
+
+// goesOn reports whether another group of digits follows without a space.
+func goesOn(text []byte, i int) bool {
+	sep, _ := separator(text, i)
+	return sep != 0 && sep != ' ' && sep != sepOpen && sep != sepWide
 }
 
 // beginning takes a date or an age whose number has letters right behind it, and

@@ -263,6 +263,9 @@ func (p *pass) raised(i int) bool {
 	if next.capital() && next.gap == gapSpace {
 		return p.organised(i)
 	}
+	if p.located(i) && monthOf(p.text[w.start:w.end]) != 0 {
+		return false // "in June"
+	}
 	return w.wellKnown() || p.organised(i) || !w.classes.Has(lexicon.Basic|lexicon.Occupation) && w.classes.Has(lexicon.Common) && w.nameable()
 }
 

@@ -48,14 +48,14 @@ func host(text []byte, i int) int {
 			label = end + 1
 		}
 		end++
-		if n := end - label; dots > 0 && n >= 2 && letters(text[label:end]) && (end == len(text) || !isWord(text[end])) {
+		if dots > 0 && end-label >= 2 && (end == len(text) || !isWord(text[end])) && alphabetic(text[label:end]) {
 			good = end
 		}
 	}
 	return good
 }
 
-func letters(b []byte) bool {
+func alphabetic(b []byte) bool {
 	for _, c := range b {
 		if !isAlpha(c) && c < 0x80 {
 			return false

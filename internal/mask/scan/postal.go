@@ -3,6 +3,8 @@
 
 package scan
 
+import "github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+
 // postal takes the postal code text[i:j] of digits by what stands around it: a
 // word that says so, a state before it, or a place.
 func (p *search) postal(i, j int) int {
@@ -21,7 +23,7 @@ func (p *search) postal(i, j int) int {
 		return 0
 	case p.ofState(i, j):
 		rule = ruleZIPState
-	case p.ofPlace(i, j):
+	case p.ofPlace(i, j), p.below(i, j):
 		rule = ruleZIPPlace
 	default:
 		return 0
@@ -96,32 +98,122 @@ func stateName(v []byte) bool {
 	return false
 }
 
-// ofPlace reports whether "in" and one to four words of a place's name precede
-// the code text[i:j] of at least four digits: the last begins with a capital, or
-// one of them is a particle such as "de".
+// ofPlace reports whether "in" and one to four words of a place's name, perhaps with
+// another in parentheses, precede the code text[i:j]: the last begins with a capital,
+// or one of them is a particle such as "de". Three digits are a number of anything, and
+// need a place that is known, or beyond ASCII, and a clause that goes on behind.
 func (p *search) ofPlace(i, j int) bool {
 	text := p.text
 	c := at(text, j)
-	if j-i < 4 || i < 6 || text[i-1] != ' ' || (c == '.' || c == ',') && isDigit(at(text, j+1)) || c == '%' {
+	if i < 6 || text[i-1] != ' ' || (c == '.' || c == ',') && isDigit(at(text, j+1)) || c == '%' {
 		return false
 	}
 	named := false
-	for e, n := i-1, 0; n < 5; n++ {
-		w := e
-		for w > max(0, e-24) && (isAlpha(text[w-1]) || text[w-1] >= 0x80 || text[w-1] == '\'' || text[w-1] == '-') {
-			w--
-		}
+	for e, n := beforeParentheses(text, i-1), 0; n < 5; n++ {
+		w := placeWord(text, e)
 		v := text[w:e]
 		if n > 0 && (string(v) == "in" || string(v) == "In") {
 			return named
 		}
-		if len(v) < 2 || w == 0 || text[w-1] != ' ' || n == 0 && (len(v) < 4 || notPlace(v)) {
+		if len(v) < 2 || w == 0 || text[w-1] != ' ' {
 			return false
 		}
-		named = named || n == 0 && (isUpper(v[0]) || v[0] >= 0x80) || placeParticle(v)
+		if n == 0 && (string(v) != "nan" && (len(v) < 4 || notPlace(v)) || j-i < 4 && !(p.s.placed(v) && clauseGoesOn(text, j))) {
+			return false
+		}
+		named = named || n == 0 && (isUpper(v[0]) || v[0] >= 0x80 || string(v) == "nan") || placeParticle(v)
 		e = w - 1
 	}
 	return false
+}
+
+// placeWord returns where the word of a place's name begins that ends at e.
+func placeWord(text []byte, e int) int {
+	w := e
+	for w > max(0, e-24) && (isAlpha(text[w-1]) || text[w-1] >= 0x80 || text[w-1] == '\'' || text[w-1] == '-') {
+		w--
+	}
+	return w
+}
+
+// beforeParentheses returns where what stands before a short text in parentheses ends,
+// when that ends at e and a space parts them, or e.
+func beforeParentheses(text []byte, e int) int {
+	if at(text, e-1) != ')' {
+		return e
+	}
+	for k := e - 2; k > max(0, e-26); k-- {
+		switch c := text[k]; {
+		case c == '(':
+			if text[k-1] == ' ' {
+				return k - 1
+			}
+			return e
+		case !isWord(c) && c != ' ' && c != '-' && c != '\'':
+			return e
+		}
+	}
+	return e
+}
+
+// placed reports whether a capitalised word is a place without doubt.
+func (s *Scanner) placed(v []byte) bool {
+	if v[0] < 0x80 && !isUpper(v[0]) {
+		return false
+	}
+	if wide(v) {
+		return true
+	}
+	return s.lexicon != nil && s.lexicon.Lookup(lexicon.Sum(v)).Has(lexicon.Place)
+}
+
+// clauseGoesOn reports whether the text or a line ends at j, or a word follows that does
+// not count what the number before it numbers.
+func clauseGoesOn(text []byte, j int) bool {
+	switch at(text, j) {
+	case 0, '\n', '\r', '?', '!':
+		return true
+	case ' ':
+		switch string(text[j+1 : wordAfter(text, j+1, 6)]) {
+		case "in", "is", "was", "on", "for", "with", "to", "by", "at", "as", "has", "had", "where", "which", "who":
+			return true
+		}
+	}
+	return false
+}
+
+// maxBelow bounds, in bytes, how far below an address its postal code can stand.
+const maxBelow = 80
+
+// below reports whether the code text[i:j] stands on a line of its own below an
+// address, with nothing but the words of other lines between.
+func (p *search) below(i, j int) bool {
+	text := p.text
+	if k := len(p.dst); k == p.base || p.dst[k-1].Entity != Address || i-p.dst[k-1].End > maxBelow {
+		return false
+	}
+	if c := at(text, j); c != 0 && c != '\n' && c != '\r' {
+		return false
+	}
+	if !lineBegins(text, i) {
+		return false
+	}
+	for _, c := range text[p.end:i] {
+		if !isAlpha(c) && c < 0x80 && c != ' ' && c != ',' && c != '\n' && c != '\r' && c != '>' && c != '(' && c != ')' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// lineBegins reports whether only spaces, or the sign of a quotation, stand before i on
+// its line.
+func lineBegins(text []byte, i int) bool {
+	low := max(0, i-wideGap)
+	for i > low && (text[i-1] == ' ' || text[i-1] == '>' || text[i-1] == '?') {
+		i--
+	}
+	return i > low && text[i-1] == '\n'
 }
 
 // placeParticle reports whether v is a word that names of places have and English
@@ -137,10 +229,8 @@ func placeParticle(v []byte) bool {
 // notPlace reports whether a capitalised word before a number is none of a
 // place.
 func notPlace(v []byte) bool {
-	var buf [16]byte
-	w := fold(&buf, v)
-	c := clueOf(w)
-	return c != clueNone || isUnit(w) || leads(w) || monthOf(v) != 0
+	t := termOf(v, 0, len(v))
+	return t.clue != clueNone || t.is(traitUnit|traitLeads) || monthOf(v) != 0
 }
 
 // postcode takes a code of letters and digits: with the word that says so, or in

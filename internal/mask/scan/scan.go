@@ -14,7 +14,8 @@
 // are found anywhere; of those that do not, the words before and behind decide, and
 // a word such as "order" or "LOINC" decides against. One file holds one family:
 // phone.go, date.go, ident.go, postal.go, net.go, year.go; digits.go gives a number
-// to them in order, plain.go passes over the many that are none.
+// to them in order, plain.go passes over the many that are none, and canonical.go takes
+// the few forms that most of the others have. vocabulary.go holds the words.
 //
 // A URL is found as far as its first 480 bytes; what follows is looked at as text.
 //
@@ -97,6 +98,7 @@ type Scanner struct {
 	user    []userRule
 
 	dayFirst bool
+	more     bool // there is more to look for than what patterns find
 }
 
 // New makes a scanner. Errors have Kind Invalid and say what to change.
@@ -122,6 +124,7 @@ func New(o Options) (*Scanner, error) {
 		}
 		s.user = append(s.user, u)
 	}
+	s.more = len(s.user) > 0 || s.names != NamesOff
 	return s, nil
 }
 
@@ -129,10 +132,39 @@ func invalid(msg string) *sallyport.Error { return sallyport.E(sallyport.Invalid
 
 // Scan appends the findings in text to dst, in order and without overlap, and
 // returns the result. known may be nil. Bytes that are not UTF-8 are never part
-// of a word. It allocates nothing when dst has room.
+// of a word. It allocates nothing when dst has room, but for a text with
+// characters that look like others or like nothing.
 func (s *Scanner) Scan(dst []Span, text []byte, known *Known) []Span {
 	base := len(dst)
-	dst = s.patterns(dst, text)
+	i, seen := s.idle(text, 0, 0, 0)
+	if i < len(text) {
+		dst, seen = s.patterns(dst, text, i, seen)
+	}
+	if seen&highs != 0 {
+		if l, ok := likenessOf(text); ok {
+			return s.looked(dst[:base], l, known)
+		}
+	}
+	if !s.more && known.Empty() {
+		return dst
+	}
+	return s.rest(dst, base, text, known)
+}
+
+// looked is Scan for a text that looks like another one.
+func (s *Scanner) looked(dst []Span, l likeness, known *Known) []Span {
+	base := len(dst)
+	if i, seen := s.idle(l.text, 0, 0, 0); i < len(l.text) {
+		dst, _ = s.patterns(dst, l.text, i, seen)
+	}
+	dst = s.rest(dst, base, l.text, known)
+	l.back(dst[base:])
+	return dst
+}
+
+// rest adds what rules of the site's own and words give away to what patterns
+// found from base on.
+func (s *Scanner) rest(dst []Span, base int, text []byte, known *Known) []Span {
 	if len(s.user) > 0 {
 		mid := len(dst)
 		if dst = s.userRules(dst, text); len(dst) > mid {

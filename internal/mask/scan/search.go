@@ -18,33 +18,24 @@ type search struct {
 	ctxAt, ctxMost int
 }
 
-// patterns appends what anchors give away.
-func (s *Scanner) patterns(dst []Span, text []byte) []Span {
-	i := next(text, 0)
-	if i == len(text) {
-		return dst
-	}
+// patterns appends what anchors give away, from that at i on, and returns seen as
+// next does.
+func (s *Scanner) patterns(dst []Span, text []byte, i int, seen uint64) ([]Span, uint64) {
 	p := search{s: s, text: text, dst: dst, base: len(dst), ctxAt: -1}
 	for i < len(text) {
 		switch c := text[i]; {
 		case isDigit(c):
 			i = p.digits(i)
 		case c == '.':
-			if at(text, i-1)|0x20 == 'w' {
-				i = p.dot(i)
-			} else {
-				i++
-			}
+			i = p.dot(i)
 		case c == ':':
 			i = p.colon(i)
-		case c == '@':
-			i = p.mail(i)
 		default:
-			i++
+			i = p.mail(i)
 		}
-		i = next(text, i)
+		i, seen = s.idle(text, i, p.end, seen)
 	}
-	return p.dst
+	return p.dst, seen
 }
 
 func (p *search) wants(e Entity) bool { return !p.s.ignore.Has(e) }
@@ -60,14 +51,22 @@ func (p *search) emit(s Span) {
 }
 
 // replace adds a finding that takes the place of those that it overlaps: the
-// digits in front of an "@" may have been found as something of their own.
+// digits in front of an "@" may have been found as something of their own. What would
+// become longer than Right is cut behind the one before it instead.
 func (p *search) replace(s Span) {
-	for len(p.dst) > p.base && p.dst[len(p.dst)-1].End > s.Start {
+	p.end = 0
+	for len(p.dst) > p.base {
 		last := p.dst[len(p.dst)-1]
+		if last.End <= s.Start {
+			break
+		}
+		if s.End-last.Start > Right {
+			p.end = last.End
+			break
+		}
 		p.dst = p.dst[:len(p.dst)-1]
 		s.Start = min(s.Start, last.Start)
 	}
-	p.end = 0
 	p.emit(s)
 }
 

@@ -47,7 +47,7 @@ func yearLed(text []byte, i int) bool {
 	case '-', '/':
 		e--
 		if w := wordBefore(text, e, 8); e-w >= 3 { // "mid-1990", "pre-2014"
-			return leads(text[w:e])
+			return termOf(text, w, e).is(traitLeads)
 		}
 		return false
 	case ' ', '\n':
@@ -58,18 +58,7 @@ func yearLed(text []byte, i int) bool {
 		return false
 	}
 	w := wordBefore(text, e, 12)
-	return w < e && (w == 0 || !isWord(text[w-1])) && leads(text[w:e])
-}
-
-func leads(w []byte) bool {
-	var buf [16]byte
-	switch string(fold(&buf, w)) {
-	case "in", "of", "since", "during", "by", "from", "until", "till", "before", "after", "year", "years", "circa", "around", "early", "late", "mid", "through", "thru", "to",
-		"and", "between", "a", "the", "this", "class", "fall", "spring", "summer", "winter", "autumn", "born", "pre", "post", "throughout", "prior", "anno", "about", "for", "than", "or", "back",
-		"established", "founded", "est", "copyright", "season", "as", "vintage", "dated", "died", "last", "within", "is", "dob", "yob", "birth":
-		return true
-	}
-	return false
+	return w < e && (w == 0 || !isWord(text[w-1])) && termOf(text, w, e).is(traitLeads)
 }
 
 // yearEnds reports whether what stands behind j leaves a year a year: no unit,
@@ -93,23 +82,9 @@ func yearEnds(text []byte, j int) bool {
 			n := at(text, e)
 			return n != '%' && n != '+' && n != 0xc2 && n != 'x' && n != '/'
 		}
-		var buf [16]byte
-		return e < len(text) && text[e] >= 0x80 || !isUnit(fold(&buf, text[j+1:e]))
+		return e < len(text) && text[e] >= 0x80 || !termOf(text, j+1, e).is(traitUnit)
 	}
 	return true
-}
-
-// isUnit reports whether a word in lower case is what numbers of that size count.
-func isUnit(w []byte) bool {
-	switch string(w) {
-	case "mg", "g", "gm", "grams", "kg", "mcg", "ug", "ng", "pg", "ml", "l", "dl", "cc", "iu", "u", "units", "unit", "mmol", "umol", "nmol", "pmol", "meq", "mosm", "mm", "cm", "m",
-		"km", "ft", "feet", "inches", "lb", "lbs", "oz", "kcal", "cal", "calorie", "calories", "kj", "steps", "cells", "copies", "per", "hours", "hour", "hrs", "h", "hz",
-		"ms", "sec", "seconds", "min", "mins", "minutes", "days", "weeks", "months", "years", "times", "x", "patients", "people", "subjects", "participants", "persons", "dollars", "usd", "eur", "euros",
-		"tablets", "capsules", "doses", "drops", "percent", "words", "pages", "points", "counts", "ppm", "rpm", "cases", "beds", "miles", "meters", "metres", "mhz", "kb", "mb", "gb", "bytes",
-		"platelets", "leukocytes", "mls", "cubic", "square", "sq", "gy", "cgy", "rads", "pounds", "employees", "volts", "watts", "hrs.", "characters", "items", "rows", "records":
-		return true
-	}
-	return false
 }
 
 // age takes the age text[i:j], of at most three digits.
@@ -189,9 +164,7 @@ func unitAfter(text []byte, j int) bool {
 		return false
 	}
 	e := wordAfter(text, j+1, 12)
-	var buf [16]byte
-	w := fold(&buf, text[j+1:e])
-	return isUnit(w) && string(w) != "years"
+	return termOf(text, j+1, e).is(traitUnit) && !equalFold(text[j+1:e], "years")
 }
 
 // ageClause reports whether a clause ends behind j, or "years" follows.
