@@ -7,24 +7,37 @@ package element
 // returns how many digits it took. What is missing counts as 1. Digits right
 // after a year and a month that make no day are no date.
 func ParseDay(v []byte) (day int64, width int, ok bool) {
-	n := 0
-	for n < len(v) && n < 8 && v[n] >= '0' && v[n] <= '9' {
-		n++
-	}
-	if n != 4 && n != 6 && n != 8 {
+	year, month, dom, width := parseDay(v)
+	if width == 0 {
 		return 0, 0, false
 	}
-	year, month, dom := number(v[:4]), 1, 1
+	return civil(year, month, dom), width, true
+}
+
+// DayWidth returns how many digits the date has that begins v, or 0.
+func DayWidth(v []byte) int {
+	_, _, _, width := parseDay(v)
+	return width
+}
+
+func parseDay(v []byte) (year, month, dom, width int) {
+	w := Load(v, 0)
+	n := min(w.notDigits().First(), 8)
+	digit := func(i int) int { return int(w >> (8 * i) & 0xf) }
+	month, dom = 1, 1
 	if n >= 6 {
-		month = number(v[4:6])
+		month = digit(4)*10 + digit(5)
 	}
 	if n == 8 {
-		dom = number(v[6:8])
+		dom = digit(6)*10 + digit(7)
 	}
-	if year == 0 || month < 1 || month > 12 || dom < 1 || dom > daysIn(year, month) {
-		return 0, 0, false
+	if n >= 4 {
+		year = digit(0)*1000 + digit(1)*100 + digit(2)*10 + digit(3)
 	}
-	return civil(year, month, dom), n, true
+	if n&1 != 0 || year == 0 || month < 1 || month > 12 || dom < 1 || dom > 28 && dom > daysIn(year, month) {
+		return 0, 0, 0, 0
+	}
+	return year, month, dom, n
 }
 
 // AppendDay appends a day as the first width digits of YYYYMMDD. Days outside of
@@ -39,14 +52,6 @@ func AppendDay(dst []byte, day int64, width int) []byte {
 		'0' + byte(month/10), '0' + byte(month%10), '0' + byte(dom/10), '0' + byte(dom%10),
 	}
 	return append(dst, d[:width]...)
-}
-
-func number(v []byte) int {
-	n := 0
-	for _, b := range v {
-		n = n*10 + int(b-'0')
-	}
-	return n
 }
 
 func daysIn(year, month int) int {

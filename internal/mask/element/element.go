@@ -5,10 +5,11 @@
 // formats that write short values between separators.
 //
 // An [Ops] is a profile prepared for that: the operator of each entity with its
-// placeholder at hand, so that the usual mask is one append. [Plain] decides
+// placeholder at hand, so that the usual mask is one append. [Classes] decide
 // whether a value that a table calls a code looks like one. [ParseDay] and
-// [AppendDay] are dates written as digits. [Counts] counts by small numbers and
-// turns them into the keys of a tally once per call.
+// [AppendDay] are dates written as digits. [Counts] counts by the numbers of
+// [Places] and gives them to a tally once per call. [Load] and [Marks] find
+// separators eight bytes at a time.
 package element
 
 import (
@@ -77,23 +78,45 @@ func (o *Ops) Age(years int64, w *text.Work) (int64, bool) {
 	return o.ops[scan.Age].Int(years, &w.Row)
 }
 
-// Counts counts masked values by a place of a table and an entity. It is used by
-// one goroutine at a time.
+// Places are the places of a table where values are masked, as keys of a tally.
+// They do not change and are safe for concurrent use.
+type Places struct {
+	ops  *Ops
+	rule string
+	loci []string
+}
+
+// NewPlaces numbers places by their loci, under the rule that masks there.
+func NewPlaces(o *Ops, rule string, loci []string) *Places {
+	return &Places{ops: o, rule: rule, loci: loci}
+}
+
+// Key implements [text.Keys].
+func (p *Places) Key(number uint32) text.Key {
+	e := scan.Entity(number % entityMax)
+	return text.Key{Rule: p.rule, Entity: e, Operator: p.ops.ops[e].kind, Locus: p.loci[number/entityMax]}
+}
+
+// Counts counts masked values by place and entity. It is used by one goroutine at
+// a time.
 type Counts struct {
+	places  *Places
 	n       []uint32
 	touched []uint32
 }
 
-// NewCounts makes room for places numbered from 0 to places-1.
-func NewCounts(places int) *Counts { return &Counts{n: make([]uint32, places*entityMax)} }
+// NewCounts returns counts of places.
+func NewCounts(p *Places) *Counts {
+	return &Counts{places: p, n: make([]uint32, len(p.loci)*entityMax)}
+}
 
-// Add counts one value at a place.
-func (c *Counts) Add(place int, e scan.Entity) {
+// Add counts n values at a place.
+func (c *Counts) Add(place int, e scan.Entity, n uint32) {
 	i := uint32(place*entityMax) + uint32(e)
 	if c.n[i] == 0 {
 		c.touched = append(c.touched, i)
 	}
-	c.n[i]++
+	c.n[i] += n
 }
 
 // Reset forgets what was counted.
@@ -104,11 +127,14 @@ func (c *Counts) Reset() {
 	c.touched = c.touched[:0]
 }
 
-// Flush moves the counts into a tally, under a rule and the loci by place.
-func (c *Counts) Flush(t *text.Tally, o *Ops, rule string, loci []string) {
+// Flush moves the counts into a tally.
+func (c *Counts) Flush(t *text.Tally) {
+	if len(c.touched) == 0 {
+		return
+	}
+	sum := t.Numbers(c.places)
 	for _, i := range c.touched {
-		e := scan.Entity(i % entityMax)
-		t.Add(text.Key{Rule: rule, Entity: e, Operator: o.ops[e].kind, Locus: loci[i/entityMax]}, uint64(c.n[i]))
+		sum.Add(i, uint64(c.n[i]))
 	}
 	c.Reset()
 }

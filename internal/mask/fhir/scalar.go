@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/sallyport-dev/sallyport/internal/mask/element"
+
 	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 	"github.com/sallyport-dev/sallyport/internal/mask/operator"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
@@ -217,10 +219,10 @@ func (r *run) look(i int, n *node, s *scope) {
 		at := [4]int{-1, -1, -1, -1}
 		r.places(i, n.kind, &at)
 		s.systemAt, s.valueAt, s.codeAt, s.unitAt = at[0], at[1], at[2], at[3]
-		var f form
+		var f element.Form
 		if s.known, f = r.systemAt(s.systemAt); s.known {
 			r.key = lex.Unquote(r.key[:0], r.textAt(s.codeAt))
-			s.fits = len(r.key) > 0 && f.fits(r.key)
+			s.fits = len(r.key) > 0 && f.Fits(r.key)
 		}
 		if n.kind != coding {
 			s.years = r.above89(s)
@@ -281,17 +283,17 @@ func (r *run) places(i int, of kind, at *[4]int) {
 // systemAt reports whether the string at i, if there is one, names a system whose
 // codes may be shown, and what form they have. It remembers those that do, for
 // documents use few.
-func (r *run) systemAt(i int) (known bool, f form) {
+func (r *run) systemAt(i int) (known bool, f element.Form) {
 	uri := r.textAt(i)
 	if len(uri) == 0 {
-		return false, anyForm
+		return false, element.AnyForm
 	}
 	t := &r.systems[(len(uri)*8+int(uri[len(uri)-1]))%len(r.systems)]
 	if bytes.Equal(uri, t.uri) {
 		return true, t.form
 	}
 	if !r.m.known(uri) {
-		return false, anyForm
+		return false, element.AnyForm
 	}
 	t.uri, t.form = append(t.uri[:0], uri...), formOf(uri)
 	return true, t.form

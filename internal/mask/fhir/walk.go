@@ -4,6 +4,7 @@
 package fhir
 
 import (
+	"github.com/sallyport-dev/sallyport/internal/mask/element"
 	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 	"github.com/sallyport-dev/sallyport/internal/mask/operator"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
@@ -30,7 +31,7 @@ type run struct {
 // terminology is a system whose codes may be shown.
 type terminology struct {
 	uri  []byte
-	form form
+	form element.Form
 }
 
 func newRun(m *Masker) *run { return &run{m: m, counts: make([]uint32, 2*len(m.fields))} }

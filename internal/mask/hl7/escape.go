@@ -35,6 +35,12 @@ func (r *run) decode(v []byte) ([]byte, []int32) {
 	return r.decoded, r.origin
 }
 
+// escaped reports whether v can hold an escape, which has a mark at both ends.
+func (r *run) escaped(v []byte) bool {
+	i := bytes.IndexByte(v, r.d.escaping)
+	return i >= 0 && bytes.IndexByte(v[i+1:], r.d.escaping) >= 0
+}
+
 // maxEscape bounds an escape; what is longer is text between two marks.
 const maxEscape = 1 << 10
 
@@ -146,36 +152,37 @@ func within(origin []int32, start, end int) (from, to int) {
 // maxScan bounds a text that is looked through; a longer one is masked whole.
 const maxScan = 16 << 20
 
-// scan appends a text with the scanner's findings masked. Escapes outside of
+// scan masks what the scanner finds in the text src[start:end]. Escapes outside of
 // findings stay as they are.
-func (r *run) scan(dst, v []byte, f *field) []byte {
+func (r *run) scan(start, end int, f *field) {
+	v := r.src[start:end]
 	if len(v) == 0 {
-		return dst
+		return
 	}
 	if len(v) > maxScan {
-		r.counts.Add(f.place, scan.Unique)
-		return append(dst, wholeText...)
+		r.counts.Add(f.place, scan.Unique, 1)
+		r.replace(start, end, wholeText)
+		return
+	}
+	if r.hintAll(); r.m.text.Scanner.Silent(v, &r.hints) && !r.escaped(v) {
+		return
 	}
 	r.learn()
 	plain, origin := r.decode(v)
 	r.w.Locus = f.locus
 	r.found = r.m.text.Scanner.Scan(r.found[:0], plain, &r.w.Known)
-	at := 0
 	for _, s := range r.found {
 		op := r.m.text.Profile.Entity(s.Entity)
 		if r.w.Spans != nil {
 			r.w.Spans(plain, s, op.Kind())
 		}
-		start, end := s.Start, s.End
+		from, to := s.Start, s.End
 		if origin != nil {
-			start, end = within(origin, start, end)
-			start = max(start, at)
+			from, to = within(origin, from, to)
 		}
-		dst = append(dst, v[at:start]...)
 		r.value = r.m.text.Replace(r.value[:0], plain[s.Start:s.End], s.Entity, op, r.w)
-		dst = r.d.escape(dst, r.value)
+		r.cut(max(start+from, r.from), start+to)
+		r.dst = r.d.escape(r.dst, r.value)
 		r.w.Tally.Add(text.Key{Rule: r.m.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: op.Kind(), Locus: f.locus}, 1)
-		at = end
 	}
-	return append(dst, v[at:]...)
 }

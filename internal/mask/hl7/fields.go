@@ -13,186 +13,207 @@ import (
 )
 
 // wholeText stands for free text that is masked whole.
-const wholeText = "[TEXT]"
+var wholeText = []byte("[TEXT]")
 
-// fields masks what follows a segment's name: separators and fields, of which
-// the first is number n.
-func (r *run) fields(dst, v []byte, s *segment, n int) []byte {
+// fields masks src[at:end], which follows a segment's name: separators and fields,
+// of which the first is number n.
+func (r *run) fields(at, end int, s *segment, n int) {
 	r.valueType, r.valueCode = nil, nil
-	for len(v) > 0 {
-		dst = append(dst, v[0])
-		v = v[1:]
-		end, seen := 0, uint(0)
-		for end < len(v) {
-			c := r.classes[v[end]]
-			if c == element.End {
-				break
-			}
-			seen |= 1 << c
-			end++
+	for at < end {
+		at++
+		m := element.Load(r.src, at).Equal(r.words.field)
+		if empty := m.Leading(); empty > 0 {
+			at, n = at+empty-1, n+empty
+			continue
 		}
-		r.seen = seen
-		if end > 0 {
+		stop := at + m.First()
+		if m == 0 {
+			stop = element.Index(r.src, stop, end, r.words.field)
+		}
+		if stop = min(stop, end); stop > at {
 			f := s.field(n)
-			dst = r.field(dst, v[:end], f, f.rule)
+			r.field(at, stop, f, f.rule)
 		}
-		v = v[end:]
+		at = stop
 		n++
 	}
-	return dst
 }
 
-// field masks one field that is not empty by a rule.
-func (r *run) field(dst, v []byte, f *field, by rule) []byte {
-	switch by {
-	case ruleIgnore, ruleKeep:
-		return append(dst, v...)
-	case ruleCode:
-		if !r.has(element.Delimiter) || bytes.IndexByte(v, r.d.component) < 0 {
-			return r.codes(dst, v, f, 0)
-		}
-		// Later versions have made a coded element of many a simple code. Components
-		// of anything else are of a field that stands in a wrong place.
-		by = ruleMask
-		if isSystem(nth(r.split(v), 3)) {
-			by = ruleCoded
-		}
-	case ruleCodes:
-		return r.codes(dst, v, f, 0)
-	case ruleType:
-		r.valueType = v
-		return r.codes(dst, v, f, 0)
-	case ruleValue:
-		by = types[string(r.valueType)]
-		if by == ruleMask {
-			by = ruleText
-			if len(r.valueType) > 0 {
-				by = ruleMask
-			}
-		}
-		return r.field(dst, v, f, by)
-	case ruleScan:
-		return r.texts(dst, v, f)
-	case ruleText:
-		if r.m.scanText {
-			return r.texts(dst, v, f)
-		}
+// field masks one field that is not empty by a rule. The commonest rules come
+// first: a jump that depends on the field costs more than the work on most.
+func (r *run) field(start, end int, f *field, by rule) {
+	switch plan := plans[by]; {
+	case by == ruleCode:
+		r.code(start, end, f)
+	case plan != nil:
+		r.composites(start, end, f, by, plan)
+	case by == ruleCoded:
+		r.composites(start, end, f, by, nil)
+	case by == ruleCodes:
+		r.codes(start, end, f, 0)
+	case by == ruleKeep, by == ruleIgnore:
+	case by == ruleType:
+		r.valueType = r.src[start:end]
+		r.codes(start, end, f, 0)
+	case by == ruleValue:
+		r.field(start, end, f, ruleOfType(r.valueType))
+	case (by == ruleScan || by == ruleText) && r.m.scanText:
+		r.texts(start, end, f)
+	case by == ruleScan:
+		r.terms(start, end, f)
+	case by == ruleApplication:
+		r.application(start, end, f)
+	case by == ruleCharset:
+		r.opaque = !singleByte(r.src[start:end])
+		r.application(start, end, f)
 	default:
-	}
-	if !r.has(element.Delimiter) {
-		return r.repetition(dst, v, f, by)
-	}
-	for {
-		end := bytes.IndexByte(v, r.d.repetition)
-		one := v
-		if end >= 0 {
-			one = v[:end]
-		}
-		if len(one) > 0 {
-			dst = r.repetition(dst, one, f, by)
-		}
-		if end < 0 {
-			return dst
-		}
-		dst = append(dst, r.d.repetition)
-		v = v[end+1:]
+		r.repetitions(start, end, f, by)
 	}
 }
 
-// repetition masks one repetition, which is not empty.
-func (r *run) repetition(dst, v []byte, f *field, by rule) []byte {
-	if isNull(v) {
-		return append(dst, v...)
-	}
-	switch by {
-	case ruleCoded:
-		if f.number == 3 {
-			r.valueCode = v
+// repetitions masks every repetition of a field as a whole.
+func (r *run) repetitions(at, end int, f *field, by rule) {
+	for ; at < end; at++ {
+		stop := element.Index(r.src, at, end, r.words.repetition)
+		if stop > at && !isNull(r.src[at:stop]) {
+			r.repetition(at, stop, f, by)
 		}
-		return r.coded(dst, v, f)
-	case ruleDate:
-		return r.parts(dst, v, f, dateParts)
-	case ruleRange:
-		return r.parts(dst, v, f, rangeParts)
-	case ruleName:
-		return r.parts(dst, v, f, nameParts)
-	case rulePerson:
-		return r.parts(dst, v, f, personParts)
-	case ruleAddress:
-		return r.parts(dst, v, f, addressParts)
-	case rulePhone:
-		return r.parts(dst, v, f, phoneParts)
-	case ruleID:
-		return r.parts(dst, v, f, idParts)
-	case ruleEntity:
-		return r.parts(dst, v, f, entityParts)
-	case ruleOrg:
-		return r.parts(dst, v, f, orgParts)
-	case rulePlace:
-		return r.parts(dst, v, f, placeParts)
-	case ruleNetwork:
-		return r.parts(dst, v, f, networkParts)
-	case ruleTiming:
-		return r.parts(dst, v, f, timingParts)
+		at = stop
+	}
+}
+
+func (r *run) repetition(start, end int, f *field, by rule) {
+	switch by {
+	case ruleMask:
+		r.put(start, end, f, f.entity)
+	case ruleText, ruleOpaque:
+		r.counts.Add(f.place, scan.Unique, 1)
+		r.replace(start, end, wholeText)
 	case ruleMeasure:
-		return r.measure(dst, v, f)
+		r.measure(start, end, f)
 	case ruleControl:
-		return r.control(dst, v, f)
-	case ruleTime, ruleDrop:
-		r.counts.Add(f.place, f.entity)
-		return dst
-	case ruleText:
-		r.counts.Add(f.place, scan.Unique)
-		return append(dst, wholeText...)
+		r.control(start, end, f)
+	default: // ruleTime, ruleDrop
+		r.drop(start, end, f, f.entity)
+	}
+}
+
+// code masks a field that holds a code.
+func (r *run) code(start, end int, f *field) {
+	switch sum := r.classes.Sum(r.src, start, end); {
+	case !sum.Has(element.Delimiter):
+		r.leaf(start, end, f, sum, 0)
+	case bytes.IndexByte(r.src[start:end], r.d.component) < 0:
+		r.codes(start, end, f, 0)
 	default:
-		return r.put(dst, v, f, f.entity)
+		r.composites(start, end, f, ruleCode, nil)
 	}
 }
 
 // control masks MSH-10 so that the message can still be named by it.
-func (r *run) control(dst, v []byte, f *field) []byte {
+func (r *run) control(start, end int, f *field) {
 	if r.m.ops.Kind(f.entity) != operator.Redact {
-		return r.put(dst, v, f, f.entity)
+		r.put(start, end, f, f.entity)
+		return
 	}
-	r.counts.Add(f.place, f.entity)
-	return strconv.AppendUint(dst, r.w.Row.Number, 10)
+	r.drop(start, end, f, f.entity)
+	r.dst = strconv.AppendUint(r.dst, r.w.Row.Number, 10)
 }
 
-// has reports whether the current field has a byte of a class.
-func (r *run) has(c element.Class) bool { return r.seen&(1<<c) != 0 }
-
-// codes keeps what looks like codes, empties what may be a date or an identifier
-// and scans the rest. A code may have a number of digits more than usual.
-func (r *run) codes(dst, v []byte, f *field, more int) []byte {
-	if len(v) <= shortCode && !r.has(element.Foreign) {
-		return append(dst, v...)
+// codes masks every leaf of src[at:end] that does not look like a code. A code may
+// have a number of digits more than usual.
+func (r *run) codes(at, end int, f *field, more int) {
+	if sum := r.classes.Sum(r.src, at, end); !sum.Has(element.Delimiter) {
+		r.leaf(at, end, f, sum, more)
+		return
 	}
-	done, at := 0, 0
-	var s element.Shaper
-	for i := 0; i <= len(v); i++ {
-		if i < len(v) {
-			if c := r.classes[v[i]]; c != element.Delimiter {
-				s.Add(v[i], c)
-				continue
-			}
-		}
-		if shape := s.Shape(more); shape != element.Code && !free(v[at:i]) {
-			dst = append(dst, v[done:at]...)
-			if shape == element.Text {
-				dst = r.scan(dst, v[at:i], f)
-			} else {
-				r.counts.Add(f.place, scan.Unique)
-			}
-			done = i
-		}
-		at, s = i+1, element.Shaper{}
+	for ; at <= end; at++ {
+		stop := r.leafEnd(at, end)
+		r.leaf(at, stop, f, r.classes.Sum(r.src, at, stop), more)
+		at = stop
 	}
-	return append(dst, v[done:]...)
 }
 
-// shortCode is as long as a value can be that is a code whatever its letters and
-// digits are: no date and no identifier has so few.
-const shortCode = 5
+// leaf keeps what looks like a code and drops what may be a date, an identifier or
+// a name.
+func (r *run) leaf(start, end int, f *field, sum element.Sum, more int) {
+	if !r.isCode(r.src[start:end], sum, more) {
+		r.drop(start, end, f, scan.Unique)
+	}
+}
+
+// isCode reports whether v is in one word and either short, or has a digit or a
+// sign of a unit, or is a word or the name of a system that the standard has.
+func (r *run) isCode(v []byte, sum element.Sum, more int) bool {
+	if free(v) {
+		return true
+	}
+	if sum.Shape(v, more) != element.Code || bytes.IndexByte(v, ' ') >= 0 {
+		return false
+	}
+	return len(v) <= codeLetters || sum.Has(element.Digit) || bytes.ContainsAny(v, "/%[*") || isWord(v) || isSystem(v)
+}
+
+// terms masks every leaf of a clinical text that is neither a code nor a range as
+// free text.
+func (r *run) terms(at, end int, f *field) {
+	for ; at < end; at++ {
+		stop := r.leafEnd(at, end)
+		if v := r.src[at:stop]; len(v) > 0 && !isNull(v) && !r.isCode(v, r.classes.Sum(r.src, at, stop), 0) {
+			r.counts.Add(f.place, scan.Unique, 1)
+			r.replace(at, stop, wholeText)
+		}
+		at = stop
+	}
+}
+
+// application keeps the names of programs and character sets, which are no
+// person's: programs in one word.
+func (r *run) application(at, end int, f *field) {
+	for ; at <= end; at++ {
+		stop := r.leafEnd(at, end)
+		sum := r.classes.Sum(r.src, at, stop)
+		v := r.src[at:stop]
+		if sum.Shape(v, 0) != element.Code || f.rule == ruleApplication && bytes.IndexByte(v, ' ') >= 0 {
+			r.leaf(at, stop, f, sum, 0)
+		}
+		at = stop
+	}
+}
+
+// codeLetters is how many letters a code can have without a digit. Longer ones may
+// be names, but for the words of isWord.
+const codeLetters = 3
+
+// isWord reports whether v is a word that the tables of HL7, and those that sites
+// make for them, have in full.
+func isWord(v []byte) bool {
+	if len(v) > len("PRELIMINARY") {
+		return false
+	}
+	var upper [16]byte
+	for i, c := range v {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		upper[i] = c
+	}
+	switch string(upper[:len(v)]) {
+	case "ABNORMAL", "ACTIVE", "ASAP", "CASH", "CORRECTED", "DRUG", "EMERGENCY", "FEMALE", "FINAL", "FOOD", "HIGH", "HOME", "INACTIVE", "INPATIENT",
+		"MALE", "MARRIED", "MILD", "MODERATE", "NEGATIVE", "NONE", "NORMAL", "OUTPATIENT", "PENDING", "POSITIVE", "PRELIMINARY", "REACTIVE",
+		"ROUTINE", "SELF", "SEVERE", "SINGLE", "SPOUSE", "STAT", "UNICODE", "UNKNOWN", "URGENT", "ASCII", "HOSP":
+		return true
+	}
+	return false
+}
+
+// leafEnd returns where the leaf ends that begins at an index.
+func (r *run) leafEnd(at, end int) int {
+	for at < end && r.classes[r.src[at]] != element.Delimiter {
+		at++
+	}
+	return at
+}
 
 // free reports whether v is an object identifier or an amount of money.
 func free(v []byte) bool {
@@ -200,32 +221,31 @@ func free(v []byte) bool {
 }
 
 // texts scans every leaf of a field.
-func (r *run) texts(dst, v []byte, f *field) []byte {
-	at := 0
-	for i, b := range v {
-		if r.classes[b] == element.Delimiter {
-			dst = append(r.scan(dst, v[at:i], f), b)
-			at = i + 1
-		}
+func (r *run) texts(at, end int, f *field) {
+	for ; at < end; at++ {
+		stop := r.leafEnd(at, end)
+		r.scan(at, stop, f)
+		at = stop
 	}
-	return r.scan(dst, v[at:], f)
 }
 
 // measure masks a number of type NM: an age by the profile, and everything that
 // can be no measurement by nothing.
-func (r *run) measure(dst, v []byte, f *field) []byte {
+func (r *run) measure(start, end int, f *field) {
+	v := r.src[start:end]
 	if !element.Measure(v) {
-		r.counts.Add(f.place, scan.Unique)
-		return dst
+		r.drop(start, end, f, scan.Unique)
+		return
+	}
+	if len(v) > len("149") {
+		return
 	}
 	if years, err := strconv.Atoi(string(v)); err == nil && years >= oldAge && years < oldestAge && isAge(r.valueCode) {
-		r.counts.Add(f.place, scan.Age)
+		r.drop(start, end, f, scan.Age)
 		if masked, ok := r.m.ops.Age(int64(years), r.w); ok {
-			dst = strconv.AppendInt(dst, masked, 10)
+			r.dst = strconv.AppendInt(r.dst, masked, 10)
 		}
-		return dst
 	}
-	return append(dst, v...)
 }
 
 // Ages that identify; a number outside of them is no age.
@@ -251,38 +271,4 @@ func isAge(v []byte) bool {
 		}
 	}
 	return false
-}
-
-// date masks one date or timestamp; what is none goes.
-func (r *run) date(dst, v []byte, f *field) []byte {
-	kind := r.m.ops.Kind(scan.Date)
-	if len(v) == 0 || kind == operator.Keep {
-		return append(dst, v...)
-	}
-	r.counts.Add(f.place, scan.Date)
-	day, width, ok := element.ParseDay(v)
-	if !ok || kind == operator.Null || kind == operator.Drop || kind == operator.Redact {
-		return dst
-	}
-	if day, ok = r.m.ops.Day(day, r.w); !ok {
-		return dst
-	}
-	switch {
-	case kind == operator.DateYear, kind == operator.DateShift && len(r.w.Row.Patient) == 0:
-		// A shift that knows no patient keeps the year as well.
-		return element.AppendDay(dst, day, 4)
-	case kind == operator.DateTrunc:
-		return element.AppendDay(dst, day, min(width, 6))
-	case kind == operator.DateShift && width == 8:
-		// The time of day moves with the day.
-		dst = element.AppendDay(dst, day, width)
-		for _, b := range v[width:] {
-			if (b < '0' || b > '9') && b != '.' && b != '+' && b != '-' {
-				break
-			}
-			dst = append(dst, b)
-		}
-		return dst
-	}
-	return element.AppendDay(dst, day, width)
 }

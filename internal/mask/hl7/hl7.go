@@ -19,6 +19,9 @@
 // character set hides them, is refused with Kind Integrity: then nothing of it
 // may pass.
 //
+// Masking a result again changes nothing, but for texts that are scanned: beside
+// what a finding leaves, such as a year, the scanner may find something more.
+//
 // MSH-10 must be there for an acknowledgement. Where the profile shows a
 // placeholder for unique codes, the message's number in the stream stands there:
 // [text.Work] counts messages in Row.Number.
@@ -48,18 +51,20 @@ type Masker struct {
 	text     *text.Masker
 	ops      *element.Ops
 	table    *table
+	places   *element.Places
 	scanText bool
 	runs     sync.Pool // of *run, for their memory
 }
 
-// New compiles the table for a scanner and a profile. Errors have Kind Invalid
+// Compile compiles the table for a scanner and a profile. Errors have Kind Invalid
 // and say which of the site's fields is wrong.
-func New(m *text.Masker, o Options) (*Masker, error) {
+func Compile(m *text.Masker, o Options) (*Masker, error) {
 	t, err := newTable(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Masker{text: m, ops: element.NewOps(m), table: t, scanText: o.ScanText}, nil
+	ops := element.NewOps(m)
+	return &Masker{text: m, ops: ops, table: t, places: element.NewPlaces(ops, "field", t.loci), scanText: o.ScanText}, nil
 }
 
 // Append appends src, masked, to dst. On an error, which has Kind Integrity, dst
@@ -68,63 +73,84 @@ func New(m *text.Masker, o Options) (*Masker, error) {
 func (m *Masker) Append(dst, src []byte, w *text.Work) ([]byte, error) {
 	r, _ := m.runs.Get().(*run)
 	if r == nil {
-		r = &run{counts: element.NewCounts(len(m.table.loci))}
+		r = &run{m: m, counts: element.NewCounts(m.places)}
 	}
-	r.m, r.w, r.src = m, w, src
+	r.w, r.edit, r.years = w, edit{src: src, dst: dst}, years{}
 	patient := w.Row.Patient
-	out, err := r.file(dst)
+	err := r.file()
 	w.Row.Patient = patient
 	if err != nil {
 		r.counts.Reset()
-		out = dst
+	} else {
+		r.cut(len(src), len(src))
+		dst = r.dst
 	}
-	r.counts.Flush(&w.Tally, m.ops, "field", m.table.loci)
-	r.m, r.w, r.src, r.valueType, r.valueCode = nil, nil, nil, nil, nil
-	clear(r.components[:])
+	r.counts.Flush(&w.Tally)
+	r.w, r.edit, r.valueType, r.valueCode = nil, edit{}, nil, nil
 	m.runs.Put(r)
-	return out, err
+	return dst, err
 }
 
 // run is the work on one call of Append.
 type run struct {
+	edit
 	m      *Masker
 	w      *text.Work
-	src    []byte
 	counts *element.Counts
 
-	d       delimiters
-	started bool // a header has been read
-	seen    uint // classes of the bytes of the current field
-	classes element.Classes
-	message int  // where the current message begins
-	learned bool // its names are in w.Known
+	d        delimiters
+	encoding []byte // that declared d
+	words    words
+	classes  element.Classes
+	started  bool // a header has been read
+	message  int  // where the current message begins
+	segment  int  // where the current segment begins
+	opaque   bool // the message's character set hides separators
+	learned  bool // its names are in w.Known
+	hinted   bool // and all of them in hints
+	hints    scan.Hints
 
-	components [maxComponents][]byte // of the current repetition
+	parted parted // the current repetition
+	named  parted // the one that names are looked for in
 
 	valueType, valueCode []byte // OBX-2 and OBX-3 of the current segment
 
+	years   years
 	found   []scan.Span
 	decoded []byte
 	origin  []int32 // of each byte of decoded and of its end, in the text
 	value   []byte
 }
 
-// put appends what stands for v, a whole value that is an e, written with the
-// message's separators.
-func (r *run) put(dst, v []byte, f *field, e scan.Entity) []byte {
-	if len(v) == 0 || isNull(v) {
-		return append(dst, v...)
+// put masks src[start:end], a whole value that is an e.
+func (r *run) put(start, end int, f *field, e scan.Entity) {
+	if v := r.src[start:end]; len(v) > 0 && !isNull(v) {
+		r.show(start, end, v, f, e)
 	}
-	r.counts.Add(f.place, e)
+}
+
+// show puts what stands for v, which is an e, in the place of src[start:end],
+// written with the message's separators.
+func (r *run) show(start, end int, v []byte, f *field, e scan.Entity) {
+	r.counts.Add(f.place, e, 1)
 	if fixed := r.m.ops.Fixed(e); fixed != nil {
-		return append(dst, fixed...)
+		r.replace(start, end, fixed)
+		return
 	}
 	if r.m.ops.Kind(e) == operator.Keep {
-		return append(dst, v...)
+		r.replace(start, end, v)
+		return
 	}
 	plain, _ := r.decode(v)
 	r.value = r.m.ops.Put(r.value[:0], plain, e, r.w)
-	return r.d.escape(dst, r.value)
+	r.cut(start, end)
+	r.dst = r.d.escape(r.dst, r.value)
+}
+
+// drop leaves src[start:end] out.
+func (r *run) drop(start, end int, f *field, e scan.Entity) {
+	r.counts.Add(f.place, e, 1)
+	r.cut(start, end)
 }
 
 // isNull reports whether a field holds "", which deletes a value at the receiver.

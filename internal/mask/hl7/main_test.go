@@ -22,7 +22,7 @@ func masker(tb testing.TB, s profile.Spec, o hl7.Options) *hl7.Masker {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m, err := hl7.New(&text.Masker{Scanner: sc, Profile: compiledAs(tb, s)}, o)
+	m, err := hl7.Compile(&text.Masker{Scanner: sc, Profile: compiledAs(tb, s)}, o)
 	if err != nil {
 		tb.Fatal(err)
 	}

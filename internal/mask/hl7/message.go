@@ -27,90 +27,54 @@ func refuse(msg string) error {
 	return sallyport.E(sallyport.Integrity, "hl7 message", msg).WithHint("mask the payload as a whole")
 }
 
-// lines splits a file at carriage returns and line feeds. Each kind of end is
-// looked up only when the last one found has been passed.
-type lines struct {
-	src    []byte
-	cr, lf int // next of each, at least at
-	at     int
-}
-
-func next(src []byte, from int, b byte) int {
-	if i := bytes.IndexByte(src[from:], b); i >= 0 {
-		return from + i
-	}
-	return len(src)
-}
-
-// line returns where the next line begins and ends, and where the one after it
-// begins. A line's end is CR, LF or both.
-func (l *lines) line() (start, end, after int) {
-	if l.cr < l.at || l.at == 0 {
-		l.cr = next(l.src, l.at, '\r')
-	}
-	if l.lf < l.at || l.at == 0 {
-		l.lf = next(l.src, l.at, '\n')
-	}
-	start, end = l.at, min(l.cr, l.lf)
-	after = min(end+1, len(l.src))
-	if end == l.cr && l.lf == end+1 && l.lf < len(l.src) {
-		after = end + 2
-	}
-	l.at = after
-	return start, end, after
-}
-
 // file masks everything.
-func (r *run) file(dst []byte) ([]byte, error) {
-	r.started, r.message, r.learned = false, 0, false
+func (r *run) file() error {
+	r.started, r.message, r.learned, r.hinted = false, 0, false, false
+	r.hints.Reset()
 	r.w.Known.Reset()
-	l := lines{src: r.src}
-	if mark := []byte("\xef\xbb\xbf"); bytes.HasPrefix(r.src, mark) {
-		dst, l.at = append(dst, mark...), len(mark)
-		l.cr, l.lf = -1, -1
+	at := 0
+	if mark := "\xef\xbb\xbf"; bytes.HasPrefix(r.src, []byte(mark)) {
+		at = len(mark)
 	}
-	for l.at < len(r.src) {
-		start, end, after := l.line()
-		for start < end && r.src[start] == frameStart {
-			dst = append(dst, frameStart)
-			start++
+	for at < len(r.src) {
+		if r.src[at] == frameStart {
+			at++
+			continue
 		}
+		end := lineEnd(r.src, at)
 		stop := end
-		for stop > start && r.src[stop-1] == frameEnd {
+		for stop > at && r.src[stop-1] == frameEnd {
 			stop--
 		}
-		if stop > start {
-			var err error
-			if dst, err = r.line(dst, start, stop); err != nil {
-				return nil, err
+		if stop > at {
+			if err := r.line(at, stop); err != nil {
+				return err
 			}
 		}
-		dst = append(dst, r.src[stop:after]...)
+		at = end + 1
 	}
 	if !r.started {
-		return nil, refuse("there is no message header")
+		return refuse("there is no message header")
 	}
-	return dst, nil
+	return nil
 }
 
 // line masks one line, which is not empty.
-func (r *run) line(dst []byte, start, end int) ([]byte, error) {
+func (r *run) line(start, end int) error {
+	r.segment = start
 	v := r.src[start:end]
-	if isHeader(v) {
-		return r.header(dst, start, v)
+	switch {
+	case isHeader(v):
+		return r.header(start, end)
+	case !r.started:
+		return refuse("there is text before the first message header")
+	case !isName(v) || len(v) > 3 && v[3] != r.d.field:
+		r.counts.Add(r.m.table.unknown.rest.place, scan.Unique, 1)
+		r.replace(start, end, wholeText)
+	default:
+		r.fields(start+3, end, r.m.table.find(v), 1)
 	}
-	if !r.started {
-		return nil, refuse("there is text before the first message header")
-	}
-	if len(v) < 3 || !isName(v[:3]) || len(v) > 3 && v[3] != r.d.field {
-		r.counts.Add(r.m.table.unknown.rest.place, scan.Unique)
-		return append(dst, wholeText...), nil
-	}
-	s := r.m.table.segments[[3]byte(v)]
-	if s == nil {
-		s = &r.m.table.unknown
-	}
-	return r.fields(append(dst, v[:3]...), v[3:], s, 1), nil
+	return nil
 }
 
 // isHeader reports whether a line begins a message, a batch or a file.
@@ -119,13 +83,13 @@ func isHeader(v []byte) bool {
 		(string(v[:3]) == "MSH" || string(v[:3]) == "FHS" || string(v[:3]) == "BHS")
 }
 
-// isName reports whether v can name a segment: a capital letter and two capital
-// letters or digits.
+// isName reports whether v begins with what can name a segment: a capital letter
+// and two capital letters or digits.
 func isName(v []byte) bool {
-	if len(v) != 3 || v[0] < 'A' || v[0] > 'Z' {
+	if len(v) < 3 || v[0] < 'A' || v[0] > 'Z' {
 		return false
 	}
-	for _, b := range v[1:] {
+	for _, b := range v[1:3] {
 		if (b < 'A' || b > 'Z') && (b < '0' || b > '9') {
 			return false
 		}
@@ -134,37 +98,54 @@ func isName(v []byte) bool {
 }
 
 // header takes the separators from a header and masks its other fields.
-func (r *run) header(dst []byte, start int, v []byte) ([]byte, error) {
+func (r *run) header(start, end int) error {
+	v := r.src[start:end]
 	encoding := v[4:]
 	if i := bytes.IndexByte(encoding, v[3]); i >= 0 {
 		encoding = encoding[:i]
 	}
-	d, err := parseDelimiters(v[3], encoding)
-	if err != nil {
-		return nil, err
+	if err := r.separate(v[3], encoding); err != nil {
+		return err
 	}
 	r.started = true
-	if d != r.d {
-		r.d = d
-		r.classes = *element.NewClasses()
-		r.classes[d.field] = element.End
-		for _, b := range []byte{d.component, d.repetition, d.sub} {
-			r.classes[b] = element.Delimiter
-		}
-		r.classes[d.escaping] = element.Foreign
-	}
 	if v[0] == 'M' {
-		r.message, r.learned = start, false
+		r.message, r.learned, r.hinted = start, false, false
+		r.hints.Reset()
 		r.w.Row.Number++
 		if r.m.ops.Kind(scan.Date) == operator.DateShift {
 			r.w.Row.Patient = r.patient()
 		}
-		if !singleByte(r.nth(v, 17)) {
-			return nil, refuse("the message is in a character set whose bytes can look like separators")
-		}
 	}
-	head := 4 + len(encoding)
-	return r.fields(append(dst, v[:head]...), v[head:], r.m.table.segments[[3]byte(v)], 3), nil
+	r.opaque = false
+	r.fields(start+4+len(encoding), end, r.m.table.find(v), 3)
+	if r.opaque {
+		return refuse("the message is in a character set whose bytes can look like separators")
+	}
+	return nil
+}
+
+// separate takes a header's separators, which are mostly those that the last one
+// had.
+func (r *run) separate(field byte, encoding []byte) error {
+	if field == r.d.field && bytes.Equal(encoding, r.encoding) {
+		return nil
+	}
+	d, err := parseDelimiters(field, encoding)
+	if err != nil {
+		return err
+	}
+	r.encoding = append(r.encoding[:0], encoding...)
+	if d == r.d {
+		return nil
+	}
+	r.d = d
+	r.words = words{element.Repeat(d.field), element.Repeat(d.component), element.Repeat(d.repetition)}
+	r.classes = *element.NewClasses()
+	for _, b := range []byte{d.component, d.repetition, d.sub} {
+		r.classes[b] = element.Delimiter
+	}
+	r.classes[d.field], r.classes[d.escaping] = element.Foreign, element.Foreign
+	return nil
 }
 
 // parseDelimiters reads MSH-2. Some senders write the escape character twice.
@@ -189,21 +170,6 @@ func parseDelimiters(fieldSeparator byte, encoding []byte) (delimiters, error) {
 	return d, nil
 }
 
-// nth returns field n, counted from the first separator, of a header.
-func (r *run) nth(v []byte, n int) []byte {
-	for ; n > 0; n-- {
-		i := bytes.IndexByte(v, r.d.field)
-		if i < 0 {
-			return nil
-		}
-		v = v[i+1:]
-	}
-	if i := bytes.IndexByte(v, r.d.field); i >= 0 {
-		v = v[:i]
-	}
-	return v
-}
-
 // singleByte reports whether the character sets of MSH-18 keep separators apart
 // from other characters. Those of East Asia that switch or pair bytes do not.
 func singleByte(sets []byte) bool {
@@ -221,89 +187,4 @@ func singleByte(sets []byte) bool {
 		}
 	}
 	return true
-}
-
-// patient returns the identifier of the current message's patient (PID-3), which
-// shifted dates depend on, or nil.
-func (r *run) patient() []byte {
-	var id []byte
-	r.each(func(v []byte) bool {
-		if string(v[:3]) == "PID" {
-			id, _, _ = bytes.Cut(r.nth(v, 3), []byte{r.d.repetition})
-			id, _, _ = bytes.Cut(id, []byte{r.d.component})
-		}
-		return id == nil
-	})
-	return id
-}
-
-// learn tells the scanner the names of the current message.
-func (r *run) learn() {
-	if r.learned {
-		return
-	}
-	r.learned = true
-	r.w.Known.Reset()
-	r.each(func(v []byte) bool {
-		if s := r.m.table.segments[[3]byte(v)]; s != nil && len(s.names) > 0 {
-			r.learnSegment(v[4:], s)
-		}
-		return true
-	})
-}
-
-// each calls f with each segment of the current message after its header, until
-// f returns false.
-func (r *run) each(f func(v []byte) bool) {
-	l := lines{src: r.src[r.message:]}
-	l.line()
-	for l.at < len(l.src) {
-		start, end, _ := l.line()
-		v := bytes.TrimLeft(l.src[start:end], string(rune(frameStart)))
-		if isHeader(v) {
-			return
-		}
-		if len(v) > 4 && v[3] == r.d.field && !f(v) {
-			return
-		}
-	}
-}
-
-// learnSegment takes the names from a segment's fields.
-func (r *run) learnSegment(v []byte, s *segment) {
-	at := 0 // index of the field that v begins with
-	for _, i := range s.names {
-		for ; at < i; at++ {
-			end := bytes.IndexByte(v, r.d.field)
-			if end < 0 {
-				return
-			}
-			v = v[end+1:]
-		}
-		value := v
-		if end := bytes.IndexByte(v, r.d.field); end >= 0 {
-			value = v[:end]
-		}
-		for len(value) > 0 {
-			var one []byte
-			one, value, _ = bytes.Cut(value, []byte{r.d.repetition})
-			r.learnName(one, s.fields[i].rule)
-		}
-	}
-}
-
-// learnName takes family, given and middle names.
-func (r *run) learnName(v []byte, kind rule) {
-	first := 0
-	if kind == rulePerson {
-		first = 1
-	}
-	for n := 0; n < first+3 && len(v) > 0; n++ {
-		c, rest, _ := bytes.Cut(v, []byte{r.d.component})
-		v = rest
-		if n >= first && len(c) > 0 && c[0] != '[' {
-			plain, _ := r.decode(c)
-			r.w.Known.Add(scan.Name, plain)
-		}
-	}
 }

@@ -4,8 +4,6 @@
 package hl7
 
 import (
-	"bytes"
-
 	"github.com/sallyport-dev/sallyport/internal/mask/element"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
@@ -92,109 +90,147 @@ var (
 	timingParts  = []part{{act: actCode}, {act: actCode}, {act: actCode}, {act: actDate}, {act: actDate}, {act: actCode}}
 )
 
-// idTypes are codes of table 0203, and equipment types of table 0202, that say
-// what an identifier is.
-var idTypes = map[string]scan.Entity{
-	"MR": scan.MRN, "MRN": scan.MRN, "PI": scan.MRN, "PT": scan.MRN, "SS": scan.SSN, "NPI": scan.NPI, "DEA": scan.DEA, "DL": scan.License,
-	"MD": scan.License, "RN": scan.License, "LN": scan.License, "MA": scan.HealthPlan, "MB": scan.HealthPlan, "MC": scan.HealthPlan,
-	"NH": scan.HealthPlan, "AN": scan.Account, "VN": scan.Unique, "FX": scan.Fax,
+// plans are the parts of the data types by the rules of fields.
+var plans = [ruleCount][]part{
+	ruleDate: dateParts, ruleRange: rangeParts, ruleName: nameParts, rulePerson: personParts, ruleAddress: addressParts,
+	rulePhone: phoneParts, ruleID: idParts, ruleEntity: entityParts, ruleOrg: orgParts, rulePlace: placeParts,
+	ruleNetwork: networkParts, ruleTiming: timingParts,
 }
 
-// maxComponents are as many as any data type has; what is beyond stays with the
-// last, where it is emptied.
-const maxComponents = 32
-
-// split takes a repetition apart.
-func (r *run) split(v []byte) [][]byte {
-	if !r.has(element.Delimiter) {
-		r.components[0] = v
-		return r.components[:1]
+// idType returns what an identifier is by a code of table 0203, or an equipment
+// type of table 0202, or None.
+func idType(v []byte) scan.Entity {
+	switch string(v) {
+	case "MR", "MRN", "PI", "PT":
+		return scan.MRN
+	case "SS":
+		return scan.SSN
+	case "NPI":
+		return scan.NPI
+	case "DEA":
+		return scan.DEA
+	case "DL", "MD", "RN", "LN":
+		return scan.License
+	case "MA", "MB", "MC", "NH":
+		return scan.HealthPlan
+	case "AN":
+		return scan.Account
+	case "VN":
+		return scan.Unique
+	case "FX":
+		return scan.Fax
 	}
-	n, at := 0, 0
-	for i, b := range v {
-		if b == r.d.component && n < maxComponents-1 {
-			r.components[n] = v[at:i]
-			n, at = n+1, i+1
-		}
-	}
-	r.components[n] = v[at:]
-	return r.components[:n+1]
+	return scan.None
 }
 
-// nth returns component n, counted from 1, or nil.
-func nth(components [][]byte, n int) []byte {
-	if n > len(components) {
-		return nil
-	}
-	return components[n-1]
-}
-
-// parts masks one repetition component by component.
-func (r *run) parts(dst, v []byte, f *field, parts []part) []byte {
-	all := r.split(v)
-	for n, c := range all {
-		if n > 0 {
-			dst = append(dst, r.d.component)
-		}
-		var p part
-		if n < len(parts) {
-			p = parts[n]
-		}
-		if p.act == actLead {
-			if len(c) == 0 {
-				c = joined(all, parts)
+// composites masks every repetition of a field component by component.
+func (r *run) composites(at, end int, f *field, by rule, plan []part) {
+	p := &r.parted
+	for ; at < end; at++ {
+		r.split(p, at, end)
+		at = p.end()
+		switch {
+		case at == p.start || isNull(r.src[p.start:at]):
+		case plan != nil:
+			if f.named {
+				r.hintAt(p, by)
 			}
-			dst = r.put(dst, c, f, entity(all, f, p))
-		} else if len(c) > 0 {
-			dst = r.part(dst, all, c, f, p)
+			r.parts(p, f, plan)
+		case by == ruleCoded:
+			r.coded(p, f)
+		default:
+			r.simple(p, f)
 		}
 	}
-	return dst
 }
 
-// joined returns the first component that belongs to another and holds something.
-func joined(all [][]byte, parts []part) []byte {
-	for n, c := range all[:min(len(all), len(parts))] {
-		if parts[n].act == actJoin && len(c) > 0 {
-			return c
+// simple masks a repetition where a code should be. Earlier versions have a coded
+// element where later ones have a code, or the other way round; components of
+// anything else are of a field that stands in a wrong place.
+func (r *run) simple(p *parted, f *field) {
+	switch {
+	case p.count == 1:
+		r.codes(p.start, p.end(), f, 0)
+	case isSystem(p.component(r.src, 3)):
+		r.coded(p, f)
+	default:
+		r.put(p.start, p.end(), f, f.entity)
+	}
+}
+
+// parts masks a repetition by a plan.
+func (r *run) parts(p *parted, f *field, plan []part) {
+	at, dropped := p.start, uint32(0)
+	for i, end := range p.ends[:p.count] {
+		c := &beyond
+		if i < len(plan) {
+			c = &plan[i]
+		}
+		switch {
+		case c.act == actLead:
+			held := r.src[at:end]
+			if len(held) == 0 {
+				held = r.joined(p, plan)
+			}
+			if len(held) > 0 && !isNull(held) {
+				r.show(at, end, held, f, r.entity(p, f, c))
+			}
+		case at == end || isNull(r.src[at:end]):
+		case c.act == actPut:
+			r.put(at, end, f, r.entity(p, f, c))
+		case c.act == actDate:
+			r.date(at, end, f)
+		case c.act == actCode:
+			r.authority(at, end, f)
+		case c.act == actLetters && end-at <= maxLetters && areLetters(r.src[at:end]):
+		default:
+			r.cut(at, end)
+			dropped++
+		}
+		at = end + 1
+	}
+	if dropped > 0 {
+		r.counts.Add(f.place, f.entity, dropped)
+	}
+}
+
+// beyond is what a component is that no plan has.
+var beyond = part{act: actDrop}
+
+// joined returns the first component that belongs to another and holds something:
+// then the leading one shows that there is something even when it is empty itself.
+func (r *run) joined(p *parted, plan []part) []byte {
+	for i := range min(p.count, len(plan)) {
+		if held := p.component(r.src, i+1); plan[i].act == actJoin && len(held) > 0 && !isNull(held) {
+			return held
 		}
 	}
 	return nil
 }
 
-// part masks one component, which is not empty.
-func (r *run) part(dst []byte, all [][]byte, c []byte, f *field, p part) []byte {
-	if isNull(c) {
-		return append(dst, c...)
-	}
-	switch p.act {
-	case actCode:
-		return r.authority(dst, c, f)
-	case actLetters:
-		if len(c) <= 3 && r.classes.ShapeOf(c) == element.Code && bytes.IndexFunc(c, notLetter) < 0 {
-			return append(dst, c...)
+// maxLetters is as long as a state, a country or a name's type is.
+const maxLetters = 3
+
+func areLetters(v []byte) bool {
+	for _, b := range v {
+		if b |= 0x20; b < 'a' || b > 'z' {
+			return false
 		}
-	case actDate:
-		return r.date(dst, c, f)
-	case actPut:
-		return r.put(dst, c, f, entity(all, f, p))
-	case actDrop, actJoin, actLead:
 	}
-	r.counts.Add(f.place, f.entity)
-	return dst
+	return true
 }
 
 func notLetter(c rune) bool { return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') }
 
 // entity returns what a component is, by its type's code where it has one.
-func entity(all [][]byte, f *field, p part) scan.Entity {
-	if p.typed > 0 && p.typed <= len(all) {
-		if e, ok := idTypes[string(nth(all, p.typed))]; ok {
+func (r *run) entity(p *parted, f *field, c *part) scan.Entity {
+	if c.typed > 0 && c.typed <= p.count {
+		if e := idType(p.component(r.src, c.typed)); e != scan.None {
 			return e
 		}
 	}
-	if p.entity != scan.None {
-		return p.entity
+	if c.entity != scan.None {
+		return c.entity
 	}
 	return f.entity
 }
@@ -204,59 +240,58 @@ const maxNamespace = 20
 
 // authority keeps the subcomponents that look like codes or object identifiers.
 // Words with spaces between them are an institution's name and go.
-func (r *run) authority(dst, c []byte, f *field) []byte {
-	if len(c) <= shortCode && !r.has(element.Foreign) && bytes.IndexByte(c, ' ') < 0 {
-		return append(dst, c...)
-	}
-	for {
-		one := c
-		end := bytes.IndexByte(c, r.d.sub)
-		if end >= 0 {
-			one = c[:end]
+func (r *run) authority(at, end int, f *field) {
+	for ; at <= end; at++ {
+		stop := at
+		for stop < end && r.src[stop] != r.d.sub {
+			stop++
 		}
-		if element.IsOID(one) || len(one) <= maxNamespace && r.classes.ShapeOf(one) == element.Code && bytes.IndexByte(one, ' ') < 0 {
-			dst = append(dst, one...)
-		} else {
-			r.counts.Add(f.place, scan.Org)
+		v := r.src[at:stop]
+		sum := r.classes.Sum(r.src, at, stop)
+		if code := len(v) <= maxNamespace && !sum.Has(element.Space) && sum.Shape(v, 0) == element.Code; !code && !element.IsOID(v) {
+			r.drop(at, stop, f, scan.Org)
 		}
-		if end < 0 {
-			return dst
-		}
-		dst = append(dst, r.d.sub)
-		c = c[end+1:]
+		at = stop
 	}
 }
 
 // coded masks a coded value. A code with its text is kept where they are of a
 // published system; all else has to look like a code or is scanned.
-func (r *run) coded(dst, v []byte, f *field) []byte {
-	all := r.split(v)
-	for i, c := range all {
-		if i > 0 {
-			dst = append(dst, r.d.component)
-		}
-		switch n := i + 1; {
-		case len(c) == 0:
-		case n <= 6 && n%3 != 0:
-			dst = r.codedPart(dst, c, f, n%3 == 2, nth(all, 3+i/3*3))
-		case n == 9 || n == 11:
-			dst = r.scan(dst, c, f)
-		default:
-			dst = r.codes(dst, c, f, 0)
-		}
+func (r *run) coded(p *parted, f *field) {
+	if f.number == 3 {
+		r.valueCode = r.src[p.start:p.end()]
 	}
-	return dst
+	at := p.start
+	for i, end := range p.ends[:p.count] {
+		switch n := i + 1; {
+		case at == end:
+		case n <= 6 && n%3 != 0:
+			first := 1 + i/3*3
+			r.codedPart(at, end, f, n%3 == 2, p.component(r.src, first), p.component(r.src, first+2))
+		case n == 9 || n == 11:
+			r.scan(at, end, f)
+		default:
+			r.codes(at, end, f, 0)
+		}
+		at = end + 1
+	}
 }
 
-// codedPart masks a code or its text, which stand in a system.
-func (r *run) codedPart(dst, c []byte, f *field, isText bool, system []byte) []byte {
+// codedPart masks a code or its text, which stand in a system. The text beside a
+// code that its system could have is the register's, and scanned; any other is
+// free text.
+func (r *run) codedPart(at, end int, f *field, isText bool, code, system []byte) {
 	// A local code may have the eight digits that one of a register has.
 	const registerDigits = 2
-	switch published := isSystem(system); {
-	case published && (isText || bytes.IndexByte(c, ' ') < 0):
-		return append(dst, c...)
+	fits := isSystem(system) && formOf(system).Fits(code)
+	switch {
+	case fits && !isText:
+	case isText && (fits || r.m.scanText):
+		r.scan(at, end, f)
 	case isText:
-		return r.scan(dst, c, f)
+		r.counts.Add(f.place, scan.Unique, 1)
+		r.replace(at, end, wholeText)
+	default:
+		r.codes(at, end, f, registerDigits)
 	}
-	return r.codes(dst, c, f, registerDigits)
 }

@@ -9,9 +9,9 @@ package hl7
 // beside the rules in table.go. A field beyond a line's end is masked whole, as
 // is every field of a segment that is not here.
 const segments = `
-MSH ignore ignore codes mask:ORG codes mask:ORG date mask codes control codes*3 mask code*4 coded code codes mask:ORG mask:ORG network network
-FHS ignore ignore codes mask:ORG codes mask:ORG date mask mask text mask mask network network
-BHS ignore ignore codes mask:ORG codes mask:ORG date mask mask text mask mask network network
+MSH ignore ignore application mask:ORG application mask:ORG date mask codes control codes*3 mask code*3 charset coded code codes mask:ORG mask:ORG network network
+FHS ignore ignore application mask:ORG application mask:ORG date mask mask text mask mask network network
+BHS ignore ignore application mask:ORG application mask:ORG date mask mask text mask mask network network
 FTS code text
 BTS code text code
 MSA code mask text code*2 coded

@@ -25,8 +25,8 @@ type parsed struct {
 func parse(src string) (parsed, error) {
 	var p parsed
 	sep, rep := "", ""
-	for _, line := range regexp.MustCompile("\r\n|\r|\n").Split(src, -1) {
-		bare := strings.Trim(strings.TrimPrefix(line, "\ufeff"), "\x0b\x1c")
+	for _, line := range regexp.MustCompile("\r\n|\r|\n").Split(strings.TrimPrefix(src, "\ufeff"), -1) {
+		bare := strings.TrimRight(strings.TrimLeft(line, "\x0b"), "\x1c")
 		if len(bare) >= 8 && (strings.HasPrefix(bare, "MSH") || strings.HasPrefix(bare, "BHS") || strings.HasPrefix(bare, "FHS")) {
 			sep, rep = bare[3:4], bare[5:6]
 			copy(p.marks[:], bare[3:8])

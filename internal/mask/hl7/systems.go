@@ -3,6 +3,8 @@
 
 package hl7
 
+import "github.com/sallyport-dev/sallyport/internal/mask/element"
+
 // isPublished reports whether v names a published coding system, by its name in
 // table 0396 or another that senders use for it. Its texts are the register's, so
 // they say nothing of a patient. A system of the sender's own may say anything.
@@ -38,4 +40,21 @@ func isSystem(v []byte) bool {
 		}
 	}
 	return len(v) <= 7
+}
+
+// formOf returns what the codes of a published system look like.
+func formOf(system []byte) element.Form {
+	switch string(system) {
+	case "LN", "LOINC":
+		return element.LOINC
+	case "SCT", "SCT2", "SNOMED", "SNOMED-CT", "SNOMEDCT":
+		return element.SNOMED
+	case "RXN", "RXNORM", "CVX":
+		return element.Numeric
+	case "I10", "I10C", "I10CM", "ICD10", "ICD-10", "ICD10CM", "ICD-10-CM":
+		return element.ICD
+	case "NDC":
+		return element.NDC
+	}
+	return element.AnyForm
 }

@@ -15,52 +15,88 @@ import (
 type rule uint8
 
 const (
-	ruleMask    rule = iota // anything: every repetition becomes the placeholder of the entity
-	ruleIgnore              // the separators of a header; as it is
-	ruleKeep                // declared free of identifiers by the site; as it is
-	ruleCode                // numbers, indicators and codes of tables: kept when they look like it
-	ruleCodes               // the same with components, as in MSG, CQ, SN, FC
-	ruleCoded               // CE, CWE, CNE: code, text, system, and the same again
-	ruleScan                // short clinical text: what the scanner finds is masked
-	ruleText                // free text: masked whole unless Options.ScanText
-	ruleDate                // DT, DTM, TS
-	ruleRange               // DR: two dates
-	ruleTime                // TM; emptied, for a time of day is finer than a year
-	ruleName                // XPN, PN
-	rulePerson              // XCN, CN: an identifier and a name
-	ruleAddress             // XAD, AD
-	rulePhone               // XTN, TN
-	ruleID                  // CX, CK: an identifier with its authority and type
-	ruleEntity              // EI: an identifier with its namespace
-	ruleOrg                 // XON: an organisation's name and identifiers
-	rulePlace               // PL: point of care, room, bed, facility
-	ruleNetwork             // HD: the address of a machine
-	ruleTiming              // TQ: quantity, interval, duration, start, end
-	ruleControl             // MSH-10, which acknowledgements must be able to name
-	ruleType                // OBX-2: the type of the value
-	ruleValue               // OBX-5: by OBX-2
-	ruleDrop                // emptied: documents, pictures, references
-	ruleMeasure             // NM: kept when it can be a measurement
+	ruleMask        rule = iota // anything: every repetition becomes the placeholder of the entity
+	ruleIgnore                  // the separators of a header; as it is
+	ruleKeep                    // declared free of identifiers by the site; as it is
+	ruleCode                    // numbers, indicators and codes of tables: kept when they look like it
+	ruleCodes                   // the same with components, as in MSG, CQ, SN, FC
+	ruleCoded                   // CE, CWE, CNE: code, text, system, and the same again
+	ruleScan                    // short clinical text: kept when it looks like a code or a range, else as free text
+	ruleText                    // free text: masked whole unless Options.ScanText
+	ruleDate                    // DT, DTM, TS
+	ruleRange                   // DR: two dates
+	ruleTime                    // TM; emptied, for a time of day is finer than a year
+	ruleName                    // XPN, PN
+	rulePerson                  // XCN, CN: an identifier and a name
+	ruleAddress                 // XAD, AD
+	rulePhone                   // XTN, TN
+	ruleID                      // CX, CK: an identifier with its authority and type
+	ruleEntity                  // EI: an identifier with its namespace
+	ruleOrg                     // XON: an organisation's name and identifiers
+	rulePlace                   // PL: point of care, room, bed, facility
+	ruleNetwork                 // HD: the address of a machine
+	ruleTiming                  // TQ: quantity, interval, duration, start, end
+	ruleControl                 // MSH-10, which acknowledgements must be able to name
+	ruleType                    // OBX-2: the type of the value
+	ruleValue                   // OBX-5: by OBX-2
+	ruleDrop                    // emptied: documents, pictures, references
+	ruleMeasure                 // NM: kept when it can be a measurement
+	ruleOpaque                  // a value of a type that is not known: masked whole, as free text is
+	ruleApplication             // HD: the name of a program, in one word
+	ruleCharset                 // MSH-18: kept; a message is refused for what it says
 	ruleCount
 )
 
 var ruleWords = [ruleCount]string{
 	"mask", "ignore", "keep", "code", "codes", "coded", "scan", "text", "date", "range", "time", "name", "person", "address", "phone",
-	"id", "entity", "org", "place", "network", "timing", "control", "type", "value", "drop", "measure",
+	"id", "entity", "org", "place", "network", "timing", "control", "type", "value", "drop", "measure", "opaque", "application", "charset",
 }
 
-// types gives the data types of OBX-2 their rules. Any other is masked whole.
-var types = map[string]rule{
-	"NM": ruleMeasure, "SN": ruleCodes, "SI": ruleCode, "ID": ruleCode, "IS": ruleCode, "MO": ruleCodes, "CP": ruleCodes, "CQ": ruleCodes,
-	"NR": ruleCodes, "NA": ruleCodes, "CE": ruleCoded, "CWE": ruleCoded, "CNE": ruleCoded, "TX": ruleText, "FT": ruleText, "ST": ruleText,
-	"ED": ruleDrop, "RP": ruleDrop, "DT": ruleDate, "TS": ruleDate, "DTM": ruleDate, "TM": ruleTime, "DR": ruleRange, "XPN": ruleName,
-	"PN": ruleName, "XCN": rulePerson, "CN": rulePerson, "XAD": ruleAddress, "AD": ruleAddress, "XTN": rulePhone, "TN": rulePhone,
-	"CX": ruleID, "CK": ruleID, "EI": ruleEntity, "XON": ruleOrg, "PL": rulePlace,
+// ruleOfType returns the rule of a data type in OBX-2. Any other is masked whole.
+func ruleOfType(v []byte) rule {
+	switch string(v) {
+	case "NM":
+		return ruleMeasure
+	case "ID", "IS", "SI":
+		return ruleCode
+	case "CP", "CQ", "MO", "NA", "NR", "SN":
+		return ruleCodes
+	case "CE", "CNE", "CWE":
+		return ruleCoded
+	case "FT", "ST", "TX", "":
+		return ruleText
+	case "ED", "RP":
+		return ruleDrop
+	case "DT", "DTM", "TS":
+		return ruleDate
+	case "TM":
+		return ruleTime
+	case "DR":
+		return ruleRange
+	case "PN", "XPN":
+		return ruleName
+	case "CN", "XCN":
+		return rulePerson
+	case "AD", "XAD":
+		return ruleAddress
+	case "TN", "XTN":
+		return rulePhone
+	case "CK", "CX":
+		return ruleID
+	case "EI":
+		return ruleEntity
+	case "XON":
+		return ruleOrg
+	case "PL":
+		return rulePlace
+	}
+	return ruleOpaque
 }
 
 // field is one field of a segment, or all those that the table does not name.
 type field struct {
 	rule   rule
+	named  bool // its words are names that texts of the message may hold
 	entity scan.Entity
 	place  int    // for the counts
 	locus  string // "PID-5"
@@ -69,6 +105,7 @@ type field struct {
 
 // segment is a line of the table.
 type segment struct {
+	name   [3]byte
 	fields []field // from the first
 	rest   field
 	names  []int // indexes of fields that hold names
@@ -83,9 +120,30 @@ func (s *segment) field(n int) *field {
 
 // table is the compiled form of segments.
 type table struct {
-	segments map[[3]byte]*segment
-	unknown  segment
-	loci     []string // by place
+	index   []*segment // by slot, or after it; its length is a power of two
+	size    int
+	unknown segment
+	loci    []string // by place
+}
+
+// slot returns the index where the segment stands that v begins with the name of,
+// or is to stand.
+func (t *table) slot(v []byte) int {
+	const spread = 0x9e3779b1
+	key := uint32(v[0]) | uint32(v[1])<<8 | uint32(v[2])<<16
+	at := int(key*spread>>16) & (len(t.index) - 1)
+	for t.index[at] != nil && t.index[at].name != [3]byte(v) {
+		at = (at + 1) & (len(t.index) - 1)
+	}
+	return at
+}
+
+// find returns the segment that v begins with the name of.
+func (t *table) find(v []byte) *segment {
+	if s := t.index[t.slot(v)]; s != nil {
+		return s
+	}
+	return &t.unknown
 }
 
 // newTable compiles the table and lets the site's own rules, by locus, take
@@ -98,7 +156,7 @@ func newTable(o Options) (*table, error) {
 	for _, l := range o.Mask {
 		site[l] = ruleMask
 	}
-	t := &table{segments: make(map[[3]byte]*segment)}
+	t := &table{index: make([]*segment, 512)}
 	t.unknown.rest = t.place(field{entity: scan.Unique, locus: "segment without a table"})
 	for line := range strings.Lines(segments) {
 		words := strings.Fields(line)
@@ -122,18 +180,34 @@ func newTable(o Options) (*table, error) {
 		for i, f := range s.fields {
 			if f.rule == ruleName || f.rule == rulePerson {
 				s.names = append(s.names, i)
+				s.fields[i].named = true
 			}
 		}
 	}
 	return t, nil
 }
 
+// segment returns the segment with a name, which is made when there is none.
 func (t *table) segment(name string) *segment {
-	key := [3]byte([]byte(name))
-	if t.segments[key] == nil {
-		t.segments[key] = &segment{rest: t.place(field{entity: scan.Unique, locus: name + " beyond the table"})}
+	at := t.slot([]byte(name))
+	if t.index[at] == nil {
+		t.index[at] = &segment{name: [3]byte([]byte(name)), rest: t.place(field{entity: scan.Unique, locus: name + " beyond the table"})}
+		if t.size++; 4*t.size > len(t.index) {
+			t.grow()
+		}
+		at = t.slot([]byte(name))
 	}
-	return t.segments[key]
+	return t.index[at]
+}
+
+func (t *table) grow() {
+	all := t.index
+	t.index = make([]*segment, 2*len(all))
+	for _, s := range all {
+		if s != nil {
+			t.index[t.slot(s.name[:])] = s
+		}
+	}
 }
 
 func (t *table) place(f field) field {
@@ -192,7 +266,7 @@ const maxField = 200
 func (t *table) override(locus string, r rule) error {
 	name, number, _ := strings.Cut(locus, "-")
 	n, err := strconv.Atoi(number)
-	if err != nil || !isName([]byte(name)) || n < 1 || n > maxField {
+	if err != nil || len(name) != 3 || !isName([]byte(name)) || n < 1 || n > maxField {
 		return sallyport.E(sallyport.Invalid, "hl7 rules", "a field is written as PID-5, which "+strconv.Quote(locus)+" is not").
 			WithHint("write the segment's three letters, a dash and the number of the field")
 	}
@@ -201,7 +275,7 @@ func (t *table) override(locus string, r rule) error {
 		t.append(s, name, field{entity: scan.Unique})
 	}
 	f := &s.fields[n-1]
-	if f.rule == ruleIgnore || f.rule == ruleType {
+	if f.rule == ruleIgnore || f.rule == ruleType || f.rule == ruleCharset {
 		return sallyport.E(sallyport.Invalid, "hl7 rules", locus+" has a fixed meaning that no rule changes").WithHint("leave it out")
 	}
 	f.rule = r

@@ -8,6 +8,7 @@
 package payload
 
 import (
+	"bytes"
 	"io"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -46,7 +47,7 @@ type Masks struct {
 func New(set *rules.Set, o Options) (*Masks, error) {
 	m := &Masks{set: set, options: o}
 	f := set.File()
-	elements := fhir.Options{Keep: f.FHIR.Keep, Scan: f.FHIR.Scan}
+	elements := fhir.Options{Keep: f.FHIR.Keep, Scan: f.FHIR.Scan, Systems: f.FHIR.Systems}
 	if o.ScanText {
 		elements.Scan = append(elements.Scan, "*")
 	}
@@ -54,25 +55,29 @@ func New(set *rules.Set, o Options) (*Masks, error) {
 	if m.fhir, err = fhir.Compile(set.Text(), elements); err != nil {
 		return nil, err
 	}
-	if m.hl7, err = hl7.New(set.Text(), hl7.Options{ScanText: o.ScanText}); err != nil {
+	if m.hl7, err = hl7.Compile(set.Text(), hl7.Options{ScanText: o.ScanText, Keep: f.HL7.Keep, Mask: f.HL7.Mask}); err != nil {
 		return nil, err
 	}
-	if m.x12, err = x12.New(set.Text(), x12.Options{ScanText: o.ScanText}); err != nil {
+	if m.x12, err = x12.Compile(set.Text(), x12.Options{ScanText: o.ScanText}); err != nil {
 		return nil, err
 	}
-	if _, err = m.csv(nil); err != nil {
+	if _, err = m.csv(nil, 0); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-// csv returns the mask of a table whose first line is head.
-func (m *Masks) csv(head []byte) (*csvmask.Masker, error) {
-	o := csvmask.Options{Delimiter: delimiterOf(head), Header: true, Columns: map[string][]sallyport.Label{}, Guess: m.options.Guess}
+// csv returns the mask of a table whose first line is head; its separator is sep, or
+// if that is 0, what the line has most of.
+func (m *Masks) csv(head []byte, sep byte) (*csvmask.Masker, error) {
+	if sep == 0 {
+		sep = delimiterOf(head)
+	}
+	o := csvmask.Options{Delimiter: sep, Header: true, Columns: map[string][]sallyport.Label{}, Guess: m.options.Guess}
 	for name, label := range m.set.File().Columns {
 		o.Columns[name] = []sallyport.Label{sallyport.Label(label)}
 	}
-	return csvmask.New(m.set.Text(), o)
+	return csvmask.Compile(m.set.Text(), o)
 }
 
 // Writer masks one payload. Each is used by one goroutine, for one payload.
@@ -97,9 +102,9 @@ const (
 func (m *Masks) Writer(kind Kind, w *text.Work, sink io.Writer) Writer {
 	switch kind {
 	case JSON:
-		return newWhole(m.set.JSON().Append, w, sink, unparsableJSON)
+		return newWhole(unmarked(m.document), w, sink, unparsableJSON)
 	case FHIR:
-		return newWhole(m.fhir.Append, w, sink, unparsableFHIR)
+		return newWhole(unmarked(m.fhir.Append), w, sink, unparsableFHIR)
 	case NDJSON:
 		f := &counting{format: m.line}
 		return records{stream.NewRecords(f, w, sink, stream.RecordOptions{Framing: stream.Lines, Limit: MaxDocument, Placeholder: []byte(unparsableJSON)}), f}
@@ -121,12 +126,49 @@ func (m *Masks) line(dst, src []byte, w *text.Work) ([]byte, error) {
 	return m.set.JSON().Append(dst, src, w)
 }
 
+// document masks one document. That it is a resource may have been too late in it
+// for [Sniff] to see.
+func (m *Masks) document(dst, src []byte, w *text.Work) ([]byte, error) {
+	if len(src) > HeadLen && hasResourceType(src) && !hasResourceType(src[:HeadLen]) {
+		return m.fhir.Append(dst, src, w)
+	}
+	return m.set.JSON().Append(dst, src, w)
+}
+
+// unmarked gives a document to f without the byte order mark, which JSON has none of.
+func unmarked(f format) format {
+	return func(dst, src []byte, w *text.Work) ([]byte, error) {
+		return f(dst, bytes.TrimPrefix(src, byteOrderMark), w)
+	}
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// table masks a file of CSV, with a line before it that names its separator or
+// without.
 func (m *Masks) table(dst, src []byte, w *text.Work) ([]byte, error) {
-	c, err := m.csv(src)
+	sep, after := cutSeparator(bytes.TrimPrefix(src, byteOrderMark))
+	body := src
+	if after != nil {
+		body = after
+	}
+	if headless(bytes.TrimPrefix(body, byteOrderMark)) {
+		return dst, errHeadless()
+	}
+	c, err := m.csv(body, sep)
 	if err != nil {
 		return dst, err
 	}
-	return c.Append(dst, src, w)
+	out, err := c.Append(append(dst, src[:len(src)-len(body)]...), body, w)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func errHeadless() error {
+	return sallyport.E(sallyport.Integrity, "mask payload", "the first line of a table does not name its columns").
+		WithHint("have the sender put a header in front, or mask the payload as text")
 }
 
 // format masks something whole.

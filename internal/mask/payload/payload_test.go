@@ -181,13 +181,16 @@ func TestEncodings(t *testing.T) {
 		latin = append(latin, byte(r))
 	}
 	long := strings.Repeat("é ", payload.HeadLen/2) + "SSN " + ssn
-	for name, b := range map[string][]byte{"UTF-16, little end first": little, "UTF-16, big end first": big, "Latin-1": latin} {
+	for name, b := range map[string][]byte{"UTF-16, little end first": little, "UTF-16, big end first": big, "Latin-1": latin, "UTF-8 with a mark": []byte("\ufeff" + plain)} {
 		if got, failed := run(t, m, payload.Text, b); got != want || failed != 0 {
 			t.Errorf("%s gives %q, %d failed; want %q", name, got, failed, want)
 		}
 	}
 	if got, _ := run(t, m, payload.Text, []byte(long)); !strings.HasSuffix(got, "é SSN [SSN]") {
 		t.Errorf("a long text in UTF-8 ends in %q", got[max(0, len(got)-40):])
+	}
+	if got, _ := run(t, m, payload.Text, []byte("\ufeff"+ssn+"\n")); got != "[SSN]\n" {
+		t.Errorf("a number right behind the mark gives %q", got)
 	}
 	if got, failed := run(t, m, payload.Text, little[2:]); failed != 1 || strings.Contains(got, "9") {
 		t.Errorf("UTF-16 without its mark gives %q, %d failed", got, failed)

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 )
 
 // Kind names the form of a payload.
@@ -40,7 +42,7 @@ const HeadLen = 64 << 10
 func Sniff(head []byte) Kind {
 	b := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
 	switch {
-	case isHL7(bytes.TrimPrefix(b, []byte{0x0b})):
+	case isHL7(bytes.TrimPrefix(b, []byte{0x0b})), holdsHL7(b):
 		return HL7
 	case isX12(b):
 		return X12
@@ -67,6 +69,24 @@ func isHL7(b []byte) bool {
 	return sep > ' ' && sep < 0x7f && !isWord(sep)
 }
 
+// holdsHL7 reports whether a line of a text begins a message, as in the log of an
+// interface. Such a text is no HL7 and so is masked whole: as a text its names
+// would show.
+func holdsHL7(b []byte) bool {
+	for _, line := range []string{"\nMSH", "\rMSH", "\x0bMSH"} {
+		for at := 0; ; {
+			i := bytes.Index(b[at:], []byte(line))
+			if i < 0 {
+				break
+			}
+			if at += i + 1; isHL7(b[at:]) && bytes.IndexByte(b[at:min(len(b), at+9)], '^') > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isX12 knows the interchange header: its element separator stands at fixed
 // places of its 106 bytes.
 func isX12(b []byte) bool {
@@ -86,26 +106,49 @@ func sniffJSON(b []byte) Kind {
 	switch {
 	case lines:
 		return NDJSON
-	case b[0] == '{' && hasResourceType(b):
-		return FHIR
+	case hasResourceType(b):
+		return FHIR // an array of resources is none, and is masked whole
 	}
 	return JSON
 }
 
 // hasResourceType looks for the member in front of a string, so that a text that
-// only speaks of it does not count.
+// only speaks of it does not count. Its name may be written in escapes.
 func hasResourceType(b []byte) bool {
-	_, after, ok := bytes.Cut(b, []byte(`"resourceType"`))
-	if !ok {
+	const name = "resourceType"
+	escapes := bytes.Contains(b, []byte(`\u`))
+	if !escapes && !bytes.Contains(b, []byte(name)) {
 		return false
 	}
-	after = bytes.TrimLeft(after, " \t\r\n")
-	return bytes.HasPrefix(after, []byte{':'}) && bytes.HasPrefix(bytes.TrimLeft(after[1:], " \t\r\n"), []byte{'"'})
+	var key []byte
+	for i := 0; i < len(b); {
+		if b[i] != '"' {
+			i++
+			continue
+		}
+		end, escaped := lex.String(b, i)
+		if end < 0 {
+			return false
+		}
+		if at := lex.Space(b, end); lex.At(b, at) == ':' && lex.At(b, lex.Space(b, at+1)) == '"' {
+			if key = append(key[:0], b[i+1:end-1]...); escaped {
+				key = lex.Unquote(key[:0], b[i+1:end-1])
+			}
+			if string(key) == name {
+				return true
+			}
+		}
+		i = end
+	}
+	return false
 }
 
 // isCSV wants a header whose fields are all names, and a second line with as many
 // separators.
 func isCSV(b []byte) bool {
+	if _, after := cutSeparator(b); after != nil {
+		b = after
+	}
 	head, rest, ok := bytes.Cut(b, []byte{'\n'})
 	if !ok || len(head) > 4096 {
 		return false
@@ -127,6 +170,15 @@ func isCSV(b []byte) bool {
 	return false
 }
 
+// cutSeparator returns the separator that a first line "sep=;" says, as programs of
+// calculation write it, and what is behind that line, or nothing.
+func cutSeparator(b []byte) (sep byte, after []byte) {
+	if len(b) < 6 || string(b[:4]) != "sep=" || b[5] != '\r' && b[5] != '\n' {
+		return 0, nil
+	}
+	return b[4], bytes.TrimLeft(b[5:], "\r\n")
+}
+
 // delimiterOf returns the separator that a first line has most of.
 func delimiterOf(head []byte) byte {
 	line, _, _ := bytes.Cut(head, []byte{'\n'})
@@ -137,6 +189,26 @@ func delimiterOf(head []byte) byte {
 		}
 	}
 	return best
+}
+
+// headless reports whether the first line of a table holds a number that is too long
+// for the name of a column, or a date.
+func headless(b []byte) bool {
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
+	for field := range bytes.SplitSeq(line, []byte{delimiterOf(line)}) {
+		digits, letters := 0, 0
+		for _, c := range field {
+			if c >= '0' && c <= '9' {
+				digits++
+			} else if isWord(c) || c >= 0x80 {
+				letters++
+			}
+		}
+		if digits > 4 && letters == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // outsideQuotes counts a separator outside double quotes.

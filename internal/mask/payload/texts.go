@@ -63,7 +63,66 @@ func (t *texts) begin(ended bool) error {
 	t.in = transform.NewWriter(zeroes{t}, e.NewDecoder())
 	head := t.head
 	t.head = nil
+	if opaque(head) || structured(head, e) {
+		return t.fail()
+	}
 	return t.put(head)
+}
+
+// fail masks the whole.
+func (t *texts) fail() error {
+	t.failed = 1
+	t.m.Abort()
+	_, err := io.WriteString(t.sink, binary)
+	return err
+}
+
+// opaque reports whether a payload that may have no zero byte at its beginning is no
+// text: a picture, an archive, a document of another program, or base64 of any.
+func opaque(head []byte) bool {
+	for _, mark := range []string{
+		"%PDF-", "%!PS", "{\\rtf", "GIF8", "\x89PNG", "\xff\xd8\xff", "II*\x00", "MM\x00*", "PK\x03\x04", "\x1f\x8b", "BZh", "\xfd7zXZ", "7z\xbc\xaf",
+		"\x28\xb5\x2f\xfd", "\xd0\xcf\x11\xe0", "-----BEGIN ",
+	} {
+		if bytes.HasPrefix(head, []byte(mark)) {
+			return true
+		}
+	}
+	return encoded(head)
+}
+
+// encoded reports whether all lines but the last are of one length and of the
+// letters of base64, as programs write it.
+func encoded(head []byte) bool {
+	const shortest = 60
+	first := -1
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimRight(line, "\r\n")
+		switch {
+		case first < 0:
+			if first = len(line); first < shortest {
+				return false
+			}
+		case len(line) > first:
+			return false
+		}
+		for _, c := range line {
+			if !isWord(c) && c != '+' && c != '/' && c != '=' && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return first >= shortest
+}
+
+// structured reports whether a text in UTF-16 is of a kind that has a mask of its
+// own, which reads UTF-8 only.
+func structured(head []byte, e encoding.Encoding) bool {
+	if !bytes.HasPrefix(head, []byte{0xff, 0xfe}) && !bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		return false
+	}
+	plain, err := e.NewDecoder().Bytes(head[:len(head)&^1])
+	return err != nil || Sniff(plain) != Text
 }
 
 // zeroes hands decoded text on until there is a zero byte in it.
@@ -76,10 +135,7 @@ func (z zeroes) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if bytes.IndexByte(p, 0) >= 0 {
-		t.failed = 1
-		t.m.Abort()
-		_, err := io.WriteString(t.sink, binary)
-		return len(p), err
+		return len(p), t.fail()
 	}
 	_, err := t.m.Write(p)
 	return len(p), err
@@ -90,6 +146,8 @@ func encodingOf(head []byte, ended bool) encoding.Encoding {
 	switch {
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
 		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+	case bytes.HasPrefix(head, []byte("\uFEFF")):
+		return unicode.UTF8BOM // without the mark, which is no boundary of a word
 	case utf8.Valid(head), !ended && validBefore(head):
 		return unicode.UTF8
 	}
