@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,30 +20,12 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/profile"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
+	"github.com/sallyport-dev/sallyport/test/masktest"
 )
-
-// with returns what finds and masks under a profile, on a day in 2026.
-func with(tb testing.TB, s profile.Spec) *text.Masker {
-	tb.Helper()
-	now := func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
-	keys, err := operator.NewKeys(operator.Key{Version: 1, Secret: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p, err := profile.Compile(s, keys, now)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	sc, err := scan.New(scan.Options{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &text.Masker{Scanner: sc, Profile: p}
-}
 
 func masker(tb testing.TB, s profile.Spec, o csvmask.Options) *csvmask.Masker {
 	tb.Helper()
-	m, err := csvmask.Compile(with(tb, s), o)
+	m, err := csvmask.Compile(masktest.Masker(tb, s), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -204,7 +185,7 @@ func TestOptions(t *testing.T) {
 		"a line end":           {Delimiter: '\n'},
 		"names, but no header": {Columns: map[string][]sallyport.Label{"zip": {"phi.zip"}}},
 	} {
-		if _, err := csvmask.Compile(with(t, profile.Spec{Name: profile.SafeHarbor}), o); sallyport.KindOf(err) != sallyport.Invalid {
+		if _, err := csvmask.Compile(masktest.Masker(t, profile.Spec{Name: profile.SafeHarbor}), o); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

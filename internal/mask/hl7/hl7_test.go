@@ -5,7 +5,6 @@ package hl7_test
 
 import (
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/profile"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
+	"github.com/sallyport-dev/sallyport/test/masktest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -25,46 +25,17 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // messages returns the synthetic messages of testdata by name.
 func messages(tb testing.TB) map[string]string {
 	tb.Helper()
-	paths, err := filepath.Glob("testdata/*.hl7")
-	if err != nil || len(paths) < 6 {
-		tb.Fatalf("messages: %v %v", paths, err)
-	}
-	out := make(map[string]string)
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		out[strings.TrimSuffix(filepath.Base(p), ".hl7")] = string(b)
-	}
-	return out
+	return masktest.Files(tb, "testdata/*.hl7", 6)
 }
 
 // TestGolden compares what each profile shows of each message with what was
-// agreed on. Carriage returns are written as line feeds there, so that a change
-// can be read.
+// agreed on.
 func TestGolden(t *testing.T) {
 	for _, p := range []string{profile.SafeHarbor, profile.LimitedDataSet, profile.NeedToKnow} {
 		m := masker(t, profile.Spec{Name: p}, hl7.Options{})
 		for name, src := range messages(t) {
 			t.Run(p+"/"+name, func(t *testing.T) {
-				got := strings.ReplaceAll(mask(t, m, src), "\r", "\n")
-				golden := filepath.Join("testdata", p, name+".txt")
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if d := cmp.Diff(string(want), got); d != "" {
-					t.Errorf("masked otherwise (-want +got):\n%s", d)
-				}
+				masktest.Golden(t, filepath.Join("testdata", p, name+".txt"), mask(t, m, src), *update)
 			})
 		}
 	}
@@ -207,7 +178,7 @@ func TestRefused(t *testing.T) {
 
 func TestSiteRules(t *testing.T) {
 	for _, locus := range []string{"PID", "PID-0", "pid-3", "PIDX-3", "PID-x", "PID-9999", "MSH-2", "MSH-18", "OBX-2"} {
-		if _, err := hl7.Compile(&text.Masker{Profile: compiled(t)}, hl7.Options{Mask: []string{locus}}); sallyport.KindOf(err) != sallyport.Invalid {
+		if _, err := hl7.Compile(masktest.Masker(t, profile.Spec{Name: profile.SafeHarbor}), hl7.Options{Mask: []string{locus}}); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%s: %v", locus, err)
 		}
 	}

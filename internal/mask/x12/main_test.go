@@ -4,34 +4,18 @@
 package x12_test
 
 import (
-	"bytes"
 	"testing"
-	"time"
 
-	"github.com/sallyport-dev/sallyport/internal/mask/operator"
 	"github.com/sallyport-dev/sallyport/internal/mask/profile"
-	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 	"github.com/sallyport-dev/sallyport/internal/mask/x12"
+	"github.com/sallyport-dev/sallyport/test/masktest"
 )
 
 // masker returns a masker under a profile, on a day in 2026.
 func masker(tb testing.TB, s profile.Spec, o x12.Options) *x12.Masker {
 	tb.Helper()
-	now := func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
-	keys, err := operator.NewKeys(operator.Key{Version: 1, Secret: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p, err := profile.Compile(s, keys, now)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	sc, err := scan.New(scan.Options{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	m, err := x12.Compile(&text.Masker{Scanner: sc, Profile: p}, o)
+	m, err := x12.Compile(masktest.Masker(tb, s), o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -6,7 +6,6 @@ package x12_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 	"github.com/sallyport-dev/sallyport/internal/mask/x12"
+	"github.com/sallyport-dev/sallyport/test/masktest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -30,19 +30,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // interchanges returns the synthetic interchanges of testdata by name.
 func interchanges(tb testing.TB) map[string]string {
 	tb.Helper()
-	paths, err := filepath.Glob("testdata/*.edi")
-	if err != nil || len(paths) < 4 {
-		tb.Fatalf("interchanges: %v %v", paths, err)
-	}
-	out := make(map[string]string)
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		out[strings.TrimSuffix(filepath.Base(p), ".edi")] = string(b)
-	}
-	return out
+	return masktest.Files(tb, "testdata/*.edi", 4)
 }
 
 // TestGolden compares what each profile shows with what was agreed on.
@@ -51,23 +39,7 @@ func TestGolden(t *testing.T) {
 		m := masker(t, profile.Spec{Name: p}, x12.Options{})
 		for name, src := range interchanges(t) {
 			t.Run(p+"/"+name, func(t *testing.T) {
-				got := strings.ReplaceAll(mask(t, m, src), "\r", "\n")
-				golden := filepath.Join("testdata", p, name+".txt")
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if d := cmp.Diff(string(want), got); d != "" {
-					t.Errorf("masked otherwise (-want +got):\n%s", d)
-				}
+				masktest.Golden(t, filepath.Join("testdata", p, name+".txt"), mask(t, m, src), *update)
 			})
 		}
 	}
