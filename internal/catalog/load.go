@@ -15,12 +15,6 @@ import (
 
 const opLoad = "load catalogue"
 
-// The versions whose catalogue is known, as server_version_num has them.
-const (
-	oldestServer = 140000
-	beyondServer = 190000
-)
-
 // maxRows bounds what one query of the catalogue may return.
 const maxRows = 4 << 20
 
@@ -131,7 +125,7 @@ func (c *Catalog) server(ctx context.Context, conn Querier) (database string, er
 	if err != nil {
 		return "", unavailable(err)
 	}
-	if c.version < oldestServer || c.version >= beyondServer {
+	if !postgres.Supported(c.version / 10000) { // server_version_num: 180003 is 18.3
 		return "", sallyport.E(sallyport.Invalid, opLoad, fmt.Sprintf("PostgreSQL %d is not supported", c.version/10000)).
 			WithHint("use a target of version 14 to 18")
 	}

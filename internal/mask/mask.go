@@ -43,9 +43,6 @@ type Raw struct{ b []byte }
 // it (internal/lint holds the list). b is not copied.
 func FromUpstream(b []byte) Raw { return Raw{b: b} }
 
-// Len returns the number of bytes in r.
-func (r Raw) Len() int { return len(r.b) }
-
 // Masked is bytes that may reach a client or a recording. The zero value is
 // empty and valid.
 type Masked struct{ b []byte }

@@ -104,9 +104,6 @@ func pgFields(cols []PGColumn, profile string) []pgField {
 // a context.
 func (p *PGPlan) Fork() *PGPlan { return &PGPlan{newPGMasker(p.fields)} }
 
-// Columns returns the number of columns that every row must have.
-func (p *PGPlan) Columns() int { return len(p.fields) }
-
 // Pass lets a run of whole DataRow messages (type byte, length, body, ...) go
 // without copying it. It is refused when the plan masks anything, and when the
 // run holds anything but DataRow messages with the plan's number of columns.

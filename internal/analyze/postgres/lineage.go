@@ -21,7 +21,8 @@ const (
 	NewestMajor = 18
 )
 
-// Supported reports whether the trees of a major release can be read.
+// Supported reports whether the trees and the catalogue of a major release are
+// known.
 func Supported(major int) bool { return major >= OldestMajor && major <= NewestMajor }
 
 // errUnknown is the cause of every failure to follow a tree.
