@@ -68,7 +68,8 @@ func TestKey(t *testing.T) {
 }
 
 // FuzzKey compares the small lexer with PostgreSQL's own: a blanked key has the
-// same tokens, with the same text or the same class of literal.
+// same tokens but the semicolons at the end, with the same text or the same class
+// of literal.
 func FuzzKey(f *testing.F) {
 	set, err := corpus.Load()
 	if err != nil {
@@ -91,6 +92,10 @@ func FuzzKey(f *testing.F) {
 		want, err := tokens(text)
 		if err != nil {
 			return // the server refuses it as well
+		}
+		// What ends the statement is no part of the key: the gate cuts it off.
+		for strings.HasSuffix(want, "ASCII_59 ;\n") {
+			want = strings.TrimSuffix(want, "ASCII_59 ;\n")
 		}
 		// Literals come back in a form that the lexer reads.
 		back := strings.NewReplacer("'s", " 'x' ", "'n", " 0.5 ", "'i", " 1665 ", "'l", " 2147483648 ").Replace(outsideQuotes(string(key[1:])))
