@@ -11,11 +11,14 @@ const (
 	classLower
 	classWide // of a character beyond ASCII
 	classHex
-	classHost  // in a host's name
-	classLocal // in the local part of an e-mail address
-	classURL   // in a URL
-	classWord  // in a word: a letter of any script, a digit or "_"
-	className  // in a word of a street's name: these, a hyphen or an apostrophe
+	classHost   // in a host's name
+	classLocal  // in the local part of an e-mail address
+	classURL    // in a URL
+	classWord   // in a word: a letter of any script, a digit or "_"
+	className   // in a word of a street's name: these, a hyphen or an apostrophe
+	classJoint  // can part a group of digits from the next
+	classGoesOn // goes on with what a number is part of
+	classBehind // can begin a word that makes something of the number before it
 )
 
 var classes = buildClasses()
@@ -39,10 +42,19 @@ func buildClasses() (t [256]uint16) {
 	}
 	for c := range 256 {
 		if t[c] != 0 {
-			t[c] |= classWord | className
+			t[c] |= classWord | className | classGoesOn
 		}
 	}
-	t['_'] |= classWord | className
+	t['_'] |= classWord | className | classGoesOn
+	t[')'] |= classGoesOn
+	for _, b := range []byte("-./ (") {
+		t[b] |= classJoint
+	}
+	for c := range 256 {
+		if b := byte(c); b >= 0x80 || isUpper(b) || isAlpha(b) && b != 'b' && b != 'g' && b != 'k' && b != 'q' && b != 'x' {
+			t[c] |= classBehind
+		}
+	}
 	t['-'] |= className
 	t['\''] |= className
 	for _, b := range []byte("!#$%&'*+/=?^_`{|}~.-") {

@@ -41,9 +41,19 @@ const (
 // vocabulary finds the words in ASCII that the detectors know by a hash of their
 // letters, in one look as a rule. The first term stands for all other words.
 type vocabulary struct {
-	slots [1 << termBits]uint16
-	terms [maxTerms]term
+	slots          [1 << termBits]uint16
+	terms          [maxTerms]term
+	beside, behind lengths // of words with traitBeside; of months and what begins a street's name in lower case
 }
+
+// lengths says by their first letter how long some words are: most others are told
+// from them without a look at their letters.
+type lengths [32]uint32
+
+func (l *lengths) add(w string) { l[w[0]&31] |= 1 << len(w) }
+
+// has reports whether one of the words begins with c and has n letters.
+func (l *lengths) has(c byte, n int) bool { return l[c&31]>>(uint(n)&31)&1 != 0 }
 
 var terms = buildVocabulary()
 
@@ -58,8 +68,18 @@ func buildVocabulary() (v vocabulary) {
 				n++
 			}
 			t := &v.terms[v.slots[slot]]
+			if l.traits&traitBeside != 0 {
+				v.beside.add(w)
+			}
+			if l.traits&(traitParticle|traitOpening) != 0 {
+				v.behind.add(w)
+			}
 			t.clue, t.way, t.traits = max(t.clue, l.clue), max(t.way, l.way), t.traits|l.traits
 		}
+	}
+	for _, w := range strings.Fields("january february march april may june july august september sept october november december") {
+		v.behind.add(w)
+		v.behind.add(w[:3])
 	}
 	return v
 }
