@@ -208,20 +208,26 @@ func scanAbbreviation(word []byte) bool { return string(word) == " CT" }
 // continues reports whether another word for a street or a direction follows at
 // once, as in "Grove Street" or "Park Avenue West".
 func continues(text []byte, i, limit int) bool {
+	if at(text, i) != ' ' {
+		return false
+	}
 	w, ok := nextName(text, i, limit)
-	return ok && w.capital && at(text, i) == ' ' && way(text[w.start:w.end]) == wayEnd
+	return ok && w.capital && way(text[w.start:w.end]) == wayEnd
 }
 
 // houseBehind returns where a direction or a house number behind a street's name
 // ends, or i.
 func houseBehind(text []byte, i int) int {
-	if w, ok := nextName(text, i, i+8); ok && at(text, i) == ' ' {
+	if at(text, i) != ' ' {
+		return i
+	}
+	if w, ok := nextName(text, i, i+8); ok {
 		switch string(text[w.start:w.end]) {
 		case "North", "South", "East", "West", "N", "S", "E", "W", "NE", "NW", "SE", "SW":
 			return w.end
 		}
 	}
-	if at(text, i) != ' ' || !isDigit(at(text, i+1)) {
+	if !isDigit(at(text, i+1)) {
 		return i
 	}
 	j := i + 1
@@ -297,8 +303,10 @@ func previousName(text []byte, i, limit int) (w nameWord, ok bool) {
 // numbers before it belong to it, and the corner at which it is.
 func headBefore(text []byte, i int) int {
 	from := numberBefore(text, i)
-	if n := numberBefore(text, from); from-n > 3 {
-		from = n
+	if from < i {
+		if n := numberBefore(text, from); from-n > 3 {
+			from = n
+		}
 	}
 	if c := cornerBefore(text, from); c < from {
 		return numberBefore(text, c)

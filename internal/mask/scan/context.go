@@ -82,7 +82,7 @@ func before(text []byte, start, most int) context {
 		}
 		w := wordBefore(text, i, 24)
 		c := termOf(text, w, i).clue
-		if c == clueNone {
+		if c == clueNone && (i-w == 1 || i-w == 8) {
 			c = clueBeside(text, w, i)
 		}
 		if sentence && (c == clueNone || i-w > 4) { // "Tel." goes on, "home." ends
