@@ -62,12 +62,12 @@ func buildVocabulary() (v vocabulary) {
 	for _, l := range termLists {
 		for _, w := range strings.Fields(l.words) {
 			lo, hi := termKey([]byte(w), 0, len(w))
-			slot := v.slot(lo, hi)
+			slot, t := v.find(lo, hi)
 			if v.slots[slot] == 0 {
-				v.slots[slot], v.terms[n] = n, term{lo: lo, hi: hi}
+				v.slots[slot], t = n, &v.terms[n]
+				t.lo, t.hi = lo, hi
 				n++
 			}
-			t := &v.terms[v.slots[slot]]
 			if l.traits&traitBeside != 0 {
 				v.beside.add(w)
 			}
@@ -84,12 +84,13 @@ func buildVocabulary() (v vocabulary) {
 	return v
 }
 
-// slot returns where a word is, or where it would be.
-func (v *vocabulary) slot(lo, hi uint64) uint64 {
+// find returns where a word is, or where it would be, and what is known of it.
+func (v *vocabulary) find(lo, hi uint64) (slot uint64, t *term) {
 	const multiplier = 0x9e3779b97f4a7c15
 	for i := ((lo ^ hi*(multiplier>>1)) * multiplier) >> (64 - termBits); ; i = (i + 1) % (1 << termBits) {
-		if n := v.slots[i]; n == 0 || v.terms[n%maxTerms].lo == lo && v.terms[n%maxTerms].hi == hi {
-			return i
+		n := v.slots[i]
+		if t := &v.terms[n%maxTerms]; n == 0 || t.lo == lo && t.hi == hi {
+			return i, t
 		}
 	}
 }
@@ -97,7 +98,8 @@ func (v *vocabulary) slot(lo, hi uint64) uint64 {
 // termOf returns what the vocabulary says of the word text[from:to], in any case.
 func termOf(text []byte, from, to int) *term {
 	lo, hi := termKey(text, from, to)
-	return &terms.terms[terms.slots[terms.slot(lo, hi)]%maxTerms]
+	_, t := terms.find(lo, hi)
+	return t
 }
 
 // termKey packs a word of ASCII letters into two numbers: 0 when it is too long.
@@ -109,17 +111,17 @@ func termKey(text []byte, from, to int) (lo, hi uint64) {
 		return 0, 0
 	case n > 8:
 		lo = binary.LittleEndian.Uint64(text[from:]) | lower
-		return lo, (binary.LittleEndian.Uint64(text[to-8:]) | lower) >> (8 * (maxTerm - n))
-	case from+8 <= len(text):
-		lo = (binary.LittleEndian.Uint64(text[from:]) | lower) << (8 * (8 - n))
+		return lo, (binary.LittleEndian.Uint64(text[to-8:]) | lower) >> (8 * uint(maxTerm-n) & 63)
+	case 0 <= from && from <= len(text)-8:
+		lo = (binary.LittleEndian.Uint64(text[from:]) | lower) << (8 * uint(8-n) & 63)
 	case to >= 8:
-		lo = (binary.LittleEndian.Uint64(text[to-8:]) | lower) >> (8 * (8 - n)) << (8 * (8 - n))
+		lo = (binary.LittleEndian.Uint64(text[to-8:]) | lower) >> (8 * uint(8-n) & 63) << (8 * uint(8-n) & 63)
 	default:
 		for _, c := range text[from:to] {
 			lo = lo>>8 | uint64(c|0x20)<<56
 		}
 	}
-	return lo >> (8 * (8 - n)), 0
+	return lo >> (8 * uint(8-n) & 63), 0
 }
 
 // termLists gives the words by what they say. A word can be in several of them.
