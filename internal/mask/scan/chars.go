@@ -57,7 +57,7 @@ func buildClasses() (t [256]uint16) {
 	}
 	t['-'] |= className
 	t['\''] |= className
-	for _, b := range []byte("!#$%&'*+/=?^_`{|}~.-") {
+	for _, b := range []byte("!#$%&'+^_`{}~.-") { // without those that, though allowed, stand between things as a rule
 		t[b] |= classLocal
 	}
 	t['-'] |= classHost

@@ -184,7 +184,7 @@ func phoneAfter(text []byte, end int) clue {
 		i++
 	}
 	e := wordAfter(text, i, 12)
-	if i == end || at(text, e) == ':' {
+	if i == end || e-i < 3 || at(text, e) == ':' {
 		return clueNone
 	}
 	var buf [16]byte

@@ -15,7 +15,7 @@ const (
 // mail takes the address around the "@" at i and returns where to go on.
 func (p *search) mail(i int) int {
 	from := i
-	for from > max(0, i-maxLocal) && classes[p.text[from-1]]&classLocal != 0 && !parts(p.text[from-1]) {
+	for from > max(0, i-maxLocal) && classes[p.text[from-1]]&classLocal != 0 {
 		from--
 	}
 	for from < i && !isWord(p.text[from]) {
@@ -28,10 +28,6 @@ func (p *search) mail(i int) int {
 	p.replace(Span{from, to, Email, ruleEmail})
 	return to
 }
-
-// parts reports whether c, though allowed in an address, stands between things
-// as a rule.
-func parts(c byte) bool { return c == '=' || c == '/' || c == '|' || c == '?' || c == '*' }
 
 // host returns where the host's name that begins at i ends: labels with a dot
 // between, the last of letters. It returns 0 when there is none.
