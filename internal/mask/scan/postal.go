@@ -3,7 +3,11 @@
 
 package scan
 
-import "github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+import (
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+)
 
 // postal takes the postal code text[i:j] of digits by what stands around it: a
 // word that says so, a state before it, or a place.
@@ -74,17 +78,20 @@ func aloneOnLine(text []byte, i int) bool {
 	return i > 0 && text[i-1] == '\n'
 }
 
-// isState reports whether v is the code that the postal service has for a state,
-// a territory or the armed forces.
-func isState(v []byte) bool {
-	const codes = "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR VI FM MH PW AA AE AP "
-	for i := 0; i < len(codes); i += 3 {
-		if codes[i] == v[0] && codes[i+1] == v[1] {
-			return true
-		}
+// states has a bit for the second letter of each code that the postal service has for
+// a state, a territory or the armed forces, by the first.
+var states = buildStates()
+
+func buildStates() (t [32]uint32) {
+	for _, code := range strings.Fields("AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC " +
+		"ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR VI FM MH PW AA AE AP") {
+		t[code[0]&31] |= 1 << (code[1] & 31)
 	}
-	return false
+	return t
 }
+
+// isState reports whether v, two capital letters, is such a code.
+func isState(v []byte) bool { return states[v[0]&31]>>(v[1]&31)&1 != 0 }
 
 // stateName reports whether v is the last word of the name of a state.
 func stateName(v []byte) bool {
