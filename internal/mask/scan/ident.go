@@ -218,10 +218,7 @@ func (p *search) kind(x context, from, to, digits, alnum int) (Entity, Rule) {
 // mixed takes what stands around the digit at i in a word of letters and digits.
 func (p *search) mixed(i int) int {
 	text := p.text
-	from, to := i, i
-	for from > max(p.end, i-40) && isAlnum(text[from-1]) {
-		from--
-	}
+	to := i
 	for to < len(text) && isAlnum(text[to]) {
 		to++
 	}
@@ -230,7 +227,14 @@ func (p *search) mixed(i int) int {
 			return stop // a list or a table, as in groups
 		}
 	}
-	if from > p.end && isWord(text[from-1]) || isWord(at(text, to)) || at(text, to) == '@' {
+	if isWord(at(text, to)) || at(text, to) == '@' {
+		return to
+	}
+	from := i
+	for from > max(p.end, i-40) && isAlnum(text[from-1]) {
+		from--
+	}
+	if from > p.end && isWord(text[from-1]) {
 		return to
 	}
 	if len(p.s.mrn) > 0 {
