@@ -140,6 +140,15 @@ func (s *Scanner) Scan(dst []Span, text []byte, known *Known) []Span {
 	if i < len(text) {
 		dst, seen = s.patterns(dst, text, i, seen)
 	}
+	if seen&highs == 0 && !s.more && known.Empty() {
+		return dst
+	}
+	return s.beyond(dst, base, text, seen, known)
+}
+
+// beyond goes on with what patterns found from base on where there may be more to
+// find.
+func (s *Scanner) beyond(dst []Span, base int, text []byte, seen uint64, known *Known) []Span {
 	if seen&highs != 0 {
 		if l, ok := likenessOf(text); ok {
 			return s.looked(dst[:base], l, known)
