@@ -18,15 +18,20 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
-// entityMax bounds the entities, for arrays; a [scan.Set] holds no more either.
-const entityMax = 64
+// Entities bounds the entities, for arrays; a [scan.Set] holds no more either.
+const Entities = 64
 
 // Ops holds the operators of a profile by entity. It does not change and is safe
 // for concurrent use.
 type Ops struct {
 	masker *text.Masker
-	ops    [entityMax]op
+	ops    [Entities]op
+	year   int
 }
+
+// fixedRoom is how much room a placeholder has at least, so that it can be copied in
+// one piece whatever its length.
+const fixedRoom = 16
 
 type op struct {
 	*operator.Operator
@@ -43,12 +48,17 @@ func NewOps(m *text.Masker) *Ops {
 		found := m.Profile.Entity(e)
 		c := op{Operator: found, kind: found.Kind()}
 		if c.kind == operator.Redact {
-			c.fixed = m.Replace(nil, nil, e, found, &text.Work{})
+			c.fixed = m.Replace(make([]byte, 0, fixedRoom), nil, e, found, &text.Work{})
 		}
 		o.ops[e] = c
 	}
+	o.year = int(o.ops[scan.Date].PlainYear())
 	return o
 }
+
+// PlainYear returns the year after which a date that is reduced to its year shows it
+// as it is, so that nothing has to be computed.
+func (o *Ops) PlainYear() int { return o.year }
 
 // Kind returns what happens to values of e.
 func (o *Ops) Kind(e scan.Entity) operator.Kind { return o.ops[e].kind }
@@ -64,6 +74,10 @@ func (o *Ops) Put(dst, v []byte, e scan.Entity, w *text.Work) []byte {
 
 // Fixed returns what stands for every e, or nil when that depends on the value.
 func (o *Ops) Fixed(e scan.Entity) []byte { return o.ops[e].fixed }
+
+// OldestYear returns the year before which a date that is reduced to its year shows this
+// one. It asks a clock.
+func (o *Ops) OldestYear() int { return int(o.ops[scan.Date].OldestYear()) }
 
 // Day returns what stands for a day, counted from 1970-01-01.
 func (o *Ops) Day(day int64, w *text.Work) (int64, bool) {
@@ -93,48 +107,36 @@ func NewPlaces(o *Ops, rule string, loci []string) *Places {
 
 // Key implements [text.Keys].
 func (p *Places) Key(number uint32) text.Key {
-	e := scan.Entity(number % entityMax)
-	return text.Key{Rule: p.rule, Entity: e, Operator: p.ops.ops[e].kind, Locus: p.loci[number/entityMax]}
+	e := scan.Entity(number % Entities)
+	return text.Key{Rule: p.rule, Entity: e, Operator: p.ops.ops[e].kind, Locus: p.loci[number/Entities]}
 }
 
-// Counts counts masked values by place and entity. It is used by one goroutine at
-// a time.
+// NumberOf returns the number of an entity's values at a place.
+func NumberOf(place int, e scan.Entity) uint32 { return uint32(place*Entities) + uint32(e) }
+
+// Counts counts masked values by place and entity, until it is known whether they
+// count. It is used by one goroutine at a time.
 type Counts struct {
 	places  *Places
-	n       []uint32
-	touched []uint32
+	pending []uint32 // the number of each value
 }
 
 // NewCounts returns counts of places.
-func NewCounts(p *Places) *Counts {
-	return &Counts{places: p, n: make([]uint32, len(p.loci)*entityMax)}
-}
+func NewCounts(p *Places) *Counts { return &Counts{places: p} }
 
-// Add counts n values at a place.
-func (c *Counts) Add(place int, e scan.Entity, n uint32) {
-	i := uint32(place*entityMax) + uint32(e)
-	if c.n[i] == 0 {
-		c.touched = append(c.touched, i)
-	}
-	c.n[i] += n
+// Add counts a value at a place.
+func (c *Counts) Add(place int, e scan.Entity) {
+	c.pending = append(c.pending, NumberOf(place, e))
 }
 
 // Reset forgets what was counted.
-func (c *Counts) Reset() {
-	for _, i := range c.touched {
-		c.n[i] = 0
-	}
-	c.touched = c.touched[:0]
-}
+func (c *Counts) Reset() { c.pending = c.pending[:0] }
 
 // Flush moves the counts into a tally.
 func (c *Counts) Flush(t *text.Tally) {
-	if len(c.touched) == 0 {
+	if len(c.pending) == 0 {
 		return
 	}
-	sum := t.Numbers(c.places)
-	for _, i := range c.touched {
-		sum.Add(i, uint64(c.n[i]))
-	}
+	t.Numbers(c.places).AddEach(c.pending)
 	c.Reset()
 }

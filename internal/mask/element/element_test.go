@@ -110,11 +110,11 @@ func TestCounts(t *testing.T) {
 	}
 	ops := element.NewOps(&text.Masker{Profile: p})
 	c := element.NewCounts(element.NewPlaces(ops, "field", []string{"A-1", "B-2"}))
-	c.Add(0, scan.SSN, 1)
+	c.Add(0, scan.SSN)
 	c.Reset()
-	c.Add(1, scan.Name, 1)
-	c.Add(1, scan.Name, 1)
-	c.Add(0, scan.Date, 1)
+	c.Add(1, scan.Name)
+	c.Add(1, scan.Name)
+	c.Add(0, scan.Date)
 	var tally text.Tally
 	c.Flush(&tally)
 	c.Flush(&tally)

@@ -135,13 +135,13 @@ func (s Sum) Shape(v []byte, more int) Shape {
 
 // numeric reports whether the digits may be more than a code's.
 func (s Sum) numeric(v []byte, digits, more int) bool {
-	return digits > codeDigits+more || digits >= 5 && s.count(Joint) >= 2 || dated(v, digits) ||
+	return digits > codeDigits+more || digits >= 5 && s.count(Joint) >= 2 || Dated(v, digits) ||
 		s.count(Point) == 3 && len(v) == digits+3 // an address of IPv4
 }
 
-// dated reports whether the digits of v, of which there are so many, read as a
+// Dated reports whether the digits of v, of which there are so many, read as a
 // year and a month, or a whole day.
-func dated(v []byte, digits int) bool {
+func Dated(v []byte, digits int) bool {
 	if digits != 6 && digits != 8 {
 		return false
 	}

@@ -6,7 +6,6 @@ package hl7
 import (
 	"bytes"
 
-	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
@@ -112,6 +111,12 @@ func nibble(b byte) byte {
 	return 0
 }
 
+// changeEscaped puts v in the place of src[start:end] so that it holds no separator.
+func (r *run) changeEscaped(start, end int, v []byte) {
+	r.escapes = r.d.escape(r.escapes[:0], v)
+	r.change(start, end, r.escapes)
+}
+
 // escape appends v so that it holds no separator.
 func (d *delimiters) escape(dst, v []byte) []byte {
 	for _, b := range v {
@@ -160,8 +165,7 @@ func (r *run) scan(start, end int, f *field) {
 		return
 	}
 	if len(v) > maxScan {
-		r.counts.Add(f.place, scan.Unique, 1)
-		r.replace(start, end, wholeText)
+		r.hide(start, end, f)
 		return
 	}
 	if r.hintAll(); r.m.text.Scanner.Silent(v, &r.hints) && !r.escaped(v) {
@@ -169,7 +173,7 @@ func (r *run) scan(start, end int, f *field) {
 	}
 	r.learn()
 	plain, origin := r.decode(v)
-	r.w.Locus = f.locus
+	r.w.Locus = r.m.table.loci[f.place]
 	r.found = r.m.text.Scanner.Scan(r.found[:0], plain, &r.w.Known)
 	for _, s := range r.found {
 		op := r.m.text.Profile.Entity(s.Entity)
@@ -180,9 +184,8 @@ func (r *run) scan(start, end int, f *field) {
 		if origin != nil {
 			from, to = within(origin, from, to)
 		}
-		r.value = r.m.text.Replace(r.value[:0], plain[s.Start:s.End], s.Entity, op, r.w)
-		r.cut(max(start+from, r.from), start+to)
-		r.dst = r.d.escape(r.dst, r.value)
-		r.w.Tally.Add(text.Key{Rule: r.m.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: op.Kind(), Locus: f.locus}, 1)
+		r.plain = r.m.text.Replace(r.plain[:0], plain[s.Start:s.End], s.Entity, op, r.w)
+		r.changeEscaped(max(start+from, r.from), start+to, r.plain)
+		r.w.Tally.Add(text.Key{Rule: r.m.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: op.Kind(), Locus: r.w.Locus}, 1)
 	}
 }

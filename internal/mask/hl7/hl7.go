@@ -53,40 +53,63 @@ type Masker struct {
 	table    *table
 	places   *element.Places
 	scanText bool
-	runs     sync.Pool // of *run, for their memory
+	// fixed are what stands for any value of an entity, and for free text, that of
+	// scan.None. It has no size where that depends on the value.
+	fixed [element.Entities]value
+	// shortNames says that placeholders stand for an identifier and for a name, with room
+	// for what parts its words behind it.
+	shortNames bool
+	quicks     [ruleCount]quick
+	plainYear  uint32 // the digits of the year after which dates show their own, whatever the clock says
+
+	runs sync.Pool // of *run, for their memory
 }
 
 // Compile compiles the table for a scanner and a profile. Errors have Kind Invalid
 // and say which of the site's fields is wrong.
 func Compile(m *text.Masker, o Options) (*Masker, error) {
-	t, err := newTable(o)
-	if err != nil {
+	ops := element.NewOps(m)
+	masker := &Masker{text: m, ops: ops, scanText: o.ScanText}
+	masker.fixed[scan.None] = valueOf("[TEXT]")
+	for _, e := range scan.Entities() {
+		if text := string(ops.Fixed(e)); len(text) <= valueSize {
+			masker.fixed[e] = valueOf(text)
+		}
+	}
+	size := masker.fixed[scan.Name].size
+	masker.shortNames = size > 0 && size+wordsOfName <= valueSize && masker.fixed[scan.Unique].size > 0
+	masker.plainYear = yearOf(ops.PlainYear())
+	for by := range ruleCount {
+		masker.quicks[by] = masker.quickOf(by)
+	}
+	var err error
+	if masker.table, err = newTable(o, masker); err != nil {
 		return nil, err
 	}
-	ops := element.NewOps(m)
-	return &Masker{text: m, ops: ops, table: t, places: element.NewPlaces(ops, "field", t.loci), scanText: o.ScanText}, nil
+	masker.places = element.NewPlaces(ops, "field", masker.table.loci)
+	return masker, nil
 }
 
 // Append appends src, masked, to dst. On an error, which has Kind Integrity, dst
-// is returned as it came. What the scanner knows of names is set anew for each
-// message.
+// is returned as it came. What it appends is copied in pieces that are a little too long,
+// so that room of dst behind it may be written to as well. What the scanner knows of names
+// is set anew for each message.
 func (m *Masker) Append(dst, src []byte, w *text.Work) ([]byte, error) {
 	r, _ := m.runs.Get().(*run)
 	if r == nil {
-		r = &run{m: m, counts: element.NewCounts(m.places)}
+		r = &run{m: m}
 	}
-	r.w, r.edit, r.years = w, edit{src: src, dst: dst}, years{}
+	r.w = w
+	r.edit.begin(src, dst)
+	r.oldest = 0
 	patient := w.Row.Patient
 	err := r.file()
 	w.Row.Patient = patient
-	if err != nil {
-		r.counts.Reset()
-	} else {
-		r.cut(len(src), len(src))
-		dst = r.dst
+	if err == nil {
+		dst = r.done()
+		w.Tally.Numbers(m.places).AddEach(r.counts)
 	}
-	r.counts.Flush(&w.Tally)
-	r.w, r.edit, r.valueType, r.valueCode = nil, edit{}, nil, nil
+	r.w, r.src, r.dst = nil, nil, nil
 	m.runs.Put(r)
 	return dst, err
 }
@@ -94,36 +117,32 @@ func (m *Masker) Append(dst, src []byte, w *text.Work) ([]byte, error) {
 // run is the work on one call of Append.
 type run struct {
 	edit
-	m      *Masker
-	w      *text.Work
-	counts *element.Counts
+	m *Masker
+	w *text.Work
 
-	d        delimiters
-	encoding []byte // that declared d
-	words    words
-	classes  element.Classes
-	started  bool // a header has been read
-	message  int  // where the current message begins
-	segment  int  // where the current segment begins
-	opaque   bool // the message's character set hides separators
-	learned  bool // its names are in w.Known
-	hinted   bool // and all of them in hints
-	hints    scan.Hints
+	d       delimiters
+	name    value  // what stands for a name, with separators of components behind it
+	both    value  // and for an identifier and a name
+	oldest  uint32 // the year of shownFrom; 0 when nobody has asked for it
+	view    view
+	classes element.Classes
+	started bool // a header has been read
+	segment int  // where the current segment begins
+	opaque  bool // the message's character set hides separators
+	names
 
-	parted parted // the current repetition
-	named  parted // the one that names are looked for in
+	piece  piece  // the current value, when it is a usual one
+	parted parted // or when it is not
 
-	valueType, valueCode []byte // OBX-2 and OBX-3 of the current segment
-
-	years   years
 	found   []scan.Span
 	decoded []byte
 	origin  []int32 // of each byte of decoded and of its end, in the text
-	value   []byte
+	plain   []byte  // a value, without escapes
+	escapes []byte  // and with them
 }
 
-// put masks src[start:end], a whole value that is an e.
-func (r *run) put(start, end int, f *field, e scan.Entity) {
+// whole masks src[start:end], a whole value that is an e.
+func (r *run) whole(start, end int, f *field, e scan.Entity) {
 	if v := r.src[start:end]; len(v) > 0 && !isNull(v) {
 		r.show(start, end, v, f, e)
 	}
@@ -132,26 +151,48 @@ func (r *run) put(start, end int, f *field, e scan.Entity) {
 // show puts what stands for v, which is an e, in the place of src[start:end],
 // written with the message's separators.
 func (r *run) show(start, end int, v []byte, f *field, e scan.Entity) {
-	r.counts.Add(f.place, e, 1)
-	if fixed := r.m.ops.Fixed(e); fixed != nil {
-		r.replace(start, end, fixed)
+	r.count(f.counts(e))
+	if shown := &r.m.fixed[e]; shown.size > 0 {
+		r.put(start, end, shown, shown.size)
 		return
 	}
 	if r.m.ops.Kind(e) == operator.Keep {
-		r.replace(start, end, v)
+		r.change(start, end, v)
 		return
 	}
 	plain, _ := r.decode(v)
-	r.value = r.m.ops.Put(r.value[:0], plain, e, r.w)
-	r.cut(start, end)
-	r.dst = r.d.escape(r.dst, r.value)
+	r.plain = r.m.ops.Put(r.plain[:0], plain, e, r.w)
+	r.changeEscaped(start, end, r.plain)
 }
 
 // drop leaves src[start:end] out.
 func (r *run) drop(start, end int, f *field, e scan.Entity) {
-	r.counts.Add(f.place, e, 1)
-	r.cut(start, end)
+	r.count(f.counts(e))
+	r.put(start, end, &r.nothing, 0)
+}
+
+// hide puts the placeholder of free text in the place of src[start:end].
+func (r *run) hide(start, end int, f *field) {
+	r.count(f.counts(scan.Unique))
+	shown := &r.m.fixed[scan.None]
+	r.put(start, end, shown, shown.size)
+}
+
+// separated makes the values that have separators of components in them.
+func (r *run) separated(component byte) {
+	name := r.m.fixed[scan.Name]
+	for i := name.size; i < valueSize; i++ {
+		name.text[i] = component
+	}
+	r.name = name
+	r.both = r.m.fixed[scan.Unique]
+	n := r.both.size
+	r.both.text[min(n, valueSize-1)] = component
+	r.both.size += 1 + name.size
+	copy(r.both.text[min(n+1, valueSize):], name.text[:])
 }
 
 // isNull reports whether a field holds "", which deletes a value at the receiver.
-func isNull(v []byte) bool { return len(v) == 2 && v[0] == '"' && v[1] == '"' }
+func isNull(v []byte) bool { return len(v) == len(null) && v[0] == '"' && v[1] == '"' }
+
+const null = `""`

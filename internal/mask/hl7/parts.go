@@ -90,11 +90,28 @@ var (
 	timingParts  = []part{{act: actCode}, {act: actCode}, {act: actCode}, {act: actDate}, {act: actDate}, {act: actCode}}
 )
 
-// plans are the parts of the data types by the rules of fields.
-var plans = [ruleCount][]part{
-	ruleDate: dateParts, ruleRange: rangeParts, ruleName: nameParts, rulePerson: personParts, ruleAddress: addressParts,
-	rulePhone: phoneParts, ruleID: idParts, ruleEntity: entityParts, ruleOrg: orgParts, rulePlace: placeParts,
-	ruleNetwork: networkParts, ruleTiming: timingParts,
+// plan is what happens to the components of a data type.
+type plan struct {
+	parts []part // those after the last are emptied
+	lead  int    // the one with actLead, or one that no type has
+}
+
+// noLead is the lead of a plan that has none.
+const noLead = 1 << 10
+
+// plans are the plans of the data types by the rules of fields.
+var plans = [ruleCount]plan{
+	ruleDate: {dateParts, noLead}, ruleRange: {rangeParts, noLead}, ruleName: {nameParts, 0}, rulePerson: {personParts, 1},
+	ruleAddress: {addressParts, 0}, rulePhone: {phoneParts, 0}, ruleID: {idParts, noLead}, ruleEntity: {entityParts, noLead},
+	ruleOrg: {orgParts, noLead}, rulePlace: {placeParts, noLead}, ruleNetwork: {networkParts, noLead}, ruleTiming: {timingParts, noLead},
+}
+
+// part returns what happens to component n, counted from 0.
+func (p *plan) part(n int) *part {
+	if n < len(p.parts) {
+		return &p.parts[n]
+	}
+	return &beyond
 }
 
 // idType returns what an identifier is by a code of table 0203, or an equipment
@@ -123,49 +140,43 @@ func idType(v []byte) scan.Entity {
 	return scan.None
 }
 
-// composites masks every repetition of a field component by component.
-func (r *run) composites(at, end int, f *field, by rule, plan []part) {
+// composite masks a value component by component.
+func (r *run) composite(start, end int, f *field, by rule) {
+	if f.named {
+		r.people = append(r.people, person{start, end, by})
+	}
 	p := &r.parted
-	for ; at < end; at++ {
-		r.split(p, at, end)
-		at = p.end()
-		switch {
-		case at == p.start || isNull(r.src[p.start:at]):
-		case plan != nil:
-			if f.named {
-				r.hintAt(p, by)
-			}
-			r.parts(p, f, plan)
-		case by == ruleCoded:
-			r.coded(p, f)
-		default:
-			r.simple(p, f)
-		}
+	r.split(p, start, end)
+	switch plan := &plans[by]; {
+	case isNull(r.src[start:end]):
+	case plan.parts != nil:
+		r.parts(p, f, plan)
+	case by == ruleCoded:
+		r.coded(p, f)
+	default:
+		r.misplaced(p, f)
 	}
 }
 
-// simple masks a repetition where a code should be. Earlier versions have a coded
+// misplaced masks a repetition where a code should be. Earlier versions have a coded
 // element where later ones have a code, or the other way round; components of
 // anything else are of a field that stands in a wrong place.
-func (r *run) simple(p *parted, f *field) {
+func (r *run) misplaced(p *parted, f *field) {
 	switch {
 	case p.count == 1:
 		r.codes(p.start, p.end(), f, 0)
-	case isSystem(p.component(r.src, 3)):
+	case published(p.component(r.src, 3)):
 		r.coded(p, f)
 	default:
-		r.put(p.start, p.end(), f, f.entity)
+		r.whole(p.start, p.end(), f, f.entity)
 	}
 }
 
 // parts masks a repetition by a plan.
-func (r *run) parts(p *parted, f *field, plan []part) {
-	at, dropped := p.start, uint32(0)
+func (r *run) parts(p *parted, f *field, plan *plan) {
+	at := p.start
 	for i, end := range p.ends[:p.count] {
-		c := &beyond
-		if i < len(plan) {
-			c = &plan[i]
-		}
+		c := plan.part(i)
 		switch {
 		case c.act == actLead:
 			held := r.src[at:end]
@@ -177,20 +188,18 @@ func (r *run) parts(p *parted, f *field, plan []part) {
 			}
 		case at == end || isNull(r.src[at:end]):
 		case c.act == actPut:
-			r.put(at, end, f, r.entity(p, f, c))
+			r.whole(at, end, f, r.entity(p, f, c))
 		case c.act == actDate:
 			r.date(at, end, f)
 		case c.act == actCode:
 			r.authority(at, end, f)
 		case c.act == actLetters && end-at <= maxLetters && areLetters(r.src[at:end]):
+		case c.act == actJoin:
+			r.put(at, end, &r.nothing, 0)
 		default:
-			r.cut(at, end)
-			dropped++
+			r.drop(at, end, f, f.entity)
 		}
 		at = end + 1
-	}
-	if dropped > 0 {
-		r.counts.Add(f.place, f.entity, dropped)
 	}
 }
 
@@ -199,9 +208,9 @@ var beyond = part{act: actDrop}
 
 // joined returns the first component that belongs to another and holds something:
 // then the leading one shows that there is something even when it is empty itself.
-func (r *run) joined(p *parted, plan []part) []byte {
-	for i := range min(p.count, len(plan)) {
-		if held := p.component(r.src, i+1); plan[i].act == actJoin && len(held) > 0 && !isNull(held) {
+func (r *run) joined(p *parted, plan *plan) []byte {
+	for i := range p.count {
+		if held := p.component(r.src, i+1); plan.part(i).act == actJoin && len(held) > 0 && !isNull(held) {
 			return held
 		}
 	}
@@ -258,9 +267,6 @@ func (r *run) authority(at, end int, f *field) {
 // coded masks a coded value. A code with its text is kept where they are of a
 // published system; all else has to look like a code or is scanned.
 func (r *run) coded(p *parted, f *field) {
-	if f.number == 3 {
-		r.valueCode = r.src[p.start:p.end()]
-	}
 	at := p.start
 	for i, end := range p.ends[:p.count] {
 		switch n := i + 1; {
@@ -277,20 +283,32 @@ func (r *run) coded(p *parted, f *field) {
 	}
 }
 
+func published(system []byte) bool {
+	_, ok := systemOf(system)
+	return ok
+}
+
+// fits reports whether a code is one that its system, a published one, could have.
+func fits(code, system []byte) bool {
+	form, ok := systemOf(system)
+	return ok && len(code) > 0 && form.Fits(code)
+}
+
+// registerDigits is how many digits more a local code may have: the eight of those of
+// registers.
+const registerDigits = 2
+
 // codedPart masks a code or its text, which stand in a system. The text beside a
 // code that its system could have is the register's, and scanned; any other is
 // free text.
 func (r *run) codedPart(at, end int, f *field, isText bool, code, system []byte) {
-	// A local code may have the eight digits that one of a register has.
-	const registerDigits = 2
-	fits := isSystem(system) && formOf(system).Fits(code)
+	fits := fits(code, system)
 	switch {
 	case fits && !isText:
 	case isText && (fits || r.m.scanText):
 		r.scan(at, end, f)
 	case isText:
-		r.counts.Add(f.place, scan.Unique, 1)
-		r.replace(at, end, wholeText)
+		r.hide(at, end, f)
 	default:
 		r.codes(at, end, f, registerDigits)
 	}

@@ -4,10 +4,12 @@
 package hl7
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask/element"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 )
 
@@ -93,22 +95,29 @@ func ruleOfType(v []byte) rule {
 	return ruleOpaque
 }
 
-// field is one field of a segment, or all those that the table does not name.
+// field is one field of a segment, or all those that the table does not name. It is
+// small: a message asks for many of them.
 type field struct {
 	rule   rule
-	named  bool // its words are names that texts of the message may hold
+	quick  quick // how usual values are masked, without a further look at the rule
+	named  bool  // its words are names that texts of the message may hold
 	entity scan.Entity
-	place  int    // for the counts
-	locus  string // "PID-5"
-	number int
+	place  uint32      // for the counts
+	count  uint32      // what usual values count for
+	shown  scan.Entity // and whose fixed value stands for them, where they are quickFixed
 }
+
+// counts returns the number that a value counts for which is an e.
+func (f *field) counts(e scan.Entity) uint32 { return element.NumberOf(int(f.place), e) }
 
 // segment is a line of the table.
 type segment struct {
 	name   [3]byte
 	fields []field // from the first
 	rest   field
-	names  []int // indexes of fields that hold names
+	names  []int  // indexes of fields that hold names
+	codes  uint64 // a bit for the number of each field that holds codes
+	header bool   // it begins a message, a batch or a file
 }
 
 func (s *segment) field(n int) *field {
@@ -120,35 +129,44 @@ func (s *segment) field(n int) *field {
 
 // table is the compiled form of segments.
 type table struct {
-	index   []*segment // by slot, or after it; its length is a power of two
+	index   []slot // a power of two of them, of which most are free
 	size    int
 	unknown segment
-	loci    []string // by place
+	loci    []string // by place: "PID-5"
 }
 
-// slot returns the index where the segment stands that v begins with the name of,
-// or is to stand.
-func (t *table) slot(v []byte) int {
+// slot is a place in the index. A segment stands in the one of its name, or in the
+// first behind it that was free.
+type slot struct {
+	name    uint32
+	segment *segment
+}
+
+// nameOf returns the name that v begins with as a number; v is at least four bytes.
+func nameOf(v []byte) uint32 { return binary.LittleEndian.Uint32(v) & 0xffffff }
+
+// slot returns the slot of a segment with a name, or that it is to have.
+func (t *table) slot(name uint32) *slot {
 	const spread = 0x9e3779b1
-	key := uint32(v[0]) | uint32(v[1])<<8 | uint32(v[2])<<16
-	at := int(key*spread>>16) & (len(t.index) - 1)
-	for t.index[at] != nil && t.index[at].name != [3]byte(v) {
-		at = (at + 1) & (len(t.index) - 1)
+	for at := name * spread >> 16; ; at++ {
+		if s := &t.index[int(at)&(len(t.index)-1)]; s.name == name || s.segment == nil {
+			return s
+		}
 	}
-	return at
 }
 
-// find returns the segment that v begins with the name of.
+// find returns the segment that v begins with the name of, or nil when there is none or
+// nothing behind it.
 func (t *table) find(v []byte) *segment {
-	if s := t.index[t.slot(v)]; s != nil {
-		return s
+	if len(v) < 4 {
+		return nil
 	}
-	return &t.unknown
+	return t.slot(nameOf(v)).segment
 }
 
 // newTable compiles the table and lets the site's own rules, by locus, take
 // precedence.
-func newTable(o Options) (*table, error) {
+func newTable(o Options, m *Masker) (*table, error) {
 	site := make(map[string]rule, len(o.Keep)+len(o.Mask))
 	for _, l := range o.Keep {
 		site[l] = ruleKeep
@@ -156,8 +174,8 @@ func newTable(o Options) (*table, error) {
 	for _, l := range o.Mask {
 		site[l] = ruleMask
 	}
-	t := &table{index: make([]*segment, 512)}
-	t.unknown.rest = t.place(field{entity: scan.Unique, locus: "segment without a table"})
+	t := &table{index: make([]slot, 1024)}
+	t.unknown.rest = t.place(field{entity: scan.Unique}, "segment without a table")
 	for line := range strings.Lines(segments) {
 		words := strings.Fields(line)
 		if len(words) == 0 {
@@ -184,43 +202,59 @@ func newTable(o Options) (*table, error) {
 			}
 		}
 	}
+	t.unknown.rest.prepare(m)
+	for _, slot := range t.index {
+		s := slot.segment
+		if s == nil {
+			continue
+		}
+		s.header = isHeader(append(s.name[:], 0))
+		for i := range s.fields {
+			s.fields[i].prepare(m)
+			if n := i + 1; s.fields[i].quick == quickCode || s.fields[i].quick == quickCodes {
+				s.codes |= 1 << n
+			}
+		}
+		s.rest.prepare(m)
+	}
 	return t, nil
 }
 
-// segment returns the segment with a name, which is made when there is none.
+// segment returns the segment with a name of three letters, which is made when there is
+// none.
 func (t *table) segment(name string) *segment {
-	at := t.slot([]byte(name))
-	if t.index[at] == nil {
-		t.index[at] = &segment{name: [3]byte([]byte(name)), rest: t.place(field{entity: scan.Unique, locus: name + " beyond the table"})}
+	number := nameOf([]byte(name + "|"))
+	at := t.slot(number)
+	if at.segment == nil {
+		*at = slot{number, &segment{name: [3]byte([]byte(name)), rest: t.place(field{entity: scan.Unique}, name+" beyond the table")}}
 		if t.size++; 4*t.size > len(t.index) {
 			t.grow()
 		}
-		at = t.slot([]byte(name))
+		at = t.slot(number)
 	}
-	return t.index[at]
+	return at.segment
 }
 
 func (t *table) grow() {
 	all := t.index
-	t.index = make([]*segment, 2*len(all))
+	t.index = make([]slot, 2*len(all))
 	for _, s := range all {
-		if s != nil {
-			t.index[t.slot(s.name[:])] = s
+		if s.segment != nil {
+			*t.slot(s.name) = s
 		}
 	}
 }
 
-func (t *table) place(f field) field {
-	f.place = len(t.loci)
-	t.loci = append(t.loci, f.locus)
+// place gives a field its place, by which it is counted.
+func (t *table) place(f field, locus string) field {
+	f.place = uint32(len(t.loci))
+	t.loci = append(t.loci, locus)
 	return f
 }
 
 // append adds a field at the end of a segment.
 func (t *table) append(s *segment, name string, f field) {
-	f.number = len(s.fields) + 1
-	f.locus = name + "-" + strconv.Itoa(f.number)
-	s.fields = append(s.fields, t.place(f))
+	s.fields = append(s.fields, t.place(f, name+"-"+strconv.Itoa(len(s.fields)+1)))
 }
 
 // add appends the fields that one word of the table describes.

@@ -25,11 +25,19 @@ const (
 // year returns what may be shown of a year: those of ninety years ago and before
 // are one.
 func (o *Operator) year(year int64) int64 {
-	if year > o.made-oldest+serves {
+	if year > o.PlainYear() {
 		return year
 	}
-	return max(year, o.thisYear()-oldest)
+	return max(year, o.OldestYear())
 }
+
+// PlainYear returns the year after which [DateYear] shows every year as it is, for as
+// long as the operator is used.
+func (o *Operator) PlainYear() int64 { return o.made - oldest + serves }
+
+// OldestYear returns the year that [DateYear] shows for itself and all before: ninety
+// years ago.
+func (o *Operator) OldestYear() int64 { return o.thisYear() - oldest }
 
 func (o *Operator) thisYear() int64 { return int64(o.now().UTC().Year()) }
 

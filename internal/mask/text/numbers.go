@@ -3,53 +3,91 @@
 
 package text
 
+import (
+	"iter"
+	"math/bits"
+)
+
 // Numbers counts by numbers, of which few occur. The zero value is empty.
 type Numbers struct {
-	list  []entry
-	index []uint32 // where in list a number stands, plus one; its length is a power of two
+	slots []slot // as many as a power of two, most of them free
+	used  int
+	shift uint8 // leaves of a hash as many bits as tell the slots
 }
 
-type entry struct {
-	number uint32
+// slot is a number and its count, which is 0 where the slot is free.
+type slot struct {
 	n      uint64
+	number uint32
 }
 
-// leastIndex is the first length of an index.
-const leastIndex = 64
+// leastSlots is the first number of slots.
+const leastSlots = 256
 
-// Add counts n more of a number.
+// spread makes a hash of a number, in its highest bits.
+const spread = 0x9e3779b1
+
+// AddEach counts one more of each of some numbers.
+func (c *Numbers) AddEach(numbers []uint32) {
+	slots, shift := c.slots, c.shift
+	for _, number := range numbers {
+		if i := int(number * spread >> (shift & 31)); i < len(slots) {
+			if s := &slots[i]; s.number == number && s.n > 0 {
+				s.n++
+				continue
+			}
+		}
+		c.Add(number, 1)
+		slots, shift = c.slots, c.shift
+	}
+}
+
+// Add counts n more of a number; n is not 0.
 func (c *Numbers) Add(number uint32, n uint64) {
-	if 2*len(c.list) >= len(c.index) {
+	if 4*c.used >= len(c.slots) {
 		c.grow()
 	}
-	at := c.slot(number)
-	if c.index[at] == 0 {
-		c.list = append(c.list, entry{number: number})
-		c.index[at] = uint32(len(c.list))
+	s := c.slot(number)
+	if s.n == 0 {
+		s.number = number
+		c.used++
 	}
-	c.list[c.index[at]-1].n += n
+	s.n += n
 }
 
-// slot returns the place in the index that a number has, or is to have.
-func (c *Numbers) slot(number uint32) int {
-	const spread = 0x9e3779b1
-	mask := len(c.index) - 1
-	at := int(number*spread>>16) & mask
-	for c.index[at] != 0 && c.list[c.index[at]-1].number != number {
-		at = (at + 1) & mask
+// slot returns the slot that a number has, or is to have.
+func (c *Numbers) slot(number uint32) *slot {
+	for i := int(number * spread >> c.shift); ; i++ {
+		if s := &c.slots[i&(len(c.slots)-1)]; s.n == 0 || s.number == number {
+			return s
+		}
 	}
-	return at
 }
 
 func (c *Numbers) grow() {
-	c.index = make([]uint32, max(leastIndex, 2*len(c.index)))
-	for i, e := range c.list {
-		c.index[c.slot(e.number)] = uint32(i) + 1
+	old := c.slots
+	c.slots = make([]slot, max(leastSlots, 2*len(old)))
+	c.shift = uint8(32 - bits.TrailingZeros(uint(len(c.slots))))
+	for _, s := range old {
+		if s.n > 0 {
+			*c.slot(s.number) = s
+		}
+	}
+}
+
+// All goes through the numbers that have been counted, in no order.
+func (c *Numbers) All() iter.Seq2[uint32, uint64] {
+	return func(yield func(uint32, uint64) bool) {
+		for _, s := range c.slots {
+			if s.n > 0 && !yield(s.number, s.n) {
+				return
+			}
+		}
 	}
 }
 
 // Reset sets all counts back to zero.
 func (c *Numbers) Reset() {
-	clear(c.index)
-	c.list = c.list[:0]
+	clear(c.slots)
+	c.used = 0
 }

@@ -97,11 +97,11 @@ func (t *Tally) Take() []Count {
 		c.recent[i] = Count{}
 	}
 	// A mask that counted nothing may be one whose rules have been replaced.
-	c.numbered = slices.DeleteFunc(c.numbered, func(s numbered) bool { return len(s.counts.list) == 0 })
+	c.numbered = slices.DeleteFunc(c.numbered, func(s numbered) bool { return s.counts.used == 0 })
 	for i := range c.numbered {
 		s := &c.numbered[i]
-		for _, e := range s.counts.list {
-			c.all[s.keys.Key(e.number)] += e.n
+		for number, n := range s.counts.All() {
+			c.all[s.keys.Key(number)] += n
 		}
 		s.counts.Reset()
 	}

@@ -20,7 +20,7 @@ func (r *run) day(dst, v []byte, f *field) []byte {
 	if r.m.ops.Kind(scan.Date) == operator.Keep {
 		return append(dst, v...)
 	}
-	r.counts.Add(f.place, scan.Date, 1)
+	r.counts.Add(f.place, scan.Date)
 	var century [8]byte
 	full := v
 	if len(v) == 6 && digits(v) {
@@ -114,6 +114,6 @@ func (r *run) coarse(dst, v []byte, f *field) []byte {
 	if !ok {
 		return r.blank(dst, v, f)
 	}
-	r.counts.Add(f.place, scan.Date, 1)
+	r.counts.Add(f.place, scan.Date)
 	return element.AppendDay(dst, r.shown(day), width)
 }

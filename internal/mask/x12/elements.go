@@ -60,7 +60,7 @@ func (r *run) element(dst, v []byte, f *field, index int) []byte {
 // number masks a control number of an envelope.
 func (r *run) number(dst, v []byte, f *field) []byte {
 	e := &r.envelope
-	r.counts.Add(f.place, scan.Unique, 1)
+	r.counts.Add(f.place, scan.Unique)
 	start := len(dst)
 	switch f.rule {
 	case ruleGroup:
@@ -115,7 +115,7 @@ func (r *run) fit(dst, v []byte, f *field, e scan.Entity, least, most int) []byt
 	if r.m.ops.Kind(e) == operator.Keep {
 		return append(dst, v...)
 	}
-	r.counts.Add(f.place, e, 1)
+	r.counts.Add(f.place, e)
 	start := len(dst)
 	dst = r.m.ops.Put(dst, v, e, r.w)
 	r.clean(dst[start:])
@@ -142,7 +142,7 @@ func (r *run) clean(v []byte) {
 
 // blank appends as many zeros or "X" as the value has digits or other bytes.
 func (r *run) blank(dst, v []byte, f *field) []byte {
-	r.counts.Add(f.place, scan.Unique, 1)
+	r.counts.Add(f.place, scan.Unique)
 	return blank(dst, v)
 }
 
@@ -264,7 +264,7 @@ func (r *run) text(dst, v []byte, f *field) []byte {
 	if r.m.scanText {
 		return r.leaves(dst, v, f, r.scan)
 	}
-	r.counts.Add(f.place, scan.Unique, 1)
+	r.counts.Add(f.place, scan.Unique)
 	return append(dst, wholeText...)
 }
 
