@@ -12,6 +12,9 @@ SHELL := /bin/bash
 export SALLYPORT_CACHE ?= $(CURDIR)/.cache
 FUZZTIME ?= 20s
 
+# Builds are for the processor that they are made on. For any other of amd64: GOAMD64=v1.
+export GOAMD64 ?= $(shell test/scripts/goamd64)
+
 # Packages whose tests run a second time under the race detector: those with
 # goroutines that share state. The whole tree under it takes too long on two
 # cores for every change.
@@ -42,11 +45,17 @@ check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vu
 .PHONY: bench-postgres
 bench-postgres: ## Speed through the gateway beside PgBouncer and none, as JSON lines
 	test/scripts/install-system test
-	go run ./test/bench postgres $(BENCHFLAGS)
+	go run -pgo=$(PGO) ./test/bench postgres $(BENCHFLAGS)
 
 .PHONY: bench-mask
 bench-mask: ## Speed of the masks on one core beside a copy and regular expressions, as JSON lines
-	GOMAXPROCS=1 go run ./test/bench mask $(BENCHFLAGS)
+	GOMAXPROCS=1 go run -pgo=$(PGO) ./test/bench mask $(BENCHFLAGS)
+
+# The profile that builds of the command are guided by, which go finds by its name.
+PGO := cmd/sallyport/default.pgo
+.PHONY: pgo
+pgo: ## The profile that builds are guided by, made anew
+	test/scripts/pgo $(PGO)
 
 DATA ?=
 .PHONY: eval-phi
