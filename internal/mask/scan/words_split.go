@@ -241,11 +241,23 @@ func (t *tokenizer) wide(i, letters int) (r rune, n int, ok bool) {
 	case r == '\'' || r == '’':
 		// "O'Neil", but neither "Smith's" nor a closing quotation mark.
 		after, _ := utf8.DecodeRune(t.text[i+n:])
-		return r, n, letters > 0 && letters <= 2 && unicode.IsLetter(after) && !t.isSuffix(i+n)
+		return r, n, letters > 0 && letters <= 2 && unicode.IsLetter(after) && !t.isSuffix(i+n) && !t.chained()
 	case r == utf8.RuneError:
 		return r, n, false
 	}
 	return r, n, isLetter(r) || unicode.IsMark(r)
+}
+
+// chained reports whether the word that begins where the tokenizer stands follows an
+// apostrophe that parts it from another. Then no further one joins it: in a long chain,
+// which of them join would depend on where it begins.
+func (t *tokenizer) chained() bool {
+	r, n := utf8.DecodeLastRune(t.text[:t.pos])
+	if r != '\'' && r != '’' {
+		return false
+	}
+	before, _ := utf8.DecodeLastRune(t.text[:t.pos-n])
+	return isLetter(before) || unicode.IsMark(before)
 }
 
 // increment is a sign that often stands for the Greek capital delta.
