@@ -5,11 +5,11 @@
 // formats that write short values between separators.
 //
 // An [Ops] is a profile prepared for that: the operator of each entity with its
-// placeholder at hand, so that the usual mask is one append. [Classes] decide
+// placeholder at hand, so that the usual mask is one copy. [Classes] decide
 // whether a value that a table calls a code looks like one. [ParseDay] and
 // [AppendDay] are dates written as digits. [Counts] counts by the numbers of
-// [Places] and gives them to a tally once per call. [Load] and [Marks] find
-// separators eight bytes at a time.
+// [Places] and gives them to a tally once per call. [Load] and [Marks] look at
+// eight bytes at a time.
 package element
 
 import (
@@ -29,10 +29,6 @@ type Ops struct {
 	year   int
 }
 
-// fixedRoom is how much room a placeholder has at least, so that it can be copied in
-// one piece whatever its length.
-const fixedRoom = 16
-
 type op struct {
 	*operator.Operator
 	kind operator.Kind
@@ -48,7 +44,7 @@ func NewOps(m *text.Masker) *Ops {
 		found := m.Profile.Entity(e)
 		c := op{Operator: found, kind: found.Kind()}
 		if c.kind == operator.Redact {
-			c.fixed = m.Replace(make([]byte, 0, fixedRoom), nil, e, found, &text.Work{})
+			c.fixed = m.Replace(nil, nil, e, found, &text.Work{})
 		}
 		o.ops[e] = c
 	}

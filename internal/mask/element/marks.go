@@ -19,9 +19,6 @@ const (
 	highest = 0x8080808080808080
 )
 
-// Repeat returns a word of one byte.
-func Repeat(b byte) Word { return Word(b) * lowest }
-
 // Load returns the word at an index of src, which may be beyond its end, where all
 // is 0.
 func Load(src []byte, at int) Word {
@@ -37,12 +34,6 @@ func loadTail(src []byte) Word {
 		w |= Word(b) << (8 * i)
 	}
 	return w
-}
-
-// Equal marks the bytes in which two words are equal.
-func (w Word) Equal(v Word) Marks {
-	d := w ^ v
-	return Marks(^((d&^highest + ^Word(highest)) | d)) & highest
 }
 
 // Controls marks the bytes below 0x20.
@@ -61,17 +52,3 @@ func (m Marks) First() int { return bits.TrailingZeros64(uint64(m)) >> 3 }
 
 // Rest returns the marks without the first.
 func (m Marks) Rest() Marks { return m & (m - 1) }
-
-// Leading returns how many bytes are marked before the first that is not.
-func (m Marks) Leading() int { return (m ^ highest).First() }
-
-// Index returns the first index of a byte between start and end, or end. What is
-// looked for is given as a word of it.
-func Index(src []byte, start, end int, b Word) int {
-	for ; start < end; start += 8 {
-		if m := Load(src, start).Equal(b); m != 0 {
-			return min(start+m.First(), end)
-		}
-	}
-	return end
-}

@@ -23,33 +23,18 @@ func TestMarks(t *testing.T) {
 		for at := range len(src) + 10 {
 			rest := src[min(at, len(src)):]
 			w := element.Load(src, at)
-			equal, controls := w.Equal(element.Repeat('|')), w.Controls()
-			if got := equal.Leading(); got != min(len(rest)-len(bytes.TrimLeft(rest, "|")), 8) {
-				t.Fatalf("%q has %d leading bars", rest, got)
-			}
+			controls := w.Controls()
 			for i := range 8 {
 				b := byte(0)
 				if i < len(rest) {
 					b = rest[i]
 				}
-				isBar, isControl := equal.First() == i, controls.First() == i
-				if isBar != (b == '|') || isControl != (b < ' ') {
-					t.Fatalf("byte %d of %q is a bar: %v, a control: %v", i, rest, isBar, isControl)
-				}
-				if isBar {
-					equal = equal.Rest()
+				isControl := controls.First() == i
+				if isControl != (b < ' ') {
+					t.Fatalf("byte %d of %q is a control: %v", i, rest, isControl)
 				}
 				if isControl {
 					controls = controls.Rest()
-				}
-			}
-			for end := at; end <= len(src); end++ {
-				want := end
-				if i := bytes.IndexByte(src[at:end], '|'); i >= 0 {
-					want = at + i
-				}
-				if got := element.Index(src, at, end, element.Repeat('|')); got != want {
-					t.Fatalf("the first bar of %q from %d to %d is at %d, not %d", src, at, end, got, want)
 				}
 			}
 		}

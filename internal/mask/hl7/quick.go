@@ -373,8 +373,7 @@ func (r *run) lead(p *piece, m uint64, f *field, plan *plan) {
 		if plan.part(bits.OnesCount64(before)).act == actJoin && !isNull(held) {
 			at, _ := p.component(plan.lead)
 			c := &plan.parts[plan.lead] // which has an entity in every plan
-			e := c.entity
-			r.show(at, at, held, f, r.typed(p, c, e))
+			r.show(at, at, held, f, r.typed(p, c, c.entity))
 			return
 		}
 	}

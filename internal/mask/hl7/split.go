@@ -4,10 +4,10 @@
 package hl7
 
 import (
+	"bytes"
 	"math/bits"
 
 	"github.com/sallyport-dev/sallyport/internal/mask/bitmap"
-	"github.com/sallyport-dev/sallyport/internal/mask/element"
 )
 
 // The classes of bytes in a view.
@@ -23,7 +23,7 @@ const (
 	// What parts, words and plain values are made of at first.
 	inComponent = inPart
 	inEarly     = inWord  // "A" to "O"
-	inLate      = inPlain // "P" to "Z", "_", and DEL, which nobody writes
+	inLate      = inPlain // "P" to "Z" and "_"
 	inMark      = 7
 )
 
@@ -46,6 +46,9 @@ const (
 	blockShift = 6
 	blockMask  = bitmap.Size - 1
 )
+
+// del is a control character that has the two halves of letters.
+const del = 0x7f
 
 // separate sets the separators.
 func (v *view) separate(d delimiters) {
@@ -78,6 +81,14 @@ func (v *view) show(src []byte, at, size int) {
 	v.blocks = v.blocks[:n]
 	v.table.Fill(v.blocks, src[base:v.end])
 	v.blocks[n-1] = bitmap.Block{}
+	for at := base; ; at++ { // which has the halves of letters and "_", but is none of them
+		i := bytes.IndexByte(src[at:v.end], del)
+		if i < 0 {
+			break
+		}
+		at += i
+		v.blocks[(at-base)>>blockShift][inLate] &^= 1 << (at & blockMask)
+	}
 	for i := range v.blocks {
 		b := &v.blocks[i]
 		b[inWord] = b[inEarly] | b[inLate] | b[inDigit]
@@ -100,7 +111,7 @@ func (v *view) from(at int) *bitmap.Block {
 
 // quoted reports whether there is a quotation mark in src[start:end].
 func quoted(src []byte, start, end int) bool {
-	return element.Index(src, start, end, element.Repeat('"')) < end
+	return bytes.IndexByte(src[start:end], '"') >= 0
 }
 
 // endOf returns where in the 64 bytes from base on the line ends, of whose possible ends
