@@ -33,10 +33,9 @@ demo: demo-deps build ## See it work: a throw-away clinic behind the gateway
 	bin/sallyport demo
 
 .PHONY: test
-test: test-deps ## Every test, concurrent packages under -race too, and each fuzz target briefly
+test: test-deps ## Every test, with the corpora of the fuzz targets, and concurrent packages under -race
 	go test ./... -count=1 -timeout 30m -p 2
 	CGO_ENABLED=1 go test -race -count=1 -timeout 30m -p 2 $(RACE)
-	FUZZTIME=2s test/scripts/fuzz
 
 .PHONY: check
 check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vulnerabilities
@@ -63,7 +62,7 @@ eval-phi: ## Recall and precision of the scanner on DATA (a file of labelled sen
 	go run ./test/evalphi $(if $(DATA),-data $(DATA)) $(EVALFLAGS)
 
 .PHONY: fuzz
-fuzz: ## Every fuzz target for FUZZTIME (20s)
+fuzz: ## Every fuzz target for FUZZTIME (20s); goes on after a find, fails at the end
 	FUZZTIME=$(FUZZTIME) test/scripts/fuzz
 
 .PHONY: format

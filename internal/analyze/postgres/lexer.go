@@ -184,7 +184,13 @@ func isOperator(c byte) bool {
 func (l *lexer) operator() tokenKind {
 	c := l.s[l.i]
 	switch c {
-	case '(', ')', ',', ';', '[', ']', '.':
+	case '.':
+		if l.i+1 < len(l.s) && l.s[l.i+1] == '.' {
+			return tokenBad // one token of PL/pgSQL's, after which digits are an integer
+		}
+		l.i++
+		return tokenOther
+	case '(', ')', ',', ';', '[', ']':
 		l.i++
 		return tokenOther
 	case ':':
