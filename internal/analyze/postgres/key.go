@@ -83,8 +83,12 @@ func beginsQuery(kind tokenKind, tok []byte) bool {
 	return false
 }
 
-// appendInteger writes small integers as they are and others by their type.
+// appendInteger writes small integers as they are and others by their type,
+// which leading zeros do not change.
 func appendInteger(dst, digits []byte) []byte {
+	for len(digits) > 1 && digits[0] == '0' {
+		digits = digits[1:]
+	}
 	var n uint64
 	for i, d := range digits {
 		if i == 19 { // may not fit uint64; int8 ends at 19 digits
