@@ -70,17 +70,21 @@ type Start struct {
 	// Clean is false when the previous epoch ended without a stop event.
 	Clean bool   `json:"clean"`
 	Key   string `json:"key"` // verifier key that signs this log's checkpoints (signed-note vkey)
+	// SealKey is the first key of this epoch's seals, for the auditors only.
+	SealKey *WrappedKey `json:"seal_key,omitempty"`
 }
 
 // Stop is the body of TypeStop.
 type Stop struct {
 	Reason string `json:"reason"`
+	Seal   *Seal  `json:"seal,omitempty"`
 }
 
 // Heartbeat is the body of TypeHeartbeat.
 type Heartbeat struct {
 	Sessions int   `json:"sessions"` // open now
 	Every    int64 `json:"every_ms"` // the pace, so that a missing one can be seen
+	Seal     *Seal `json:"seal,omitempty"`
 }
 
 // Gap is the body of TypeGap: what recovery found between two epochs.
@@ -188,7 +192,7 @@ type SessionOpen struct {
 // WrappedKey is a session's data key as the ledger keeps it: never in clear.
 type WrappedKey struct {
 	ID      string `json:"id"`
-	Purpose string `json:"purpose"` // "text" (exact statements) or "recording" (masked answers)
+	Purpose string `json:"purpose"` // "text" (exact statements), "recording" (masked answers) or PurposeSeal
 	// To is "age" (the auditors' recipients) or "vault" (the gateway's own key).
 	To      string `json:"to"`
 	Wrapped []byte `json:"wrapped"` // base64 in JSON

@@ -161,8 +161,8 @@ func (l *Log) checkLeaves(leaves [][]byte) (need int, err error) {
 	return need, nil
 }
 
-// maxBatch is the capacity of a batch in bytes.
-func (l *Log) maxBatch() int { return int(min(MaxBatch, l.opt.SegmentSize)) }
+// maxBatch is the capacity of a batch in bytes, without the frame's trailer.
+func (l *Log) maxBatch() int { return int(min(MaxBatch, l.opt.SegmentSize)) - frameTrailer }
 
 // reserve returns with room for need bytes in l.next, or an error, also when
 // done is closed first. l.mu is held on entry and on return.
@@ -243,7 +243,7 @@ func (l *Log) buffer() []byte {
 		l.spare = l.spare[:n-1]
 		return buf[:frameHeader]
 	}
-	return alignedBytes(padded(l.maxBatch()))[:frameHeader]
+	return alignedBytes(padded(l.maxBatch() + frameTrailer))[:frameHeader]
 }
 
 // flush writes a taken batch and wakes its waiters; then it elects one of the

@@ -13,9 +13,14 @@ import (
 )
 
 const (
-	frameMagic  = "SPLYWAL1"
-	frameHeader = 72
-	framePad    = 0xff
+	frameMagic   = "SPLYWAL2"
+	frameHeader  = 96
+	frameTrailer = sha256.Size + 4 // the MAC and its checksum
+	framePad     = 0xff
+
+	// Frames of logs that were begun before frames had keys.
+	oldMagic  = "SPLYWAL1"
+	oldHeader = 72
 )
 
 // frame is a parsed frame of the write-ahead log.
@@ -25,8 +30,10 @@ type frame struct {
 	segment uint64
 	prev    [sha256.Size]byte
 	hash    [sha256.Size]byte // of this frame
-	records []byte            // varint lengths and leaves; aliases the input
-	size    int64             // on disk, with padding
+	stamp   stamp
+	mac     [sha256.Size]byte
+	records []byte // varint lengths and leaves; aliases the input
+	size    int64  // on disk, with padding
 }
 
 // How a place where a frame should stand can fail to hold one.
@@ -48,23 +55,46 @@ func firstPrev(origin string) [sha256.Size]byte {
 }
 
 // sealFrame completes a frame in place: buf holds frameHeader bytes of space and
-// then the records, and has capacity for the padding. It returns the padded
-// bytes and the frame's hash.
-func sealFrame(buf []byte, first uint64, count uint32, segment uint64, prev [sha256.Size]byte) ([]byte, [sha256.Size]byte) {
+// then the records, and has capacity for the MAC and the padding. It returns the
+// padded bytes and the frame's hash.
+func sealFrame(buf []byte, f frame, keys *Ratchet) ([]byte, [sha256.Size]byte) {
 	n := len(buf)
-	out := buf[:padded(n)]
-	for i := n; i < len(out); i++ {
+	out := buf[:padded(n+frameTrailer)]
+	for i := n + frameTrailer; i < len(out); i++ {
 		out[i] = framePad
 	}
+	stamp, key := keys.take()
 	copy(out, frameMagic)
 	binary.BigEndian.PutUint32(out[8:], uint32(n))
-	binary.BigEndian.PutUint32(out[12:], count)
-	binary.BigEndian.PutUint64(out[16:], first)
-	binary.BigEndian.PutUint64(out[24:], segment)
-	copy(out[32:], prev[:])
-	binary.BigEndian.PutUint32(out[64:], crc32.Checksum(out[frameHeader:], castagnoli()))
-	binary.BigEndian.PutUint32(out[68:], crc32.Checksum(out[:68], castagnoli()))
-	return out, sha256.Sum256(out[:n])
+	binary.BigEndian.PutUint32(out[12:], f.count)
+	binary.BigEndian.PutUint64(out[16:], f.first)
+	binary.BigEndian.PutUint64(out[24:], f.segment)
+	copy(out[32:], f.prev[:])
+	copy(out[72:], stamp.key[:])
+	binary.BigEndian.PutUint64(out[80:], stamp.interval)
+	binary.BigEndian.PutUint32(out[88:], stamp.number)
+	binary.BigEndian.PutUint32(out[92:], 0)
+	binary.BigEndian.PutUint32(out[64:], bodySum(out, frameHeader, n, frameTrailer))
+	binary.BigEndian.PutUint32(out[68:], headerSum(out[:frameHeader]))
+	hash := sha256.Sum256(out[:n])
+	mac := out[n : n+sha256.Size]
+	clear(mac)
+	if keys != nil {
+		sum := key.MAC(hash)
+		copy(mac, sum[:])
+	}
+	binary.BigEndian.PutUint32(out[n+sha256.Size:], crc32.Checksum(mac, castagnoli()))
+	return out, hash
+}
+
+// headerSum is the checksum of a header, which does not cover itself.
+func headerSum(header []byte) uint32 {
+	return crc32.Update(crc32.Checksum(header[:68], castagnoli()), castagnoli(), header[72:])
+}
+
+// bodySum is the checksum of the records, which end at n, and of the padding.
+func bodySum(whole []byte, header, n, trailer int) uint32 {
+	return crc32.Update(crc32.Checksum(whole[header:n], castagnoli()), castagnoli(), whole[n+trailer:])
 }
 
 // parseFrame reads the frame at the start of b, which runs to the segment's end.
@@ -73,22 +103,30 @@ func parseFrame(b []byte) (frame, error) {
 	if len(b) < BlockSize || allZero(b[:sectorSize]) {
 		return frame{}, errNoFrame
 	}
-	if string(b[:8]) != frameMagic || binary.BigEndian.Uint32(b[68:]) != crc32.Checksum(b[:68], castagnoli()) {
+	header, trailer := frameHeader, frameTrailer
+	switch string(b[:8]) {
+	case frameMagic:
+	case oldMagic:
+		header, trailer = oldHeader, 0
+	default:
 		return frame{}, errChanged
 	}
-	n := int64(binary.BigEndian.Uint32(b[8:]))
-	if n < frameHeader || n > int64(len(b)) || int64(padded(int(n))) > int64(len(b)) {
+	if binary.BigEndian.Uint32(b[68:]) != headerSum(b[:header]) {
+		return frame{}, errChanged
+	}
+	n := int(binary.BigEndian.Uint32(b[8:]))
+	if n < header || n > len(b)-trailer || padded(n+trailer) > len(b) {
 		return frame{}, errChanged
 	}
 	f := frame{
 		count:   binary.BigEndian.Uint32(b[12:]),
 		first:   binary.BigEndian.Uint64(b[16:]),
 		segment: binary.BigEndian.Uint64(b[24:]),
-		records: b[frameHeader:n],
-		size:    int64(padded(int(n))),
+		records: b[header:n],
+		size:    int64(padded(n + trailer)),
 	}
 	whole := b[:f.size]
-	if binary.BigEndian.Uint32(b[64:]) != crc32.Checksum(whole[frameHeader:], castagnoli()) {
+	if !f.whole(whole, header, n, trailer) {
 		for off := 0; off < len(whole); off += sectorSize {
 			if allZero(whole[off : off+sectorSize]) {
 				return frame{}, errTorn
@@ -97,11 +135,27 @@ func parseFrame(b []byte) (frame, error) {
 		return frame{}, errChanged
 	}
 	copy(f.prev[:], b[32:64])
+	if trailer > 0 {
+		copy(f.stamp.key[:], b[72:])
+		f.stamp.interval, f.stamp.number = binary.BigEndian.Uint64(b[80:]), binary.BigEndian.Uint32(b[88:])
+	}
 	f.hash = sha256.Sum256(b[:n])
 	if err := eachRecord(f.records, int(f.count), nil); err != nil {
 		return frame{}, errChanged
 	}
 	return f, nil
+}
+
+// whole checks what follows the header of a frame, and takes its MAC.
+func (f *frame) whole(b []byte, header, n, trailer int) bool {
+	if binary.BigEndian.Uint32(b[64:]) != bodySum(b, header, n, trailer) {
+		return false
+	}
+	if trailer == 0 {
+		return true
+	}
+	copy(f.mac[:], b[n:])
+	return binary.BigEndian.Uint32(b[n+sha256.Size:]) == crc32.Checksum(f.mac[:], castagnoli())
 }
 
 // appendRecord appends a leaf in the form in which frames hold it.

@@ -56,8 +56,9 @@ func testKey(t testing.TB) (note.Signer, note.Verifier) {
 func options(t testing.TB, dir string, fs ledger.FS) ledger.Options {
 	t.Helper()
 	signer, verifier := testKey(t)
+	ratchet, _ := keys(t, 1)
 	return ledger.Options{
-		Dir: dir, Origin: origin, Signer: signer, Verifiers: note.VerifierList(verifier),
+		Dir: dir, Origin: origin, Signer: signer, Verifiers: note.VerifierList(verifier), Ratchet: ratchet,
 		SegmentSize: ledger.MinSegmentSize, CheckpointEvery: time.Hour, FS: fs,
 	}
 }

@@ -47,7 +47,10 @@ type Options struct {
 	// CheckpointEvery is the longest that a durable leaf waits for a checkpoint;
 	// zero means DefaultCheckpointEvery.
 	CheckpointEvery time.Duration
-	FS              FS // OS{} when nil
+	// Ratchet authenticates frames and seals; nil means that nobody can verify
+	// them.
+	Ratchet *Ratchet
+	FS      FS // OS{} when nil
 }
 
 // Recovered says what Open found.
@@ -88,6 +91,9 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
+	if opt.Signer == nil {
+		return nil, sallyport.E(sallyport.Invalid, opOpen, "a ledger needs a signer")
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, opOpen, "opening was called off").Because(err)
 	}
@@ -114,8 +120,8 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 
 func (o *Options) complete() error {
 	bad := func(msg string) error { return sallyport.E(sallyport.Invalid, opOpen, msg) }
-	if o.Dir == "" || o.Signer == nil || o.Verifiers == nil {
-		return bad("a ledger needs a directory, a signer and its verifiers")
+	if o.Dir == "" || o.Verifiers == nil {
+		return bad("a ledger needs a directory and the verifiers of its checkpoints")
 	}
 	if o.Origin == "" || strings.ContainsAny(o.Origin, "\n+") || len(o.Origin) > 255 {
 		return bad("the origin must be one line of at most 255 bytes without a plus sign")
@@ -140,7 +146,7 @@ func (o *Options) complete() error {
 
 // takeDir makes the directories and locks them for this process.
 func (l *Log) takeDir() error {
-	for _, d := range []string{l.opt.Dir, path.Join(l.opt.Dir, walDir), path.Join(l.opt.Dir, tilesDir)} {
+	for _, d := range []string{l.opt.Dir, walOf(l.opt.Dir), path.Join(l.opt.Dir, tilesDir)} {
 		if err := l.opt.FS.MkdirAll(d); err != nil {
 			return cannot(opOpen, err)
 		}

@@ -41,7 +41,7 @@ type place struct {
 // everything before it changes anything.
 func (l *Log) recover(ctx context.Context) error {
 	l.merkle = newMerkle(l.opt)
-	dir := path.Join(l.opt.Dir, walDir)
+	dir := walOf(l.opt.Dir)
 	numbers, err := listSegments(l.opt.FS, dir)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (l *Log) crossCheck(cp evidence.Checkpoint) func(index uint64, leaf []byte)
 // write: the frame may have been read from the page cache although it never
 // reached the disk.
 func (l *Log) openWAL(dir string, found scan, harden bool) (err error) {
-	w := &wal{fs: l.opt.FS, dir: dir, size: l.opt.SegmentSize, prepared: make(chan Segment), dead: l.poison.ch, stop: l.stop, no: found.tail.no, off: found.tail.off, prev: found.prev}
+	w := &wal{fs: l.opt.FS, dir: dir, size: l.opt.SegmentSize, prepared: make(chan Segment), dead: l.poison.ch, stop: l.stop, keys: l.opt.Ratchet, no: found.tail.no, off: found.tail.off, prev: found.prev}
 	l.wal = w
 	for _, no := range slices.Backward(found.unused) {
 		if err := removeSegment(w.fs, dir, no); err != nil {
@@ -216,6 +216,7 @@ type walReader struct {
 	numbers []uint64
 	size    int64 // of a segment
 	buf     []byte
+	each    func(frame) error // called with each frame, if there is one
 }
 
 // load reads a whole segment; what is missing of a short one reads as zeros. The
@@ -285,6 +286,11 @@ func (r *walReader) scanSegment(s *scan, no uint64, data []byte, mark uint64, ch
 		err := eachRecord(f.records, int(f.count), func(i int, leaf []byte) error { return check(f.first+uint64(i), leaf) })
 		if err != nil {
 			return 0, nil, err
+		}
+		if r.each != nil {
+			if err := r.each(f); err != nil {
+				return 0, nil, err
+			}
 		}
 		if off == 0 {
 			s.segments = append(s.segments, segmentInfo{no: no, first: f.first})

@@ -34,6 +34,7 @@ type wal struct {
 	prepared chan Segment    // from prepare, in order
 	dead     <-chan struct{} // closed when the log is poisoned
 	stop     <-chan struct{} // closed when it ends
+	keys     *Ratchet        // authenticates frames; may be nil
 
 	seg  Segment
 	no   uint64
@@ -41,6 +42,9 @@ type wal struct {
 	end  int64
 	prev [sha256.Size]byte // hash of the last frame
 }
+
+// walOf is the directory of a log's segments.
+func walOf(dir string) string { return path.Join(dir, walDir) }
 
 // segmentName is the name of a segment: its number in 16 hexadecimal digits.
 func segmentName(dir string, no uint64) string {
@@ -60,18 +64,18 @@ func parseSegmentName(name string) (no uint64, ok bool) {
 // write seals buf into a frame and returns when it is durable; n is its size on
 // disk. After an error the wal must not be used again.
 func (w *wal) write(buf []byte, first uint64, count uint32) (n int, err error) {
-	if w.off+int64(padded(len(buf))) > w.end {
+	if w.off+int64(padded(len(buf)+frameTrailer)) > w.end {
 		if err := w.roll(); err != nil {
 			return 0, err
 		}
 	}
-	frame, hash := sealFrame(buf, first, count, w.no, w.prev)
-	if _, err := w.seg.WriteAt(frame, w.off); err != nil {
+	out, hash := sealFrame(buf, frame{first: first, count: count, segment: w.no, prev: w.prev}, w.keys)
+	if _, err := w.seg.WriteAt(out, w.off); err != nil {
 		return 0, fmt.Errorf("segment %d offset %d: %w", w.no, w.off, err)
 	}
-	w.off += int64(len(frame))
+	w.off += int64(len(out))
 	w.prev = hash
-	return len(frame), nil
+	return len(out), nil
 }
 
 // roll goes on to the next segment, which is normally there already.

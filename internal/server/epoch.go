@@ -29,6 +29,12 @@ func (g *Gateway) openEpoch(ctx context.Context) error {
 	if !first {
 		start.Epoch = last.epoch + 1
 	}
+	wrapped, err := g.vault.WrapSealKey(g.sealID, g.sealKey)
+	clear(g.sealKey)
+	if err != nil {
+		return err
+	}
+	start.SealKey = &wrapped
 	if err := g.events.Start(ctx, start); err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ type Gateway struct {
 	vault   *vault.Vault
 	store   *sqlite.Store
 	blobs   *file.Store
+	sealID  string
+	sealKey []byte // first key of the epoch's seals, until it is wrapped
 	index   *index
 	events  *session.Events
 	policy  *policies
@@ -161,8 +163,14 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 		return err
 	}
 	g.signer, g.vkey = signer, vkey
+	var ratchet *ledger.Ratchet
+	if ratchet, g.sealKey, err = ledger.NewRatchet(g.deps.Rand); err != nil {
+		return err
+	}
+	g.sealID = ratchet.ID()
 	g.log, err = ledger.Open(ctx, ledger.Options{
-		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Now: g.deps.Now, FS: g.deps.LedgerFS,
+		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Ratchet: ratchet,
+		Now: g.deps.Now, FS: g.deps.LedgerFS,
 	})
 	if err != nil {
 		return err
@@ -279,9 +287,27 @@ func (g *Gateway) Run(ctx context.Context) error {
 		if err != nil {
 			reason, _ = sallyport.Public(err)
 		}
-		err = errors.Join(err, g.events.Stop(sctx, evidence.Stop{Reason: reason}))
+		err = errors.Join(err, g.stop(sctx, reason))
 	}
 	return errors.Join(err, g.close(sctx))
+}
+
+// stop puts the end of the epoch on record.
+func (g *Gateway) stop(ctx context.Context, reason string) error {
+	seal, err := g.log.Seal(ctx)
+	if err != nil {
+		return err
+	}
+	return g.events.Stop(ctx, evidence.Stop{Reason: reason, Seal: seal})
+}
+
+// beat seals the log and puts a sign of life on record.
+func (g *Gateway) beat(ctx context.Context) error {
+	seal, err := g.log.Seal(ctx)
+	if err != nil {
+		return err
+	}
+	return g.events.Heartbeat(ctx, evidence.Heartbeat{Sessions: g.engine.Live(), Every: heartbeatEvery.Milliseconds(), Seal: seal})
 }
 
 // heartbeat puts a sign of life on record, and ends the gateway when the ledger
@@ -297,8 +323,7 @@ func (g *Gateway) heartbeat(ctx context.Context) error {
 			return g.log.Err()
 		case <-tick.C:
 		}
-		err := g.events.Heartbeat(ctx, evidence.Heartbeat{Sessions: g.engine.Live(), Every: heartbeatEvery.Milliseconds()})
-		if err != nil && ctx.Err() == nil {
+		if err := g.beat(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}

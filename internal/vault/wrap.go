@@ -60,6 +60,36 @@ func (v *Vault) NewDataKey(purpose string) (*DataKey, evidence.WrappedKey, error
 	return k, w, nil
 }
 
+// WrapSealKey wraps the first key of the ledger's seals, which has the given id,
+// to the auditors and to nobody else.
+func (v *Vault) WrapSealKey(id string, key []byte) (evidence.WrappedKey, error) {
+	const op = "seal key"
+	w := evidence.WrappedKey{ID: id, Purpose: evidence.PurposeSeal, To: toAge}
+	if len(v.recipients) == 0 {
+		return w, sallyport.E(sallyport.Invalid, op, "there are no auditors to give the key of the ledger's seals to").
+			WithHint("configure at least one age recipient of the auditors (age1...)")
+	}
+	var err error
+	if w.Wrapped, err = sealToAge(v.recipients, w, key); err != nil {
+		return w, sallyport.E(sallyport.Internal, op, "the key of the ledger's seals cannot be wrapped").Because(err)
+	}
+	return w, nil
+}
+
+// OpenSealKey opens a key that WrapSealKey wrapped, with one of the auditors'
+// identities.
+func OpenSealKey(w evidence.WrappedKey, identities ...age.Identity) (evidence.SealKey, error) {
+	key, err := openAge(w, identities...)
+	if err != nil {
+		return evidence.SealKey{}, err
+	}
+	defer clear(key)
+	if w.Purpose != evidence.PurposeSeal || len(key) != evidence.SealKeySize {
+		return evidence.SealKey{}, sallyport.E(sallyport.Integrity, "seal key", "what is wrapped as "+w.ID+" is no seal key")
+	}
+	return evidence.NewSealKey([evidence.SealKeySize]byte(key)), nil
+}
+
 // UnwrapKey opens a data key that is wrapped to the vault. A key wrapped to the
 // auditors is Denied: only they open it, by [OpenAge].
 func (v *Vault) UnwrapKey(w evidence.WrappedKey) (*OpenKey, error) {
@@ -80,6 +110,16 @@ func (v *Vault) UnwrapKey(w evidence.WrappedKey) (*OpenKey, error) {
 // OpenAge opens a data key that is wrapped to the auditors, with one of their
 // identities.
 func OpenAge(w evidence.WrappedKey, identities ...age.Identity) (*OpenKey, error) {
+	key, err := openAge(w, identities...)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return newOpenKey(w.ID, w.Purpose, key)
+}
+
+// openAge returns the bytes of a wrapped key, which the caller clears.
+func openAge(w evidence.WrappedKey, identities ...age.Identity) ([]byte, error) {
 	const op = "data key"
 	broken := sallyport.E(sallyport.Integrity, op, "the key "+w.ID+" does not open with these identities").
 		WithHint("give the age identity of one of the recipients that were configured when the session ran")
@@ -95,12 +135,12 @@ func OpenAge(w evidence.WrappedKey, identities ...age.Identity) (*OpenKey, error
 	if err != nil {
 		return nil, broken.Because(err)
 	}
-	defer clear(plain)
 	key, ok := bytes.CutPrefix(plain, []byte(prefix))
 	if !ok {
+		clear(plain)
 		return nil, sallyport.E(sallyport.Integrity, op, "what is wrapped as "+w.ID+" is another key")
 	}
-	return newOpenKey(w.ID, w.Purpose, key)
+	return key, nil
 }
 
 func sealToAge(recipients []age.Recipient, w evidence.WrappedKey, key []byte) ([]byte, error) {
