@@ -69,7 +69,8 @@ func (r *run) clock(dst, v []byte) []byte {
 // period masks one date or two, with or without times, by the code of their
 // format.
 func (r *run) period(dst, v []byte, f *field, format []byte) []byte {
-	if bytes.HasPrefix(format, []byte{'R'}) {
+	switch string(format) {
+	case "RD8", "RD6", "RDT", "RTS", "RTM", "RCY":
 		from, to, ok := bytes.Cut(v, []byte{'-'})
 		if ok {
 			dst = append(r.moment(dst, from, f, format[1:]), '-')
