@@ -110,7 +110,7 @@ func (w *Writer) Add(name string, content []byte) error {
 
 // Close completes the manifest with the files, signs it, and ends the archive.
 // It does not close the underlying writer.
-func (w *Writer) Close(m Manifest, signer note.Signer) error {
+func (w *Writer) Close(m Manifest, signers ...note.Signer) error {
 	m.Format, m.Files = BundleFormat, w.files
 	m.Created, m.From, m.To = m.Created.UTC(), m.From.UTC(), m.To.UTC()
 	if m.Missing == nil {
@@ -121,7 +121,7 @@ func (w *Writer) Close(m Manifest, signer note.Signer) error {
 		return fmt.Errorf("bundle write: %w", err)
 	}
 	text = append(text, '\n')
-	sig, err := note.Sign(&note.Note{Text: signatureText(m.Origin, text)}, signer)
+	sig, err := note.Sign(&note.Note{Text: signatureText(m.Origin, text)}, signers...)
 	if err != nil {
 		return fmt.Errorf("bundle write: %w", err)
 	}

@@ -41,7 +41,8 @@ const (
 	TypeRecording    Type = "recording"     // Recording: a sealed chunk of a session's recording
 	TypeExport       Type = "export"        // Export of a bundle
 	TypeReplay       Type = "replay"        // Replay of a session's recording
-	TypeKeyRotate    Type = "key-rotate"    // KeyRotate
+	TypeKeyRotate    Type = "key-rotate"    // KeyRotate: other keys sign checkpoints from now on
+	TypeRollback     Type = "rollback"      // Rollback: this log takes the place of one that lost its end
 )
 
 // Leaf is one event. Its JSON form, with keys in this order and without
@@ -68,8 +69,10 @@ type Start struct {
 	Version string `json:"version"`
 	Epoch   uint64 `json:"epoch"` // how many starts this log has seen, this one included
 	// Clean is false when the previous epoch ended without a stop event.
-	Clean bool   `json:"clean"`
-	Key   string `json:"key"` // verifier key that signs this log's checkpoints (signed-note vkey)
+	Clean bool `json:"clean"`
+	// Keys are the verifier keys (signed-note vkeys) whose signers sign this epoch's
+	// checkpoints, all of them each.
+	Keys []string `json:"keys"`
 	// SealKey is the first key of this epoch's seals, for the auditors only.
 	SealKey *WrappedKey `json:"seal_key,omitempty"`
 }
@@ -339,6 +342,22 @@ type Replay struct {
 
 // KeyRotate is the body of TypeKeyRotate.
 type KeyRotate struct {
-	Old string `json:"old"` // verifier keys
-	New string `json:"new"`
+	Old []string `json:"old"` // verifier keys
+	New []string `json:"new"`
+	// Rotation is the note that says so, see [OpenRotation].
+	Rotation string `json:"rotation"`
+}
+
+// Rollback is the body of TypeRollback: an operator declared that an older state
+// of another log was put back, and that nobody can say what the leaves between
+// were.
+type Rollback struct {
+	Origin string `json:"of_origin"` // of the log whose end was lost
+	// Size and Root are what is left of it; Head is the newest checkpoint of it that
+	// was found, a signed note, which names what there was. It may be empty.
+	Size   uint64 `json:"size"`
+	Root   string `json:"root"` // base64
+	Head   string `json:"head,omitempty"`
+	Reason string `json:"reason"`
+	By     string `json:"by"` // the operating system's name of who declared it
 }

@@ -28,14 +28,18 @@ func (a *app) auditCommand() *cobra.Command {
 	checkpoint.Long = "Print the ledger's latest signed checkpoint (C2SP tlog-checkpoint). With --key its signature is checked here.\n" +
 		"Keep checkpoints: a later log that does not grow out of an earlier checkpoint was rewritten."
 	checkpoint.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
-	key := a.command("key", "Print the key that checkpoints are verified with", cobra.NoArgs,
+	key := a.command("key", "Print the keys that checkpoints are verified with", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			text, err := a.text(ctx, "/v1/audit/key")
 			if err != nil {
 				return err
 			}
-			text = strings.TrimSpace(text)
-			return a.show(map[string]string{"key": text}, table{head: []string{"KEY"}, rows: [][]string{{text}}, plain: true})
+			t := table{head: []string{"KEY"}, plain: true}
+			keys := strings.Fields(text)
+			for _, k := range keys {
+				t.rows = append(t.rows, []string{k})
+			}
+			return a.show(map[string][]string{"keys": keys}, t)
 		})
 	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key))
 }

@@ -209,7 +209,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	env.Setenv("SALLYPORT_SERVER", "https://"+g.APIAddress())
 	env.Setenv("SALLYPORT_CA", g.CA)
 	env.Setenv("CONFIG", g.Config)
-	env.Setenv("VKEY", g.VerifierKey())
+	env.Setenv("VKEY", g.VerifierKeys()[0])
 	env.Setenv("DSN", g.DSN("TOKEN"))
 	env.Setenv("HOME", dir)
 	return nil

@@ -68,7 +68,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "api       https://%s\npostgres  %s\nverifier  %s\n", g.APIAddress(), g.PostgresAddress(), g.VerifierKey())
+	fmt.Fprintf(a.Stdout, "api       https://%s\npostgres  %s\nverifier  %s\n", g.APIAddress(), g.PostgresAddress(), strings.Join(g.VerifierKeys(), "\nverifier  "))
 	return g.Run(ctx)
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	Origin string `yaml:"origin"`
 	// Listen says where clients connect.
 	Listen Listen `yaml:"listen"`
+	// Ledger says who signs the ledger and where its head lies.
+	Ledger Ledger `yaml:"ledger"`
 	// Auditors are the age recipients that exact statement texts are sealed to.
 	Auditors []string `yaml:"auditors"`
 	// Identity says whom the gateway believes about identities.

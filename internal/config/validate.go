@@ -48,6 +48,7 @@ func (c *Config) Validate() []Problem {
 	if c.Listen.API.Address != "" && c.Listen.API.Address == c.Listen.Postgres.Address && !strings.HasSuffix(c.Listen.API.Address, ":0") {
 		f.add("listen.postgres.address", "is the address of listen.api as well")
 	}
+	c.Ledger.validate(&f)
 	c.validateAuditors(&f)
 	for _, err := range c.Identity.Validate() {
 		// They are of the form "key: message".

@@ -36,8 +36,8 @@ type Source struct {
 	// a line. It is nil where the exporter may not read recordings; an error of
 	// the kind NotFound means that this one cannot be decoded any more.
 	Replay func(ctx context.Context, session sallyport.SessionID, leaves []evidence.IndexedLeaf) ([]byte, error)
-	// Signer signs the manifest; its key must be among Keys.
-	Signer     note.Signer
+	// Signers sign the manifest; their keys must be among Keys.
+	Signers    []note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
 	Recipients []string // age recipients for whom exact texts are sealed
 	Now        func() time.Time
@@ -125,7 +125,7 @@ func Build(ctx context.Context, w io.Writer, src Source, f Filter) (Summary, err
 		From: choice.from, To: choice.to, Leaves: len(leaves), Missing: b.missing,
 	}
 	b.summary.Leaves, b.summary.Sessions, b.summary.Missing = len(leaves), len(b.sessions), len(b.missing)
-	return b.summary, b.out.Close(m, src.Signer)
+	return b.summary, b.out.Close(m, src.Signers...)
 }
 
 // openCheckpoint gets a checkpoint and checks it with the keys that go into the

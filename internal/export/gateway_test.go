@@ -71,7 +71,7 @@ func newGateway(t testing.TB) *gateway {
 		t.Fatal(err)
 	}
 	l, err := ledger.Open(t.Context(), ledger.Options{
-		Dir: t.TempDir(), Origin: origin, Signer: signer, Verifiers: note.VerifierList(verifier),
+		Dir: t.TempDir(), Origin: origin, Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier),
 		SegmentSize: ledger.MinSegmentSize, CheckpointEvery: time.Hour,
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func write[B any](g *gateway, session sallyport.SessionID, t evidence.Type, body
 }
 
 func (g *gateway) start(epoch uint64, clean bool) {
-	write(g, "", evidence.TypeStart, evidence.Start{Version: "0.1.0", Epoch: epoch, Clean: clean, Key: g.vkey})
+	write(g, "", evidence.TypeStart, evidence.Start{Version: "0.1.0", Epoch: epoch, Clean: clean, Keys: []string{g.vkey}})
 	write(g, "", evidence.TypePolicyLoaded, evidence.PolicyLoaded{Digest: g.policy, Source: "policies", Text: policyText[:20], Parts: 2, Part: 1})
 	write(g, "", evidence.TypePolicyLoaded, evidence.PolicyLoaded{Digest: g.policy, Source: "policies", Text: policyText[20:], Parts: 2, Part: 2})
 }
@@ -223,7 +223,7 @@ func (g *gateway) source() export.Source {
 		Replay: func(_ context.Context, id sallyport.SessionID, _ []evidence.IndexedLeaf) ([]byte, error) {
 			return fmt.Appendf(nil, "{\"session\":%q,\"row\":[\"***\"]}\n", id), nil
 		},
-		Signer: g.signer, Keys: []string{g.vkey}, Recipients: []string{"age1example"}, Now: func() time.Time { return g.now },
+		Signers: []note.Signer{g.signer}, Keys: []string{g.vkey}, Recipients: []string{"age1example"}, Now: func() time.Time { return g.now },
 	}
 }
 

@@ -62,7 +62,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		for at := 1; ; at += stride {
 			m := newMemFS()
 			m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
-			opt := options(t, "d", m)
+			opt := on(options(t, "d", m), m)
 			var acked uint64
 			l, err := ledger.Open(t.Context(), opt)
 			if err == nil {
@@ -77,7 +77,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			if at%10 == 4 {
 				again = crashWhileRecovering(t, opt, again, how)
 			}
-			opt.FS = again
+			opt = on(opt, again)
 			l, err = ledger.Open(t.Context(), opt)
 			if err != nil {
 				t.Fatalf("crash at %d (%d): %v", at, how, err)
@@ -117,7 +117,7 @@ func crashWhileRecovering(t *testing.T, opt ledger.Options, m *memFS, how surviv
 	t.Helper()
 	for at := 1; at < 20; at++ {
 		m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
-		opt.FS = m
+		opt = on(opt, m)
 		l, err := ledger.Open(t.Context(), opt)
 		if err == nil {
 			_ = l.Close(t.Context()) // may well fail: the disk is gone

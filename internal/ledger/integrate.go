@@ -5,7 +5,7 @@ package ledger
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"path"
 	"slices"
 	"time"
@@ -19,8 +19,10 @@ import (
 // merkle writes the tiles. Only the integrator uses it once the log is open.
 type merkle struct {
 	tiles
-	origin string
-	signer note.Signer
+	origin  string
+	signers []note.Signer
+	head    Head
+	last    []byte // the checkpoint that the head has
 
 	edge    tree
 	bundle  []byte // the entry bundle that is not full yet
@@ -40,11 +42,12 @@ type merkle struct {
 
 func newMerkle(opt Options) *merkle {
 	m := &merkle{
-		tiles:  tiles{fs: opt.FS, dir: path.Join(opt.Dir, tilesDir)},
-		origin: opt.Origin,
-		signer: opt.Signer,
-		made:   map[string]bool{},
-		dirty:  map[string]bool{},
+		tiles:   tiles{fs: opt.FS, dir: path.Join(opt.Dir, tilesDir)},
+		origin:  opt.Origin,
+		signers: opt.Signers,
+		head:    opt.Head,
+		made:    map[string]bool{},
+		dirty:   map[string]bool{},
 	}
 	m.edge.full = func(level int, n uint64, hashes []tlog.Hash) error {
 		return m.put(tilePath(level, n, tileWidth), joinHashes(hashes))
@@ -121,10 +124,44 @@ func (m *merkle) put(name string, data []byte) error {
 	return m.fs.WriteFile(full, data)
 }
 
-// checkpoint makes everything added so far durable in the tiles and then signs
-// and publishes a checkpoint of it.
+// signError is a failure to sign, after which the log is as it was: the next
+// checkpoint covers more.
+type signError struct{ cause error }
+
+func (e *signError) Error() string { return "signature of a checkpoint: " + e.cause.Error() }
+func (e *signError) Unwrap() error { return e.cause }
+
+// checkpoint signs a checkpoint of everything added so far, and releases it: the
+// tiles first, then the head, then the checkpoint for readers. Each step is
+// durable before the next. The write-ahead log holds the leaves before all of
+// them, so that a crash in between is made up for at the next start.
 func (m *merkle) checkpoint() (signed []byte, err error) {
-	var partials []string
+	cp := evidence.Checkpoint{Origin: m.origin, Size: m.edge.size, Root: m.edge.root()}
+	signed, err = note.Sign(&note.Note{Text: cp.Text()}, m.signers...)
+	if err != nil {
+		return nil, &signError{err}
+	}
+	partials, err := m.stage()
+	if err != nil {
+		return nil, err
+	}
+	if m.head != nil {
+		if err := m.head.Swap(m.last, signed); err != nil {
+			return nil, err
+		}
+	}
+	m.last = signed
+	if err := m.fs.Replace(path.Join(m.dir, checkpointName), signed); err != nil {
+		return nil, err
+	}
+	old := m.before
+	m.before, m.partials = m.partials, partials
+	return signed, m.drop(old)
+}
+
+// stage makes everything added so far durable in the tiles. It returns the names
+// of the partial ones.
+func (m *merkle) stage() (partials []string, err error) {
 	put := func(level int, w int, data []byte) error {
 		name := tilePath(level, m.edge.size>>(tileHeight*(max(level, 0)+1)), w)
 		partials = append(partials, name)
@@ -158,17 +195,7 @@ func (m *merkle) checkpoint() (signed []byte, err error) {
 		}
 		delete(m.dirty, dir)
 	}
-	cp := evidence.Checkpoint{Origin: m.origin, Size: m.edge.size, Root: m.edge.root()}
-	signed, err = note.Sign(&note.Note{Text: cp.Text()}, m.signer)
-	if err != nil {
-		return nil, fmt.Errorf("signature of a checkpoint: %w", err)
-	}
-	if err := m.fs.Replace(path.Join(m.dir, checkpointName), signed); err != nil {
-		return nil, err
-	}
-	old := m.before
-	m.before, m.partials = m.partials, partials
-	return signed, m.drop(old)
+	return partials, nil
 }
 
 // drop removes partial tiles that no reader can still want.
@@ -214,13 +241,35 @@ func (l *Log) integrate() {
 		if err == nil && publish {
 			err = l.publishChanges()
 		}
-		if err != nil {
-			l.fail(cannot("ledger integrate", err))
-		}
+		err = l.judge(err)
 		if answer != nil {
-			answer <- l.poison.get()
+			answer <- err
 		}
 	}
+}
+
+// notPublished is the error for a checkpoint that could not be made.
+func notPublished(op string, err error) *sallyport.Error {
+	var unsigned *signError
+	if !errors.As(err, &unsigned) {
+		return cannot(op, err)
+	}
+	return sallyport.E(sallyport.Unavailable, op, "the checkpoint cannot be signed").
+		WithHint("look after the key or its agent; what is durable stays so, and is signed when the key is there").Because(unsigned.cause)
+}
+
+// judge poisons the log with an error of integrating, but for one of signing:
+// the next tick tries again.
+func (l *Log) judge(err error) error {
+	var unsigned *signError
+	l.unsigned.Store(errors.As(err, &unsigned))
+	switch {
+	case unsigned != nil:
+		return notPublished("ledger publish", err)
+	case err != nil:
+		l.fail(cannot("ledger integrate", err))
+	}
+	return l.poison.get()
 }
 
 // drain integrates the durable records that have gathered. It gives back the

@@ -58,9 +58,15 @@ func options(t testing.TB, dir string, fs ledger.FS) ledger.Options {
 	signer, verifier := testKey(t)
 	ratchet, _ := keys(t, 1)
 	return ledger.Options{
-		Dir: dir, Origin: origin, Signer: signer, Verifiers: note.VerifierList(verifier), Ratchet: ratchet,
+		Dir: dir, Origin: origin, Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier), Ratchet: ratchet,
 		SegmentSize: ledger.MinSegmentSize, CheckpointEvery: time.Hour, FS: fs,
 	}
+}
+
+// on moves a log to another file system, with its head.
+func on(opt ledger.Options, fs ledger.FS) ledger.Options {
+	opt.FS, opt.Head = fs, ledger.FileHead{FS: fs, Name: "head/checkpoint"}
+	return opt
 }
 
 func open(t testing.TB, opt ledger.Options) *ledger.Log {
@@ -307,7 +313,7 @@ func TestOptionsAndDirectories(t *testing.T) {
 		kind   sallyport.Kind
 	}{
 		"no directory":  {func(o *ledger.Options) { o.Dir = "" }, sallyport.Invalid},
-		"no signer":     {func(o *ledger.Options) { o.Signer = nil }, sallyport.Invalid},
+		"no signer":     {func(o *ledger.Options) { o.Signers = nil }, sallyport.Invalid},
 		"no origin":     {func(o *ledger.Options) { o.Origin = "" }, sallyport.Invalid},
 		"bad origin":    {func(o *ledger.Options) { o.Origin = "a\nb" }, sallyport.Invalid},
 		"small segment": {func(o *ledger.Options) { o.SegmentSize = 4096 }, sallyport.Invalid},

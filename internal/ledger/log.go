@@ -35,12 +35,15 @@ type Options struct {
 	Dir string
 	// Origin is the log's name, the first line of its checkpoints.
 	Origin string
-	// Signer signs checkpoints. Its name should equal Origin.
-	Signer note.Signer
-	// Verifiers know the signer's key and every key that signed the checkpoint
+	// Signers sign checkpoints, all of them each. Their names should equal Origin.
+	Signers []note.Signer
+	// Verifiers know the signers' keys and every key that signed the checkpoint
 	// which Open finds. A checkpoint that none of them knows is refused.
 	Verifiers note.Verifiers
-	Now       func() time.Time // time.Now when nil
+	// Head keeps the last checkpoint outside of Dir; nil means nowhere, and then a
+	// log that was put back to an older state is not known for one.
+	Head Head
+	Now  func() time.Time // time.Now when nil
 	// SegmentSize is the size in bytes of a segment of the write-ahead log; zero
 	// means DefaultSegmentSize.
 	SegmentSize int64
@@ -77,6 +80,7 @@ type Log struct {
 	publish   chan chan error
 	published atomic.Uint64 // leaves under the checkpoint
 	signed    atomic.Pointer[[]byte]
+	unsigned  atomic.Bool // the last try to sign a checkpoint failed
 
 	mu sync.Mutex
 	gathering
@@ -91,7 +95,7 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
-	if opt.Signer == nil {
+	if len(opt.Signers) == 0 {
 		return nil, sallyport.E(sallyport.Invalid, opOpen, "a ledger needs a signer")
 	}
 	if err := ctx.Err(); err != nil {

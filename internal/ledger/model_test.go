@@ -42,7 +42,7 @@ func childOptions(dir, skey, vkey string) (ledger.Options, error) {
 		return ledger.Options{}, err
 	}
 	return ledger.Options{
-		Dir: dir, Origin: origin, Signer: signer, Verifiers: note.VerifierList(verifier),
+		Dir: dir, Origin: origin, Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier),
 		SegmentSize: 256 << 10, CheckpointEvery: 10 * time.Millisecond,
 	}, nil
 }
@@ -52,7 +52,7 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newMemFS()
-		opt := options(t, "d", m)
+		opt := on(options(t, "d", m), m)
 		l := open(t, opt)
 		var model, posted []string // durable; not known to be durable
 		leaves := func(rt *rapid.T) [][]byte {
@@ -104,7 +104,7 @@ func TestModel(t *testing.T) {
 				m.mu.Unlock()
 				_ = l.Close(context.Background()) // fails: the disk is gone
 				m = m.reboot()
-				opt.FS = m
+				opt = on(opt, m)
 				l = open(t, opt)
 			},
 			"prove": func(rt *rapid.T) {

@@ -155,6 +155,7 @@ type Stats struct {
 	// microseconds, within a fifth.
 	P50Micros, P99Micros int64
 	Method               string // how a write is made durable
+	Unsigned             bool   // the last try to sign a checkpoint failed
 }
 
 // Stats returns the counts since Open.
@@ -169,5 +170,6 @@ func (l *Log) Stats() Stats {
 		P50Micros: l.flushes.quantile(0.50),
 		P99Micros: l.flushes.quantile(0.99),
 		Method:    l.method,
+		Unsigned:  l.unsigned.Load(),
 	}
 }

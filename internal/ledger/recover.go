@@ -46,17 +46,32 @@ func (l *Log) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cp, err := l.loadCheckpoint(len(numbers) > 0)
+	signed, cp, err := l.loadCheckpoint(len(numbers) > 0)
 	if err != nil {
 		return err
+	}
+	h, err := l.openHead(signed, cp)
+	if err != nil {
+		return err
+	}
+	l.merkle.last = h.signed
+	if signed == nil {
+		// A crash may have left the head of an empty log and not yet its checkpoint.
+		if _, err := l.merkle.checkpoint(); err != nil {
+			return notPublished(opOpen, err)
+		}
 	}
 	r := walReader{fs: l.opt.FS, dir: dir, numbers: numbers, size: l.opt.SegmentSize}
-	found, err := r.scan(ctx, l.opt.Origin, cp.Size, l.crossCheck(cp))
+	mark := max(cp.Size, h.cp.Size)
+	found, err := r.scan(ctx, l.opt.Origin, mark, l.crossCheck(cp))
 	if err != nil {
 		return err
 	}
-	if found.next < cp.Size {
+	switch {
+	case found.next < cp.Size:
 		return broken(opOpen, "the write-ahead log ends at leaf %d, the checkpoint covers %d", found.next, cp.Size)
+	case found.next < h.cp.Size:
+		return rolledBack("the write-ahead log ends at leaf %d, the ledger's head names %d", found.next, h.cp.Size)
 	}
 	l.recovered = Recovered{
 		Leaves:   found.next,
@@ -67,7 +82,13 @@ func (l *Log) recover(ctx context.Context) error {
 	if err := l.openWAL(dir, found, found.next > cp.Size); err != nil {
 		return cannot(opOpen, err)
 	}
-	if err := r.replay(ctx, found, cp.Size, l.merkle.add); err != nil {
+	err = r.replay(ctx, found, cp.Size, func(leaf []byte) error {
+		if err := l.merkle.add(leaf); err != nil {
+			return err
+		}
+		return h.passHead(l.merkle.edge.size, l.merkle.edge.root)
+	})
+	if err != nil {
 		return errors.Join(err, l.wal.close())
 	}
 	l.gathering = gathering{
@@ -79,38 +100,35 @@ func (l *Log) recover(ctx context.Context) error {
 	}
 	l.published.Store(cp.Size)
 	if err := l.publishChanges(); err != nil {
-		return errors.Join(cannot(opOpen, err), l.wal.close())
+		return errors.Join(notPublished(opOpen, err), l.wal.close())
 	}
 	return nil
 }
 
 // loadCheckpoint reads the checkpoint and the right edge of the tree. A log that
-// has none yet is new, and then it must not have a write-ahead log either.
-func (l *Log) loadCheckpoint(haveWAL bool) (evidence.Checkpoint, error) {
-	signed, err := l.opt.FS.ReadFile(path.Join(l.merkle.dir, checkpointName))
+// has none yet, for which it returns nil, is new, and then it must not have a
+// write-ahead log either.
+func (l *Log) loadCheckpoint(haveWAL bool) (signed []byte, cp evidence.Checkpoint, err error) {
+	signed, err = l.opt.FS.ReadFile(path.Join(l.merkle.dir, checkpointName))
 	if errors.Is(err, fs.ErrNotExist) {
 		if haveWAL {
-			return evidence.Checkpoint{}, broken(opOpen, "the checkpoint is missing, but there is a write-ahead log")
+			return nil, cp, broken(opOpen, "the checkpoint is missing, but there is a write-ahead log")
 		}
-		if _, err := l.merkle.checkpoint(); err != nil {
-			return evidence.Checkpoint{}, cannot(opOpen, err)
-		}
-		return evidence.Checkpoint{Origin: l.opt.Origin, Root: l.merkle.edge.root()}, nil
+		return nil, evidence.Checkpoint{Origin: l.opt.Origin, Root: l.merkle.edge.root()}, nil
 	}
 	if err != nil {
-		return evidence.Checkpoint{}, cannot(opOpen, err)
+		return nil, cp, cannot(opOpen, err)
 	}
-	cp, err := openCheckpoint(signed, l.opt.Origin, l.opt.Verifiers)
-	if err != nil {
-		return evidence.Checkpoint{}, broken(opOpen, "the checkpoint does not verify").Because(err)
+	if cp, err = openCheckpoint(signed, l.opt.Origin, l.opt.Verifiers); err != nil {
+		return nil, cp, broken(opOpen, "the checkpoint does not verify").Because(err)
 	}
 	if err := l.merkle.load(cp); err != nil {
-		return evidence.Checkpoint{}, err
+		return nil, cp, err
 	}
 	if cp.Size > 0 && !haveWAL {
-		return evidence.Checkpoint{}, broken(opOpen, "the write-ahead log is missing, but the checkpoint covers %d leaves", cp.Size)
+		return nil, cp, broken(opOpen, "the write-ahead log is missing, but the checkpoint covers %d leaves", cp.Size)
 	}
-	return cp, nil
+	return signed, cp, nil
 }
 
 // crossCheck returns a function that compares a leaf of the write-ahead log with

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
@@ -67,7 +66,7 @@ func (a *api) source() export.Source {
 	g := a.g
 	return export.Source{
 		Checkpoint: g.log.Publish, Scan: g.log.Scan, Proof: g.log.InclusionProof, Blob: g.blobs.Get, Replay: a.replayedSession,
-		Signer: g.signer, Keys: []string{g.vkey}, Recipients: g.cfg.Auditors, Now: g.deps.Now,
+		Signers: g.keys.signers(), Keys: g.keys.vkeys(), Recipients: g.cfg.Auditors, Now: g.deps.Now,
 	}
 }
 
@@ -85,13 +84,13 @@ func (a *api) checkpoint(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return err
 }
 
-// verifierKey gives out the key that checkpoints are verified with.
+// verifierKey gives out the keys that checkpoints are verified with, one a line.
 func (a *api) verifierKey(_ context.Context, w http.ResponseWriter, r *http.Request, _ caller) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := io.WriteString(w, a.g.vkey+"\n")
+	_, err := io.WriteString(w, strings.Join(a.g.keys.vkeys(), "\n")+"\n")
 	return err
 }
 
@@ -102,7 +101,7 @@ const maxFaults = 100
 type verification struct {
 	OK       bool      `json:"ok"`
 	Origin   string    `json:"origin"`
-	Key      string    `json:"key"`
+	Keys     []string  `json:"keys"`
 	At       time.Time `json:"at"`
 	Leaves   uint64    `json:"leaves"`    // checked against the tiles and the checkpoint then
 	TreeSize uint64    `json:"tree_size"` // of the checkpoint whose root follows
@@ -128,7 +127,7 @@ func (a *api) verifyLedger(ctx context.Context, r *http.Request, c caller) (any,
 		return nil, err
 	}
 	defer release()
-	v := verification{Origin: a.g.cfg.Origin, Key: a.g.vkey, At: a.g.deps.Now().UTC(), Faults: []string{}}
+	v := verification{Origin: a.g.cfg.Origin, Keys: a.g.keys.vkeys(), At: a.g.deps.Now().UTC(), Faults: []string{}}
 	v.Leaves, err = a.g.log.Verify(ctx)
 	if err := v.judge(err); err != nil {
 		return nil, err
@@ -162,11 +161,7 @@ func (v *verification) fault(msg string) {
 
 // readRoot opens the newest checkpoint with the key that auditors are given.
 func (a *api) readRoot(v *verification) error {
-	key, err := note.NewVerifier(a.g.vkey)
-	if err != nil {
-		return sallyport.E(sallyport.Internal, "verify", "the verifier key is not one").Because(err)
-	}
-	cp, err := evidence.OpenCheckpoint(a.g.log.Checkpoint(), note.VerifierList(key))
+	cp, err := evidence.OpenCheckpoint(a.g.log.Checkpoint(), a.g.keys.verifiers())
 	if err != nil {
 		return sallyport.E(sallyport.Integrity, "verify", "the checkpoint does not verify").Because(err)
 	}

@@ -25,7 +25,7 @@ func (g *Gateway) openEpoch(ctx context.Context) error {
 		return err
 	}
 	first := last == nil
-	start := evidence.Start{Version: g.deps.Version, Epoch: 1, Clean: first || clean, Key: g.vkey}
+	start := evidence.Start{Version: g.deps.Version, Epoch: 1, Clean: first || clean, Keys: g.keys.vkeys()}
 	if !first {
 		start.Epoch = last.epoch + 1
 	}
@@ -38,7 +38,20 @@ func (g *Gateway) openEpoch(ctx context.Context) error {
 	if err := g.events.Start(ctx, start); err != nil {
 		return err
 	}
-	if first || clean {
+	if first {
+		return nil
+	}
+	rotation, err := g.keys.rotation(g.cfg.Origin, last.keys)
+	if err != nil {
+		return err
+	}
+	if rotation != nil {
+		if err := g.events.KeyRotate(ctx, *rotation); err != nil {
+			return err
+		}
+		g.deps.Log.Info("other keys sign the ledger from now on", "keys", rotation.New)
+	}
+	if clean {
 		return nil
 	}
 	open, err := g.unfinished(ctx, last.index)
@@ -65,6 +78,7 @@ func (g *Gateway) openEpoch(ctx context.Context) error {
 type epoch struct {
 	index  uint64 // of its start event
 	epoch  uint64
+	keys   []string
 	latest time.Time
 }
 
@@ -86,7 +100,7 @@ func (g *Gateway) lastEpoch(ctx context.Context) (*epoch, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	e := &epoch{index: starts[0].Index, epoch: s.Body.Epoch, latest: newest[0].Time}
+	e := &epoch{index: starts[0].Index, epoch: s.Body.Epoch, keys: s.Body.Keys, latest: newest[0].Time}
 	return e, newest[0].Type == evidence.TypeStop, nil
 }
 

@@ -28,7 +28,7 @@ func bundle(t testing.TB, c *client, g *gatewaytest.Gateway, filter object) ([]b
 	if status != http.StatusOK {
 		t.Fatalf("export: %d %s", status, b)
 	}
-	r, err := evidence.Verify(bytes.NewReader(b), int64(len(b)), evidence.Options{Keys: []string{g.VerifierKey()}})
+	r, err := evidence.Verify(bytes.NewReader(b), int64(len(b)), evidence.Options{Keys: []string{g.VerifierKeys()[0]}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestAudit(t *testing.T) {
 
 	status, key := c.raw(ci, "GET", "/v1/audit/key", nil)
 	verifier, err := note.NewVerifier(strings.TrimSpace(string(key)))
-	if status != http.StatusOK || err != nil || strings.TrimSpace(string(key)) != g.VerifierKey() {
+	if status != http.StatusOK || err != nil || strings.TrimSpace(string(key)) != g.VerifierKeys()[0] {
 		t.Fatalf("the key: %d %q %v", status, key, err)
 	}
 	_, signed := c.raw(ci, "GET", "/v1/audit/checkpoint", nil)

@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -55,8 +54,7 @@ type Gateway struct {
 	cfg  *config.Config
 	deps Deps
 
-	signer  note.Signer
-	vkey    string
+	keys    ledgerKeys
 	log     *ledger.Log
 	vault   *vault.Vault
 	store   *sqlite.Store
@@ -92,8 +90,9 @@ func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err e
 	return g, nil
 }
 
-// VerifierKey returns the signed-note verifier key of the ledger's checkpoints.
-func (g *Gateway) VerifierKey() string { return g.vkey }
+// VerifierKeys returns the signed-note verifier keys of the ledger's
+// checkpoints; the first is the one to stay.
+func (g *Gateway) VerifierKeys() []string { return g.keys.vkeys() }
 
 // APIAddress returns the address that the HTTP API listens on.
 func (g *Gateway) APIAddress() string { return g.apiListener.Addr().String() }
@@ -158,19 +157,18 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 				WithHint("make " + dir + " writable for the gateway alone").Because(err)
 		}
 	}
-	signer, verifier, vkey, err := ledgerKey(g.path("keys"), g.cfg.Origin, g.deps.Rand)
-	if err != nil {
+	var err error
+	if g.keys, err = openKeys(g.cfg, g.deps.Rand); err != nil {
 		return err
 	}
-	g.signer, g.vkey = signer, vkey
 	var ratchet *ledger.Ratchet
 	if ratchet, g.sealKey, err = ledger.NewRatchet(g.deps.Rand); err != nil {
 		return err
 	}
 	g.sealID = ratchet.ID()
 	g.log, err = ledger.Open(ctx, ledger.Options{
-		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Ratchet: ratchet,
-		Now: g.deps.Now, FS: g.deps.LedgerFS,
+		Dir: LedgerPath(g.cfg), Origin: g.cfg.Origin, Signers: g.keys.signers(), Verifiers: g.keys.verifiers(), Ratchet: ratchet,
+		Head: ledger.FileHead{FS: ledger.OS{}, Name: HeadPath(g.cfg)}, Now: g.deps.Now, FS: g.deps.LedgerFS,
 	})
 	if err != nil {
 		return err
@@ -304,7 +302,9 @@ func (g *Gateway) stop(ctx context.Context, reason string) error {
 // beat seals the log and puts a sign of life on record.
 func (g *Gateway) beat(ctx context.Context) error {
 	seal, err := g.log.Seal(ctx)
-	if err != nil {
+	if err != nil && g.log.Err() == nil && ctx.Err() == nil {
+		g.deps.Log.Warn("the ledger cannot be signed at the moment", "err", err)
+	} else if err != nil {
 		return err
 	}
 	return g.events.Heartbeat(ctx, evidence.Heartbeat{Sessions: g.engine.Live(), Every: heartbeatEvery.Milliseconds(), Seal: seal})

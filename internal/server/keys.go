@@ -9,67 +9,102 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/ledger/signer"
 )
 
-// ledgerKey reads the key that signs the ledger's checkpoints, or makes it at
-// the first start. The verifier key lies beside it in clear, for auditors.
-func ledgerKey(dir, origin string, rand io.Reader) (note.Signer, note.Verifier, string, error) {
-	const op = "ledger key"
-	bad := func(msg string, err error) error {
-		return sallyport.E(sallyport.Unavailable, op, msg).WithHint("look at " + dir).Because(err)
+// ledgerKeys are the keys that sign the ledger. The first is the one to stay.
+type ledgerKeys []signer.Key
+
+// LedgerPath is where a configuration's ledger lies.
+func LedgerPath(cfg *config.Config) string { return filepath.Join(string(cfg.Data), "ledger") }
+
+// HeadPath is where the head of a configuration's ledger lies.
+func HeadPath(cfg *config.Config) string {
+	if cfg.Ledger.Head != "" {
+		return string(cfg.Ledger.Head)
 	}
-	secret, public := filepath.Join(dir, "ledger.key"), filepath.Join(dir, "ledger.vkey")
-	skey, err := os.ReadFile(secret)
-	if errors.Is(err, fs.ErrNotExist) {
-		s, v, gerr := note.GenerateKey(rand, origin)
-		if gerr != nil {
-			return nil, nil, "", bad("no key can be made", gerr)
-		}
-		if err := writeNew(public, []byte(v+"\n"), 0o644); err != nil {
-			return nil, nil, "", bad("the verifier key cannot be written", err)
-		}
-		if err := writeNew(secret, []byte(s+"\n"), 0o600); err != nil {
-			return nil, nil, "", bad("the signing key cannot be written", err)
-		}
-		skey, err = []byte(s), nil
-	}
-	if err != nil {
-		return nil, nil, "", bad("the signing key cannot be read", err)
-	}
-	vkey, err := os.ReadFile(public)
-	if err != nil {
-		return nil, nil, "", bad("the verifier key cannot be read", err)
-	}
-	signer, err := note.NewSigner(strings.TrimSpace(string(skey)))
-	if err != nil {
-		return nil, nil, "", bad("the signing key is not one", errors.New("malformed signer key"))
-	}
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
-	if err != nil {
-		return nil, nil, "", bad("the verifier key is not one", err)
-	}
-	if signer.Name() != origin || verifier.Name() != origin || signer.KeyHash() != verifier.KeyHash() {
-		return nil, nil, "", sallyport.E(sallyport.Integrity, op, "the ledger's key belongs to another origin").
-			WithHint("the origin cannot change over a ledger's life; use a new data directory for a new one")
-	}
-	return signer, verifier, strings.TrimSpace(string(vkey)), nil
+	return filepath.Join(string(cfg.Data), "head", "checkpoint")
 }
 
-// writeNew writes a file durably; its directory entry is made durable with the
-// ledger's own.
-func writeNew(path string, b []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+// openKeys opens the keys that sign a configuration's ledger. The one of the
+// default place is made where there is neither key nor ledger yet.
+func openKeys(cfg *config.Config, rand io.Reader) (ledgerKeys, error) {
+	refs := cfg.Ledger.Signers
+	if len(refs) == 0 {
+		path := filepath.Join(string(cfg.Data), "keys", "ledger.key")
+		if err := firstKey(cfg, path, rand); err != nil {
+			return nil, err
+		}
+		refs = []config.Signer{config.Signer("file:" + path)}
+	}
+	var keys ledgerKeys
+	for _, ref := range refs {
+		k, err := signer.Open(string(ref), cfg.Origin)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(keys.vkeys(), k.VKey()) {
+			return nil, sallyport.E(sallyport.Invalid, "ledger key", "two of the ledger.signers are one key")
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// firstKey makes the key of a new ledger. A ledger whose key is gone is not a
+// new one.
+func firstKey(cfg *config.Config, path string, rand io.Reader) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what is wrong with it shows when it is opened
+	}
+	if _, err := os.Stat(LedgerPath(cfg)); !errors.Is(err, fs.ErrNotExist) {
+		return sallyport.E(sallyport.Integrity, "ledger key", "the key that signs this ledger is missing: "+path).
+			WithHint("restore it from its backup; nothing was changed. Where it is lost for good, `sallyport ledger rollback` begins a new log that says so")
+	}
+	_, err := signer.Create(path, cfg.Origin, rand)
+	return err
+}
+
+func (k ledgerKeys) signers() []note.Signer {
+	out := make([]note.Signer, len(k))
+	for i, key := range k {
+		out[i] = key
+	}
+	return out
+}
+
+func (k ledgerKeys) verifiers() note.Verifiers {
+	out := make([]note.Verifier, len(k))
+	for i, key := range k {
+		out[i] = key.Verifier()
+	}
+	return note.VerifierList(out...)
+}
+
+func (k ledgerKeys) vkeys() []string {
+	out := make([]string, len(k))
+	for i, key := range k {
+		out[i] = key.VKey()
+	}
+	return out
+}
+
+// rotation is the event for keys that differ from those of the last epoch, nil
+// when they do not.
+func (k ledgerKeys) rotation(origin string, old []string) (*evidence.KeyRotate, error) {
+	if slices.Equal(old, k.vkeys()) {
+		return nil, nil
+	}
+	signed, err := note.Sign(&note.Note{Text: evidence.RotationText(origin, k.vkeys())}, k.signers()...)
 	if err != nil {
-		return err
+		return nil, sallyport.E(sallyport.Unavailable, "ledger key", "the change of keys cannot be signed").Because(err)
 	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return &evidence.KeyRotate{Old: old, New: k.vkeys(), Rotation: string(signed)}, nil
 }

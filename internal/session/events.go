@@ -114,6 +114,11 @@ func (e *Events) Start(ctx context.Context, b evidence.Start) error {
 	return write(ctx, e, evidence.TypeStart, b)
 }
 
+// KeyRotate records that other keys sign the ledger.
+func (e *Events) KeyRotate(ctx context.Context, b evidence.KeyRotate) error {
+	return write(ctx, e, evidence.TypeKeyRotate, b)
+}
+
 // Stop records the end of an epoch in order.
 func (e *Events) Stop(ctx context.Context, b evidence.Stop) error {
 	return write(ctx, e, evidence.TypeStop, b)

@@ -88,7 +88,7 @@ func newParts(t *testing.T, change ...func(*session.Resource)) *parts {
 	verifier, err := note.NewVerifier(vkey)
 	must(err)
 	p.log, err = ledger.Open(ctx, ledger.Options{
-		Dir: filepath.Join(dir, "ledger"), Origin: "test/gw", Signer: signer, Verifiers: note.VerifierList(verifier), SegmentSize: 1 << 20,
+		Dir: filepath.Join(dir, "ledger"), Origin: "test/gw", Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier), SegmentSize: 1 << 20,
 	})
 	must(err)
 	t.Cleanup(func() { _ = p.log.Close(context.Background()) })
