@@ -157,7 +157,10 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 				WithHint("make " + dir + " writable for the gateway alone").Because(err)
 		}
 	}
-	var err error
+	err := noPlan(g.cfg)
+	if err != nil {
+		return err
+	}
 	if g.keys, err = openKeys(g.cfg, g.deps.Rand); err != nil {
 		return err
 	}

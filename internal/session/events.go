@@ -119,6 +119,11 @@ func (e *Events) KeyRotate(ctx context.Context, b evidence.KeyRotate) error {
 	return write(ctx, e, evidence.TypeKeyRotate, b)
 }
 
+// Rollback records that this log takes the place of one that lost its end.
+func (e *Events) Rollback(ctx context.Context, b evidence.Rollback) error {
+	return write(ctx, e, evidence.TypeRollback, b)
+}
+
 // Stop records the end of an epoch in order.
 func (e *Events) Stop(ctx context.Context, b evidence.Stop) error {
 	return write(ctx, e, evidence.TypeStop, b)
