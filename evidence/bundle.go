@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,23 +13,22 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // BundleFormat names the layout of the bundles that this package writes and
 // reads.
-const BundleFormat = "sallyport-evidence/1"
+const BundleFormat = "sallyport-evidence/2"
 
-// Names in a bundle.
+// Names in a bundle. Tables have names of their own, see [Tables].
 const (
 	ReadmeName     = "README.md"
 	CheckName      = "check.py"
 	ManifestName   = "manifest.json"
 	SignatureName  = "manifest.json.sig"
-	CheckpointName = "checkpoint"
-	KeysName       = "keys.json"
-	LeavesName     = "leaves.ndjson"
-	ProofsName     = "proofs.ndjson"
+	CheckpointName = "ledger/checkpoint"
+	KeysName       = "ledger/keys.json"
+	LeavesName     = "ledger/leaves.ndjson"
+	TreeName       = "ledger/tree.ndjson"
 	PolicyDir      = "policies/"
 	ReplayDir      = "replay/"
 	RecordingDir   = "recordings/"
@@ -67,6 +67,9 @@ type Keys struct {
 	// Verifiers are the keys (signed-note vkeys) that signed the checkpoint and
 	// the manifest. An auditor compares them with a copy got another way.
 	Verifiers []string `json:"verifiers"`
+	// Rotations are the notes by which earlier keys named later ones, oldest first,
+	// see [OpenRotation].
+	Rotations []string `json:"rotations"`
 	// Recipients are the age recipients for whom the exact statements are sealed.
 	Recipients []string `json:"recipients"`
 }
@@ -82,11 +85,13 @@ func signatureText(origin string, manifest []byte) string {
 	return fmt.Sprintf("sallyport.dev/evidence-manifest/v1\n%s\nsha256:%s\n", origin, Digest(manifest))
 }
 
-// Writer writes a bundle. Add the files, then Close.
+// Writer writes a bundle. Create or Add the files, then Close. It is not safe for
+// concurrent use.
 type Writer struct {
 	zip   zipWriter
 	files []ManifestFile
 	seen  map[string]bool
+	open  int
 }
 
 // NewWriter begins a bundle.
@@ -94,23 +99,61 @@ func NewWriter(w io.Writer) *Writer {
 	return &Writer{zip: zipWriter{w: w}, seen: map[string]bool{}}
 }
 
-// Add writes a file. Names are relative, slash-separated and plain ASCII.
-func (w *Writer) Add(name string, content []byte) error {
+// Create begins a file; it is in the bundle when it is closed, and is kept in
+// memory, packed, until then. Several may be open. Names are relative,
+// slash-separated and plain ASCII.
+func (w *Writer) Create(name string) (io.WriteCloser, error) {
 	if !validName(name) || w.seen[name] || name == ManifestName || name == SignatureName {
-		return fmt.Errorf("bundle write: %q is not a name for a file", name)
+		return nil, fmt.Errorf("bundle write: %q is not a name for a file", name)
+	}
+	p, err := newPacker(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle write: %w", err)
 	}
 	w.seen[name] = true
-	method, packed, err := pack(content)
-	if err != nil {
-		return fmt.Errorf("bundle write: %w", err)
-	}
-	w.files = append(w.files, ManifestFile{Name: name, Bytes: uint64(len(content)), SHA256: Digest(content), Packed: Digest(packed)})
-	return w.zip.add(name, method, packed, content)
+	w.open++
+	return &bundleFile{packer: p, w: w}, nil
 }
 
-// Close completes the manifest with the files, signs it, and ends the archive.
-// It does not close the underlying writer.
+// bundleFile is a file of a bundle in the making.
+type bundleFile struct {
+	*packer
+	w *Writer
+}
+
+// Close puts the file into the bundle.
+func (f *bundleFile) Close() error {
+	if f.closed {
+		return fmt.Errorf("bundle write: %q is closed twice", f.name)
+	}
+	f.closed = true
+	f.w.open--
+	if err := f.flate.Close(); err != nil {
+		return fmt.Errorf("bundle write: %w", err)
+	}
+	packed := f.buf.Bytes()
+	f.w.files = append(f.w.files, ManifestFile{Name: f.name, Bytes: f.size, SHA256: hex.EncodeToString(f.whole.Sum(nil)), Packed: Digest(packed)})
+	return f.w.zip.add(zipEntry{name: f.name, method: zipDeflate, crc: f.crc, packed: uint64(len(packed)), size: f.size}, packed)
+}
+
+// Add writes a file of which the content is there.
+func (w *Writer) Add(name string, content []byte) error {
+	f, err := w.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return fmt.Errorf("bundle write: %w", err)
+	}
+	return f.Close()
+}
+
+// Close completes the manifest with the files, has it signed by every signer,
+// and ends the archive. It does not close the underlying writer.
 func (w *Writer) Close(m Manifest, signers ...note.Signer) error {
+	if w.open > 0 {
+		return fmt.Errorf("bundle write: %d files are still open", w.open)
+	}
 	m.Format, m.Files = BundleFormat, w.files
 	m.Created, m.From, m.To = m.Created.UTC(), m.From.UTC(), m.To.UTC()
 	if m.Missing == nil {
@@ -126,11 +169,10 @@ func (w *Writer) Close(m Manifest, signers ...note.Signer) error {
 		return fmt.Errorf("bundle write: %w", err)
 	}
 	// These two are stored as they are: no other digest covers their packed form.
-	if err := w.zip.add(ManifestName, zipStore, text, text); err != nil {
-		return err
-	}
-	if err := w.zip.add(SignatureName, zipStore, sig, sig); err != nil {
-		return err
+	for _, f := range []File{{ManifestName, text}, {SignatureName, sig}} {
+		if err := w.zip.add(stored(f.Name, f.Content), f.Content); err != nil {
+			return err
+		}
 	}
 	return w.zip.close()
 }
@@ -170,35 +212,25 @@ func AppendLeafLine(dst []byte, leaf IndexedLeaf) []byte {
 	return append(dst, leafLineSuffix...)
 }
 
-// parseLeafLine is the inverse of AppendLeafLine for a line with its newline.
+// parseLeafLine is the inverse of AppendLeafLine for a line with its newline. The
+// leaf aliases it.
 func parseLeafLine(line []byte) (IndexedLeaf, error) {
+	const begin, between = `{"index":`, `,"leaf":`
 	var l IndexedLeaf
-	if _, err := fmt.Sscanf(string(line[:min(len(line), 40)]), "{\"index\":%d,", &l.Index); err != nil {
+	rest, ok := bytes.CutPrefix(line, []byte(begin))
+	digits := 0
+	for digits < len(rest) && digits < 19 && rest[digits] >= '0' && rest[digits] <= '9' {
+		l.Index = 10*l.Index + uint64(rest[digits]-'0')
+		digits++
+	}
+	if !ok || digits == 0 {
 		return l, fmt.Errorf("the line has no index")
 	}
-	raw, ok := bytes.CutPrefix(line, fmt.Appendf(nil, leafLinePrefix, l.Index))
+	raw, ok := bytes.CutPrefix(rest[digits:], []byte(between))
 	raw, end := bytes.CutSuffix(raw, []byte(leafLineSuffix))
-	if !ok || !end {
+	if !ok || !end || digits > 1 && rest[0] == '0' {
 		return l, fmt.Errorf("the line is not in its canonical form")
 	}
 	l.Raw = raw
 	return l, nil
-}
-
-// proofLine is a line of proofs.ndjson.
-type proofLine struct {
-	Index  uint64      `json:"index"`
-	Hashes []tlog.Hash `json:"hashes"` // base64, the lowest first
-}
-
-// AppendProofLine appends the line of a leaf's inclusion proof in [ProofsName].
-func AppendProofLine(dst []byte, index uint64, proof tlog.RecordProof) ([]byte, error) {
-	if proof == nil {
-		proof = tlog.RecordProof{}
-	}
-	b, err := json.Marshal(proofLine{Index: index, Hashes: proof})
-	if err != nil {
-		return dst, err
-	}
-	return append(append(dst, b...), '\n'), nil
 }

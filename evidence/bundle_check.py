@@ -6,7 +6,7 @@
 Usage: python3 check.py [NAME+HASH+BASE64]
 
 Needs Python 3.8 or later and the openssl program (3.0 or later). Without a key,
-the one in keys.json is used, which shows that the bundle is whole but not who
+the one in ledger/keys.json is used, which shows that the bundle is whole but not who
 signed it.
 """
 import base64, hashlib, json, os, subprocess, sys, tempfile
@@ -49,26 +49,45 @@ def signed_text(name, key):
     fail(name + ": the signature does not verify")
 
 
-def root_of(leaf_hash, index, size, proof):
-    """RFC 9162 section 2.1.3.2: from a leaf and its proof to the root."""
-    node, last, h = index, size - 1, leaf_hash
-    for p in proof:
-        if last == 0:
-            fail("a proof is too long")
-        if node % 2 == 1 or node == last:
-            h = hashlib.sha256(b"\x01" + p + h).digest()
-            while node % 2 == 0 and node != 0:
-                node, last = node >> 1, last >> 1
-        else:
-            h = hashlib.sha256(b"\x01" + h + p).digest()
-        node, last = node >> 1, last >> 1
-    if last != 0:
-        fail("a proof is too short")
-    return h
+class Tree:
+    """Joins leaves and subtrees from the left to the right (RFC 6962 section 2.1)."""
+
+    def __init__(self, lines):
+        self.lines, self.pos, self.stack, self.line = lines, 0, [], None
+
+    def push(self, level, h):
+        self.pos += 1 << level
+        while self.stack and self.stack[-1][0] == level:
+            h, level = hashlib.sha256(b"\x01" + self.stack.pop()[1] + h).digest(), level + 1
+        self.stack.append((level, h))
+
+    def advance(self, to):
+        """Takes the subtrees before the leaf "to"."""
+        while True:
+            self.line = self.line or next(self.lines, None)
+            if self.line is None:
+                break
+            line = json.loads(self.line)
+            if "root_of" in line:
+                if line["root_of"] > self.pos:
+                    break
+            elif line["index"] << line["level"] != self.pos or self.pos == to:
+                break
+            else:
+                self.push(line["level"], base64.b64decode(line["hash"]))
+            self.line = None
+        if self.pos != to:
+            fail("ledger/tree.ndjson: what stands before leaf %d is missing" % to)
+
+    def root(self):
+        h = self.stack[-1][1] if self.stack else hashlib.sha256(b"").digest()
+        for _, left in reversed(self.stack[:-1]):
+            h = hashlib.sha256(b"\x01" + left + h).digest()
+        return h
 
 
 def main():
-    key = sys.argv[1] if len(sys.argv) > 1 else json.loads(read("keys.json"))["verifiers"][0]
+    key = sys.argv[1] if len(sys.argv) > 1 else json.loads(read("ledger/keys.json"))["verifiers"][0]
     manifest = json.loads(read("manifest.json"))
     lines = signed_text("manifest.json.sig", key).splitlines()
     if lines != ["sallyport.dev/evidence-manifest/v1", manifest["origin"], "sha256:" + sha(read("manifest.json"))]:
@@ -82,22 +101,22 @@ def main():
         for n in names:
             if os.path.relpath(os.path.join(base, n), ".").replace(os.sep, "/") not in listed:
                 fail(os.path.join(base, n) + ": the manifest does not list it")
-    origin, size, root = signed_text("checkpoint", key).splitlines()
+    origin, size, root = signed_text("ledger/checkpoint", key).splitlines()
     size, root = int(size), base64.b64decode(root)
     if origin != manifest["origin"]:
         fail("the checkpoint belongs to another log")
 
     heads, open_sessions, statements, settled, count = {}, set(), {}, set(), 0
-    with open("leaves.ndjson", "rb") as leaves, open("proofs.ndjson", "rb") as proofs:
-        for line, proof in zip(leaves, proofs):
-            proof = json.loads(proof)
-            prefix = b'{"index":%d,"leaf":' % proof["index"]
+    with open("ledger/leaves.ndjson", "rb") as leaves, open("ledger/tree.ndjson", "rb") as tree_lines:
+        tree = Tree(tree_lines)
+        for line in leaves:
+            index = int(line[len(b'{"index":'):line.index(b",")])
+            prefix = b'{"index":%d,"leaf":' % index
             if not line.startswith(prefix) or not line.endswith(b"}\n"):
-                fail("leaf %d: no proof for it" % proof["index"])
+                fail("leaf %d: its line is malformed" % index)
             raw = line[len(prefix):-2]
-            leaf_hash = hashlib.sha256(b"\x00" + raw).digest()
-            if root_of(leaf_hash, proof["index"], size, [base64.b64decode(h) for h in proof["hashes"]]) != root:
-                fail("leaf %d: the log that was signed does not hold it" % proof["index"])
+            tree.advance(index)
+            tree.push(0, hashlib.sha256(b"\x00" + raw).digest())
             count += 1
             leaf = json.loads(raw)
             session = leaf.get("session")
@@ -105,18 +124,21 @@ def main():
                 continue
             seq, prev = heads.get(session, (0, ""))
             if leaf["seq"] != seq + 1 or leaf.get("prev", "") != prev:
-                fail("leaf %d: its session is not whole" % proof["index"])
+                fail("leaf %d: its session is not whole" % index)
             heads[session] = (leaf["seq"], sha(raw))
             open_sessions.add(session)
             body = leaf["body"]
             if leaf["type"] == "intent" and body["phase"] != "analyse":
-                statements[(session, body["stmt"])] = proof["index"]
+                statements[(session, body["stmt"])] = index
             if leaf["type"] == "outcome" and body["status"] != "unknown":
                 settled.add((session, body["stmt"]))
             if leaf["type"] == "session-close":
                 open_sessions.discard(session)
                 if body["events"] != leaf["seq"] or body["head"] != prev:
-                    fail("leaf %d: the close of the session does not agree with it" % proof["index"])
+                    fail("leaf %d: the close of the session does not agree with it" % index)
+        tree.advance(size)
+        if tree.root() != root:
+            fail("the log that was signed does not hold these leaves")
     if count != manifest["leaves"]:
         fail("%d leaves, the manifest counts %d" % (count, manifest["leaves"]))
     for key_of, index in sorted(statements.items(), key=lambda item: item[1]):

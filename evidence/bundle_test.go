@@ -15,11 +15,11 @@ import (
 
 func sample(t testing.TB) (bundle []byte, vkey string) {
 	t.Helper()
-	bundle, err := os.ReadFile("testdata/bundle_v1.zip")
+	bundle, err := os.ReadFile("testdata/bundle_v2.zip")
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := os.ReadFile("testdata/bundle_v1.key")
+	key, err := os.ReadFile("testdata/bundle_v2.key")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestOldBundlesVerify(t *testing.T) {
 	if _, err := r.WriteTo(&got); err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile("testdata/bundle_v1.txt")
+	want, err := os.ReadFile("testdata/bundle_v2.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

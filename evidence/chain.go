@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math/bits"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 )
@@ -54,11 +55,11 @@ func Digest(b []byte) string {
 func VerifyChain(leaves [][]byte) (closed bool, err error) {
 	c := sessionCheck{}
 	for i, leaf := range leaves {
-		parsed, err := ParseLeaf(leaf)
+		e, err := parseEvent(uint64(i), leaf)
 		if err != nil {
 			return false, err
 		}
-		if err := c.next(leaf, parsed); err != nil {
+		if err := c.next(e); err != nil {
 			return false, sallyport.E(sallyport.Integrity, "chain verify", fmt.Sprintf("leaf %d of the session: %v", i+1, err))
 		}
 	}
@@ -69,15 +70,16 @@ func VerifyChain(leaves [][]byte) (closed bool, err error) {
 type sessionCheck struct {
 	chain    Chain
 	closed   bool
-	intents  map[uint64]bool // statement numbers
-	numbers  map[uint64]bool // of intents and denials
+	intents  numbers // of statements
+	all      numbers // of intents and denials
 	denials  uint64
 	chunks   uint64
 	recorded []byte // raw digests of the chunks
 }
 
 // next checks the session's next leaf.
-func (c *sessionCheck) next(raw []byte, leaf parsedLeaf) error {
+func (c *sessionCheck) next(e event) error {
+	leaf := e.leaf
 	if c.closed {
 		return fmt.Errorf("it follows the close of the session")
 	}
@@ -89,7 +91,7 @@ func (c *sessionCheck) next(raw []byte, leaf parsedLeaf) error {
 			return fmt.Errorf("the session begins with %q", leaf.Type)
 		}
 		c.chain.session = leaf.Session
-		c.intents, c.numbers = map[uint64]bool{}, map[uint64]bool{}
+		c.intents, c.all = numbers{}, numbers{}
 	}
 	switch {
 	case leaf.Session != c.chain.session:
@@ -99,36 +101,27 @@ func (c *sessionCheck) next(raw []byte, leaf parsedLeaf) error {
 	case leaf.Prev != c.chain.head:
 		return fmt.Errorf("it does not name the digest of the leaf before it")
 	}
-	if err := c.count(leaf); err != nil {
+	if err := c.count(e); err != nil {
 		return err
 	}
-	c.chain.Add(raw)
+	c.chain.Add(e.raw)
+	if c.closed {
+		c.intents, c.all, c.recorded = nil, nil, nil
+	}
 	return nil
 }
 
-func (c *sessionCheck) count(leaf parsedLeaf) error {
-	switch leaf.Type {
-	case TypeIntent:
-		b, err := Body[Intent](leaf)
-		if err != nil {
-			return err
-		}
+func (c *sessionCheck) count(e event) error {
+	switch b := e.body.(type) {
+	case *Intent:
 		if b.Phase == "execute" {
-			c.intents[b.Stmt] = true
+			c.intents.add(b.Stmt)
 		}
-		c.numbers[b.Stmt] = true
-	case TypeDenial:
-		b, err := Body[Denial](leaf)
-		if err != nil {
-			return err
-		}
+		c.all.add(b.Stmt)
+	case *Denial:
 		c.denials++
-		c.numbers[b.Stmt] = true
-	case TypeRecording:
-		b, err := Body[Recording](leaf)
-		if err != nil {
-			return err
-		}
+		c.all.add(b.Stmt)
+	case *Recording:
 		c.chunks++
 		if b.Chunk != c.chunks {
 			return fmt.Errorf("it is chunk %d of the recording where %d should be", b.Chunk, c.chunks)
@@ -138,15 +131,23 @@ func (c *sessionCheck) count(leaf parsedLeaf) error {
 			return fmt.Errorf("the digest of a chunk of the recording is malformed")
 		}
 		c.recorded = append(c.recorded, sum...)
-	case TypeSessionClose:
-		b, err := Body[SessionClose](leaf)
-		if err != nil {
-			return err
-		}
+	case *SessionClose:
 		c.closed = true
-		return c.checkClose(b, leaf.Prev)
+		return c.checkClose(*b, e.leaf.Prev)
 	}
 	return nil
+}
+
+// numbers is a set of numbers of which most follow each other.
+type numbers map[uint64]uint64
+
+func (n numbers) add(i uint64) { n[i/64] |= 1 << (i % 64) }
+
+func (n numbers) count() (c uint64) {
+	for _, word := range n {
+		c += uint64(bits.OnesCount64(word))
+	}
+	return c
 }
 
 func (c *sessionCheck) checkClose(b SessionClose, prev string) error {
@@ -161,8 +162,8 @@ func (c *sessionCheck) checkClose(b SessionClose, prev string) error {
 		return fmt.Errorf("the close counts %d events where there are %d", b.Events, c.chain.seq+1)
 	case b.Denials != c.denials:
 		return fmt.Errorf("the close counts %d denials where there are %d", b.Denials, c.denials)
-	case b.Statements < uint64(len(c.intents)) || b.Statements > uint64(len(c.numbers)):
-		return fmt.Errorf("the close counts %d statements, the leaves have %d to %d", b.Statements, len(c.intents), len(c.numbers))
+	case b.Statements < c.intents.count() || b.Statements > c.all.count():
+		return fmt.Errorf("the close counts %d statements, the leaves have %d to %d", b.Statements, c.intents.count(), c.all.count())
 	case b.Chunks != c.chunks:
 		return fmt.Errorf("the close counts %d chunks of the recording where there are %d", b.Chunks, c.chunks)
 	case b.Recording != recording:

@@ -6,8 +6,10 @@ package evidence
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 
@@ -96,23 +98,31 @@ func (z *zipLayout) end() []byte {
 	return append(b, 0, 0)
 }
 
-// pack chooses the smaller form of a content.
-func pack(content []byte) (method uint16, packed []byte, err error) {
-	var buf bytes.Buffer
-	fw, err := flate.NewWriter(&buf, flate.DefaultCompression)
-	if err != nil {
-		return 0, nil, err
-	}
-	if _, err := fw.Write(content); err != nil {
-		return 0, nil, err
-	}
-	if err := fw.Close(); err != nil {
-		return 0, nil, err
-	}
-	if buf.Len() >= len(content) {
-		return zipStore, content, nil
-	}
-	return zipDeflate, buf.Bytes(), nil
+// packer takes a content as it comes and keeps it packed, with what the headers
+// and the manifest say of it.
+type packer struct {
+	name   string
+	buf    bytes.Buffer
+	flate  *flate.Writer
+	whole  hash.Hash // of the content
+	crc    uint32
+	size   uint64
+	closed bool
+}
+
+func newPacker(name string) (*packer, error) {
+	p := &packer{name: name, whole: sha256.New()}
+	var err error
+	p.flate, err = flate.NewWriter(&p.buf, flate.DefaultCompression)
+	return p, err
+}
+
+// Write implements [io.Writer].
+func (p *packer) Write(b []byte) (int, error) {
+	p.whole.Write(b)
+	p.crc = crc32.Update(p.crc, crc32.IEEETable, b)
+	p.size += uint64(len(b))
+	return p.flate.Write(b)
 }
 
 // zipWriter writes a container.
@@ -121,8 +131,9 @@ type zipWriter struct {
 	layout zipLayout
 }
 
-func (z *zipWriter) add(name string, method uint16, packed []byte, content []byte) error {
-	head, err := z.layout.local(zipEntry{name: name, method: method, crc: crc32.ChecksumIEEE(content), packed: uint64(len(packed)), size: uint64(len(content))})
+// add writes a file.
+func (z *zipWriter) add(e zipEntry, packed []byte) error {
+	head, err := z.layout.local(e)
 	if err != nil {
 		return err
 	}
@@ -132,6 +143,12 @@ func (z *zipWriter) add(name string, method uint16, packed []byte, content []byt
 		}
 	}
 	return nil
+}
+
+// stored is the entry of a file that is not packed.
+func stored(name string, content []byte) zipEntry {
+	n := uint64(len(content))
+	return zipEntry{name: name, method: zipStore, crc: crc32.ChecksumIEEE(content), packed: n, size: n}
 }
 
 func (z *zipWriter) close() error {

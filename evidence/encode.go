@@ -70,9 +70,13 @@ func ParseLeaf(b []byte) (Leaf[json.RawMessage], error) {
 func Body[B any](leaf Leaf[json.RawMessage]) (B, error) {
 	var body B
 	if err := json.Unmarshal(leaf.Body, &body); err != nil {
-		return body, sallyport.E(sallyport.Integrity, "leaf parse", fmt.Sprintf("the body of a %q leaf cannot be read", leaf.Type)).Because(plain(err))
+		return body, badBody(leaf.Type, err)
 	}
 	return body, nil
+}
+
+func badBody(t Type, err error) error {
+	return sallyport.E(sallyport.Integrity, "leaf parse", fmt.Sprintf("the body of a %q leaf cannot be read", t)).Because(plain(err))
 }
 
 // plain strips an error of package json of the text that it quotes: error texts

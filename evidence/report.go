@@ -29,6 +29,12 @@ type Report struct {
 	WholeLog bool
 
 	Leaves, Sessions, Statements, Denials, Masked, Recordings int
+	// Seals counts the seals in the bundle, SealsChecked those of them whose key
+	// the caller gave.
+	Seals, SealsChecked int
+	// Earlier counts the earlier checkpoints of the caller that the log grew out
+	// of.
+	Earlier int
 
 	// Faults are what must not be. Any fault means that the bundle is not what
 	// was exported, or that the log is not what was written.
@@ -67,22 +73,6 @@ func (f Fault) String() string {
 	return b.String() + ": " + f.Msg
 }
 
-// Epoch is a stretch between a start of the gateway and its end.
-type Epoch struct {
-	Number  uint64
-	Start   time.Time
-	End     time.Time // of the last event that shows the gateway alive
-	Stopped bool      // in order, with a stop event
-	Clean   bool      // the epoch before it had ended in order
-}
-
-// Silence is a stretch in which the gateway should have shown that it is alive
-// and did not, as far as the bundle shows.
-type Silence struct {
-	From, To time.Time
-	Reason   string
-}
-
 // maxListed bounds each list that WriteTo prints.
 const maxListed = 50
 
@@ -109,6 +99,16 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	fmt.Fprintf(&b, "  scope       %s\n", scope)
 	fmt.Fprintf(&b, "  holds       %d leaves, %d sessions, %d statements, %d denials, %d masking events, %d recorded chunks\n",
 		r.Leaves, r.Sessions, r.Statements, r.Denials, r.Masked, r.Recordings)
+	if r.Seals > 0 {
+		seals := "their key was not given, so that they show nothing yet"
+		if r.SealsChecked > 0 {
+			seals = fmt.Sprintf("%d made by the key that was given: what they seal was not rewritten afterwards", r.SealsChecked)
+		}
+		fmt.Fprintf(&b, "  seals       %d, %s\n", r.Seals, seals)
+	}
+	if r.Earlier > 0 {
+		fmt.Fprintf(&b, "  history     the log grew out of the %d earlier checkpoint(s) that you gave\n", r.Earlier)
+	}
 	list(&b, "Faults", r.Faults, Fault.String)
 	list(&b, "Statements that may have executed (no outcome is on record, or the session was cut)", r.MayHaveExecuted, func(u Unsettled) string {
 		return fmt.Sprintf("session %s statement %d at %s, leaf %d", quoted(string(u.Session)), u.Stmt, timeText(u.Time), u.Leaf)

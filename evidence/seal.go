@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -66,6 +67,29 @@ func ParseSealKey(text string) (SealKey, error) {
 	}
 	return NewSealKey([SealKeySize]byte(b)), nil
 }
+
+// ParseSealKeys reads a file of seal keys: one a line, with comments behind "#".
+func ParseSealKeys(text string) ([]SealKey, error) {
+	var keys []SealKey
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		k, err := ParseSealKey(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// Secret returns the key of the interval, in the form that ParseSealKey reads
+// when it is an epoch's first.
+func (k *SealKey) Secret() string { return hex.EncodeToString(k.key[:]) }
 
 func derive(label string, key [SealKeySize]byte) [SealKeySize]byte {
 	var room [64]byte

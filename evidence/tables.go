@@ -4,15 +4,12 @@
 package evidence
 
 import (
-	"bytes"
-	"encoding/csv"
+	"bufio"
 	"fmt"
-	"slices"
+	"io"
 	"strconv"
 	"strings"
 	"time"
-
-	sallyport "github.com/sallyport-dev/sallyport"
 )
 
 // File is a file of a bundle.
@@ -21,131 +18,268 @@ type File struct {
 	Content []byte
 }
 
-// table is one of a bundle's tables: the same rows as JSON and as CSV.
-type table struct {
-	name    string
-	columns []string
-	rows    [][]any // string, uint64, int64, bool, []string or time.Time
+// Table is one of a bundle's tables: the same rows as JSON and as CSV.
+type Table struct {
+	Name    string // path in the bundle without the extension
+	What    string // what a row is
+	Columns []string
 }
 
-func (t *table) add(cells ...any) { t.rows = append(t.rows, cells) }
+// The tables. Their directories are the items of OCR's audit protocol.
+const (
+	tableIdentities  = "01-access-control/machine-identities"
+	tableGrants      = "01-access-control/access-grants"
+	tableRequests    = "01-access-control/requests"
+	tableApprovals   = "01-access-control/approval-log"
+	tableSessions    = "02-unique-identification/sessions"
+	tableLogoffs     = "04-automatic-logoff/ended-by-the-gateway"
+	tableStatements  = "05-audit-controls/session-audit-log"
+	tableLiveness    = "05-audit-controls/liveness"
+	tableChanges     = "06-integrity/changes"
+	tableLogins      = "07-authentication/logins"
+	tableTokens      = "07-authentication/gateway-tokens"
+	tableConnections = "08-transmission-security/connections"
+	tableReviews     = "09-activity-review/evidence-access"
+	tableMasking     = "10-minimum-necessary/masking-evidence"
+	tableFindings    = "10-minimum-necessary/scan-findings"
+)
 
-// Derive computes from leaves, in the order of the log, the files of a bundle
-// that only say in another form what the leaves say: the tables and the texts of
-// the policies. A verifier derives them again and compares. Errors have the
-// kind Integrity.
-func Derive(leaves []IndexedLeaf) ([]File, error) {
-	d := newDeriver()
-	for _, l := range leaves {
-		leaf, err := ParseLeaf(l.Raw)
-		if err != nil {
-			return nil, fmt.Errorf("leaf %d: %w", l.Index, err)
-		}
-		if err := d.take(l.Index, leaf); err != nil {
-			return nil, fmt.Errorf("leaf %d: %w", l.Index, err)
-		}
+// Tables returns the tables of every bundle.
+func Tables() []Table {
+	return []Table{
+		{tableIdentities, "a principal that logged in, asked, was granted or connected", []string{
+			"principal", "kind", "issuer", "subject", "groups", "methods", "roles", "resources", "first_seen", "last_used",
+			"sessions", "statements", "denials", "grants", "active_grants", "approvers", "as_of",
+		}},
+		{tableGrants, "a grant: who, what, how long, under which policy", []string{
+			"grant", "request", "principal", "resource", "role", "not_before", "not_after", "state", "ended", "by", "reason",
+			"policy", "policy_text", "leaf",
+		}},
+		{tableRequests, "a request for access or for the release of a held statement", []string{
+			"request", "kind", "opened", "principal", "resource", "role", "reason", "approvers", "window_ms", "expires",
+			"session", "statement", "readable", "objects", "effects", "rules", "policy", "binding",
+			"decision", "decided", "approver", "rationale", "state", "leaf",
+		}},
+		{tableApprovals, "a human's decision about a request", []string{
+			"request", "kind", "decision", "time", "approver", "groups", "issuer", "subject", "method", "token_id",
+			"authenticated", "rationale", "binding", "leaf",
+		}},
+		{tableSessions, "a session: which identity, by which authentication, on what", []string{
+			"session", "principal", "kind", "issuer", "subject", "method", "token_id", "resource", "protocol", "role", "grant",
+			"client", "lineage", "policy", "rules", "notes", "opened", "closed", "close_reason",
+			"statements", "denials", "events", "head", "recording", "chunks", "leaf",
+		}},
+		{tableLogoffs, "a session that the gateway ended, and why", []string{
+			"session", "principal", "resource", "opened", "closed", "reason", "leaf",
+		}},
+		{tableStatements, "a statement, in the order in which they ended: verdict, rules, success or failure, code", []string{
+			"session", "statement", "time", "principal", "resource", "phase", "mode", "class", "readable", "effects", "objects",
+			"masked_outputs", "verdict", "reason", "rules", "policy", "grant", "request", "approver", "result", "status", "code",
+			"tag", "rows", "bytes", "micros", "digest", "leaf", "outcome_leaf",
+		}},
+		{tableLiveness, "a stretch in which the gateway was on record as alive, or was not", []string{"kind", "from", "to", "epoch", "what"}},
+		{tableChanges, "a statement that changes data or structure, run or refused", []string{
+			"session", "statement", "time", "principal", "resource", "readable", "effects", "objects", "verdict", "reason",
+			"request", "approver", "result", "code", "rows", "leaf",
+		}},
+		{tableLogins, "a login, accepted or refused", []string{
+			"time", "accepted", "principal", "kind", "issuer", "subject", "method", "token_id", "client", "reason", "leaf",
+		}},
+		{tableTokens, "a gateway token, issued or revoked", []string{
+			"time", "action", "token_id", "principal", "resource", "role", "grant", "expires", "by", "leaf",
+		}},
+		{tableConnections, "how a session was protected on both legs", []string{
+			"session", "opened", "principal", "client", "client_tls", "resource", "target_tls", "notes", "leaf",
+		}},
+		{tableReviews, "somebody looked at evidence", []string{"time", "what", "by", "of", "purpose", "tree_size", "leaf"}},
+		{tableMasking, "what was masked in one column of one answer, and by which rule; no values", []string{
+			"session", "statement", "time", "output", "columns", "labels", "reason", "operator", "profile", "seen", "masked",
+			"nulls", "leaf",
+		}},
+		{tableFindings, "what a scanner found and masked inside values", []string{
+			"session", "statement", "time", "output", "columns", "locus", "entity", "rule", "operator", "detector", "profile", "hits", "leaf",
+		}},
 	}
-	return d.files()
 }
 
-// files writes the tables and the policies.
-func (d *deriver) files() ([]File, error) {
-	var files []File
-	tables := []table{d.requestTable(), d.approvalTable(), d.grantTable(), d.sessionTable(), d.statementTable(), d.maskingTable()}
-	if len(d.findings) > 0 {
-		tables = append(tables, d.findingTable())
-	}
-	for _, t := range tables {
-		j, err := t.json()
-		if err != nil {
-			return nil, sallyport.E(sallyport.Integrity, "bundle derive", "a table cannot be written").Because(err)
-		}
-		c, err := t.csv()
-		if err != nil {
-			return nil, sallyport.E(sallyport.Integrity, "bundle derive", "a table cannot be written").Because(err)
-		}
-		files = append(files, File{t.name + ".json", j}, File{t.name + ".csv", c})
-	}
-	return append(files, d.policyFiles()...), nil
+// tableWriter writes the rows of one table. A row is its cells in the order of
+// the columns, then end.
+type tableWriter struct {
+	columns   []string
+	json, csv *bufio.Writer
+	closers   []io.Closer
+	rows      int
+	col       int
+	j, c      []byte
 }
 
-// json writes an array with one object a line.
-func (t *table) json() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString("[")
-	for i, row := range t.rows {
-		b.WriteString(strings.Repeat(",", min(i, 1)) + "\n{")
-		for j, cell := range row {
-			value, err := marshalValue(jsonCell(cell))
-			if err != nil {
-				return nil, err
-			}
-			b.WriteString(strings.Repeat(",", min(j, 1)))
-			b.Write(appendString(nil, t.columns[j]))
-			b.WriteByte(':')
-			b.Write(value)
-		}
-		b.WriteByte('}')
-	}
-	b.WriteString("\n]\n")
-	return b.Bytes(), nil
-}
-
-func jsonCell(cell any) any {
-	switch c := cell.(type) {
-	case []string:
-		if c == nil {
-			return []string{}
-		}
-	case time.Time:
-		return timeText(c)
-	}
-	return cell
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// csv writes the table after RFC 4180.
-func (t *table) csv() ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	if err := w.Write(t.columns); err != nil {
+// newTableWriter begins the two files of a table.
+func newTableWriter(t Table, create func(name string) (io.WriteCloser, error)) (*tableWriter, error) {
+	w := &tableWriter{columns: t.Columns}
+	j, err := create(t.Name + ".json")
+	if err != nil {
 		return nil, err
 	}
-	for _, row := range t.rows {
-		record := make([]string, len(row))
-		for i, cell := range row {
-			record[i] = csvCell(cell)
-		}
-		if err := w.Write(record); err != nil {
-			return nil, err
-		}
+	c, err := create(t.Name + ".csv")
+	if err != nil {
+		return nil, err
 	}
-	w.Flush()
-	return b.Bytes(), w.Error()
+	w.json, w.csv, w.closers = bufio.NewWriterSize(j, 32<<10), bufio.NewWriterSize(c, 32<<10), []io.Closer{j, c}
+	for i, name := range t.Columns {
+		w.c = appendCell(w.c, i, name)
+	}
+	_, err = w.csv.Write(append(w.c, '\n'))
+	if err == nil {
+		_, err = w.json.WriteString("[")
+	}
+	return w, err
 }
 
-func csvCell(cell any) string {
-	switch c := cell.(type) {
-	case string:
-		return neutral(c)
-	case []string:
-		return neutral(strings.Join(c, "; "))
-	case time.Time:
-		return timeText(c)
-	case uint64:
-		return strconv.FormatUint(c, 10)
-	case int64:
-		return strconv.FormatInt(c, 10)
-	case bool:
-		return strconv.FormatBool(c)
+// next begins a cell.
+func (w *tableWriter) next() {
+	if w.col == 0 {
+		w.j, w.c = append(w.j[:0], '\n', '{'), w.c[:0]
+		if w.rows > 0 {
+			w.j = append(w.j[:0], ",\n{"...)
+		}
+	} else {
+		w.j = append(w.j, ',')
 	}
-	return ""
+	if w.col < len(w.columns) {
+		w.j = appendString(w.j, w.columns[w.col])
+	}
+	w.j = append(w.j, ':')
+}
+
+// text is a cell of text.
+func (w *tableWriter) text(s string) *tableWriter {
+	w.next()
+	w.j = appendString(w.j, s)
+	w.c = appendCell(w.c, w.col, neutral(s))
+	w.col++
+	return w
+}
+
+// plain is a cell of text that needs neither quotes nor escapes.
+func (w *tableWriter) plain(quoted bool, s []byte) *tableWriter {
+	w.next()
+	if quoted {
+		w.j = append(w.j, '"')
+	}
+	w.j = append(w.j, s...)
+	if quoted {
+		w.j = append(w.j, '"')
+	}
+	if w.col > 0 {
+		w.c = append(w.c, ',')
+	}
+	w.c = append(w.c, s...)
+	w.col++
+	return w
+}
+
+func (w *tableWriter) number(n uint64) *tableWriter {
+	var room [20]byte
+	return w.plain(false, strconv.AppendUint(room[:0], n, 10))
+}
+
+func (w *tableWriter) integer(n int64) *tableWriter {
+	var room [20]byte
+	return w.plain(false, strconv.AppendInt(room[:0], n, 10))
+}
+
+func (w *tableWriter) flag(b bool) *tableWriter {
+	var room [5]byte
+	return w.plain(false, strconv.AppendBool(room[:0], b))
+}
+
+// time is a cell with a time in UTC, empty for none.
+func (w *tableWriter) time(t time.Time) *tableWriter {
+	var room [40]byte
+	if t.IsZero() {
+		return w.plain(true, nil)
+	}
+	return w.plain(true, t.UTC().AppendFormat(room[:0], time.RFC3339Nano))
+}
+
+// texts is a cell with several texts, separated by semicolons in CSV.
+func texts[S ~string](w *tableWriter, list []S) *tableWriter {
+	w.next()
+	w.j = append(w.j, '[')
+	for i, s := range list {
+		if i > 0 {
+			w.j = append(w.j, ',')
+		}
+		w.j = appendString(w.j, string(s))
+	}
+	w.j = append(w.j, ']')
+	switch len(list) {
+	case 0:
+		w.c = appendCell(w.c, w.col, "")
+	case 1:
+		w.c = appendCell(w.c, w.col, neutral(string(list[0])))
+	default:
+		var b strings.Builder
+		for i, s := range list {
+			if i > 0 {
+				b.WriteString("; ")
+			}
+			b.WriteString(string(s))
+		}
+		w.c = appendCell(w.c, w.col, neutral(b.String()))
+	}
+	w.col++
+	return w
+}
+
+// end writes the row.
+func (w *tableWriter) end() error {
+	if w.col != len(w.columns) {
+		return fmt.Errorf("a row has %d cells for %d columns", w.col, len(w.columns))
+	}
+	w.col = 0
+	w.rows++
+	if _, err := w.json.Write(append(w.j, '}')); err != nil {
+		return err
+	}
+	_, err := w.csv.Write(append(w.c, '\n'))
+	return err
+}
+
+// close ends both files.
+func (w *tableWriter) close() error {
+	if _, err := w.json.WriteString("\n]\n"); err != nil {
+		return err
+	}
+	for _, b := range []*bufio.Writer{w.json, w.csv} {
+		if err := b.Flush(); err != nil {
+			return err
+		}
+	}
+	for _, c := range w.closers {
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendCell appends a cell of CSV (RFC 4180); column counts from 0.
+func appendCell(b []byte, column int, s string) []byte {
+	if column > 0 {
+		b = append(b, ',')
+	}
+	if !strings.ContainsAny(s, "\",\r\n") && (s == "" || s[0] != ' ' && s[0] != '\t') {
+		return append(b, s...)
+	}
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
 }
 
 // neutral puts an apostrophe before a text that a spreadsheet would take for a
@@ -157,56 +291,9 @@ func neutral(s string) string {
 	return s
 }
 
-// texts turns names of any type into strings.
-func texts[S ~string](list []S) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = string(s)
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	return out
-}
-
-// policyText gathers the parts of a policy's text.
-type policyText struct {
-	parts []string
-	want  int
-}
-
-func (p *policyText) whole() bool { return p.want > 0 && !slices.Contains(p.parts, "") }
-
-// addPolicy takes a part of a policy's text. Sets that were refused are not
-// policies.
-func (d *deriver) addPolicy(b PolicyLoaded) error {
-	if b.Error != "" || b.Digest == "" {
-		return nil
-	}
-	p := d.policies[b.Digest]
-	if p == nil {
-		p = &policyText{}
-		d.policies[b.Digest] = p
-	}
-	parts, part := max(b.Parts, 1), max(b.Part, 1)
-	const most = 1 << 12 // of 64 KiB each; a policy is not larger than that
-	if parts > most || part > parts || p.want != 0 && p.want != parts {
-		return sallyport.E(sallyport.Integrity, "bundle derive", "the parts of a policy do not fit together")
-	}
-	if p.want == 0 {
-		p.want, p.parts = parts, make([]string, parts)
-	}
-	if b.Text != "" {
-		p.parts[part-1] = b.Text
-	}
-	return nil
-}
-
-// policyFiles returns the texts of the policies that are whole, by digest.
-func (d *deriver) policyFiles() []File {
-	var files []File
-	for digest, p := range d.policies {
-		if p.whole() && validName(string(digest)) {
-			files = append(files, File{PolicyDir + string(digest) + ".cedar", []byte(strings.Join(p.parts, ""))})
-		}
-	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
-	return files
+	return t.UTC().Format(time.RFC3339Nano)
 }

@@ -5,12 +5,8 @@ package evidence
 
 import (
 	"archive/zip"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"golang.org/x/mod/sumdb/note"
@@ -21,19 +17,30 @@ type Options struct {
 	// Keys are the verifier keys (signed-note vkeys) that the auditor trusts. When
 	// empty, those in the bundle are used and the report says so.
 	Keys []string
+	// SealKeys are the first keys of epochs, which only auditors can open.
+	SealKeys []SealKey
+	// Checkpoints are earlier signed checkpoints of the log that the auditor kept.
+	Checkpoints [][]byte
 }
 
 // Limits on what a bundle may make a verifier hold in memory at once.
 const (
-	maxFile  = 1 << 30 // a table, the leaves
-	maxSmall = 1 << 24 // a key file, a checkpoint, a signature
+	maxSmall    = 1 << 24 // a key file, a checkpoint, a signature
+	maxManifest = 1 << 26
+	maxLine     = 2 * MaxLeaf // a leaf with what stands around it
 )
 
-// Verify checks a bundle and reports everything that it finds. The error is not
-// nil only if the bundle could not be read from r or a key in opt is malformed;
-// a bundle that does not verify is a report with faults.
+// Verify checks a bundle and reports everything that it finds. It reads the
+// bundle as a stream: its memory does not grow with the number of leaves, but
+// with what is open at one time. The error is not nil only if the bundle could
+// not be read from r or a key in opt is malformed; a bundle that does not verify
+// is a report with faults.
 func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
-	v := &verifier{r: &errReaderAt{r: r, size: size}, size: size, files: map[string]*zip.File{}, listed: map[string]ManifestFile{}}
+	v := &verifier{
+		r: &errReaderAt{r: r, size: size}, size: size, opt: opt, files: map[string]*zip.File{}, listed: map[string]ManifestFile{},
+		checked: map[string]bool{}, sealed: map[string]sealedRef{}, sessions: map[sallyport.SessionID]*sessionCheck{},
+		sealKeys: map[string]*sealKeyState{},
+	}
 	for _, key := range opt.Keys {
 		known, err := note.NewVerifier(key)
 		if err != nil {
@@ -41,6 +48,9 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 				WithHint("a key looks like name+hash+base64, as the gateway prints it").Because(err)
 		}
 		v.known = append(v.known, known)
+	}
+	for _, key := range opt.SealKeys {
+		v.sealKeys[key.ID()] = &sealKeyState{key: key}
 	}
 	v.report.Trusted = len(opt.Keys) > 0
 	v.run()
@@ -73,17 +83,22 @@ func (e *errReaderAt) ReadAt(p []byte, off int64) (int, error) {
 type verifier struct {
 	r        *errReaderAt
 	size     int64
+	opt      Options
 	known    []note.Verifier
 	report   Report
 	order    []*zip.File
 	files    map[string]*zip.File
 	listed   map[string]ManifestFile
+	checked  map[string]bool // files whose content was read to the end and compared with the manifest
 	manifest Manifest
-	derived  *deriver
-	leaves   []IndexedLeaf
+	derived  *Deriver
 	sealed   map[string]sealedRef // ciphertexts outside of leaves, by digest
-	sessions map[sallyport.SessionID]bool
-	every    time.Duration // pace of the last heartbeat
+	sessions map[sallyport.SessionID]*sessionCheck
+	sealKeys map[string]*sealKeyState
+	epochKey string // id of the seal key of the epoch that is being read
+	treeFile *content
+	tree     *treeCheck
+	leaves   uint64 // in the bundle
 }
 
 // fault notes a fault; leaf and offset are -1 when unknown.
@@ -103,9 +118,16 @@ func (v *verifier) run() {
 	if !v.checkManifest() {
 		return
 	}
-	v.checkFiles()
+	v.checkListing()
+	cp, ok := v.checkCheckpoint()
 	v.checkLeaves()
-	v.checkDerived()
+	if ok {
+		v.checkTree(cp)
+		v.checkEarlier(cp)
+	} else if v.treeFile != nil {
+		v.treeFile.done()
+	}
+	v.checkContents()
 	v.checkSealed()
 	v.checkReplays()
 	v.summarise()
@@ -168,192 +190,4 @@ func (v *verifier) compare(file string, at int64, want []byte) bool {
 		}
 	}
 	return true
-}
-
-// read returns the content of a file of the bundle, at most limit bytes of it.
-func (v *verifier) read(name string, limit int64) ([]byte, bool) {
-	f := v.files[name]
-	if f == nil {
-		v.fault(name, -1, -1, "it is missing")
-		return nil, false
-	}
-	if f.UncompressedSize64 > uint64(limit) {
-		v.fault(name, -1, -1, "it is larger than %d bytes", limit)
-		return nil, false
-	}
-	offset, err := f.DataOffset()
-	if err != nil {
-		v.fault(name, -1, -1, "its header cannot be read")
-		return nil, false
-	}
-	r, err := f.Open()
-	if err != nil {
-		v.fault(name, -1, offset, "it cannot be unpacked")
-		return nil, false
-	}
-	content, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if cerr := r.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil || uint64(len(content)) != f.UncompressedSize64 {
-		v.fault(name, -1, offset, "its content is damaged")
-		return nil, false
-	}
-	return content, true
-}
-
-// packed returns the digest of a file as it lies in the archive.
-func (v *verifier) packed(f *zip.File) (string, bool) {
-	r, err := f.OpenRaw()
-	if err != nil {
-		return "", false
-	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxFile))
-	return Digest(raw), err == nil
-}
-
-// checkManifest checks the signature over the manifest, and through it which
-// files the bundle has. Without a manifest nothing else can be judged.
-func (v *verifier) checkManifest() bool {
-	text, ok := v.read(ManifestName, maxFile)
-	if !ok {
-		return false
-	}
-	if err := strictJSON(text, &v.manifest); err != nil {
-		v.fault(ManifestName, -1, -1, "it is not a manifest")
-		return false
-	}
-	m := &v.manifest
-	if m.Format != BundleFormat {
-		v.fault(ManifestName, -1, -1, "the format is not %s", BundleFormat)
-		return false
-	}
-	v.report.Origin, v.report.Created, v.report.Filter = m.Origin, m.Created, m.Filter
-	v.report.TreeSize, v.report.Root = m.TreeSize, m.Root
-	v.chooseKeys()
-	if sig, ok := v.read(SignatureName, maxSmall); ok {
-		n, err := note.Open(sig, note.VerifierList(v.known...))
-		switch {
-		case err != nil:
-			v.fault(SignatureName, -1, -1, "no trusted key signed it")
-		case n.Text != signatureText(m.Origin, text):
-			v.fault(SignatureName, -1, -1, "it is the signature of another manifest")
-		default:
-			v.report.Key = fmt.Sprintf("%s+%08x", n.Sigs[0].Name, n.Sigs[0].Hash)
-		}
-	}
-	for _, name := range []string{ManifestName, SignatureName} {
-		if f := v.files[name]; f != nil && f.Method != zipStore {
-			v.fault(name, -1, -1, "it is packed, which is not allowed for this file")
-		}
-	}
-	return true
-}
-
-// chooseKeys falls back on the keys in the bundle when the caller trusts none.
-func (v *verifier) chooseKeys() {
-	text, ok := v.read(KeysName, maxSmall)
-	if !ok {
-		return
-	}
-	var keys Keys
-	if err := strictJSON(text, &keys); err != nil {
-		v.fault(KeysName, -1, -1, "it is not a list of keys")
-		return
-	}
-	if len(v.known) > 0 {
-		return
-	}
-	for _, key := range keys.Verifiers {
-		known, err := note.NewVerifier(key)
-		if err != nil {
-			v.fault(KeysName, -1, -1, "a key in it is malformed")
-			continue
-		}
-		v.known = append(v.known, known)
-	}
-	v.notice("the keys were taken from the bundle itself: the signatures show that it is whole, not who signed it")
-}
-
-// checkFiles checks every file against the manifest, both ways.
-func (v *verifier) checkFiles() {
-	for _, want := range v.manifest.Files {
-		if _, twice := v.listed[want.Name]; twice {
-			v.fault(ManifestName, -1, -1, "it lists a file twice")
-		}
-		v.listed[want.Name] = want
-		f := v.files[want.Name]
-		if f == nil {
-			v.fault(want.Name, -1, -1, "it is missing")
-			continue
-		}
-		offset, err := f.DataOffset()
-		if err != nil {
-			offset = -1
-		}
-		if packed, ok := v.packed(f); !ok || packed != want.Packed {
-			v.fault(want.Name, -1, offset, "its bytes in the archive are not those that were signed")
-			continue
-		}
-		content, ok := v.read(want.Name, maxFile)
-		if ok && (uint64(len(content)) != want.Bytes || Digest(content) != want.SHA256) {
-			v.fault(want.Name, -1, offset, "its content is not the one that was signed")
-		}
-	}
-	for _, f := range v.order {
-		if _, ok := v.listed[f.Name]; !ok && f.Name != ManifestName && f.Name != SignatureName && validName(f.Name) {
-			v.fault(f.Name, -1, -1, "the manifest does not list it")
-		}
-	}
-}
-
-// checkDerived derives the tables and the policies again.
-func (v *verifier) checkDerived() {
-	files, err := v.derived.files()
-	if err != nil {
-		v.fault(LeavesName, -1, -1, "the tables cannot be derived from it")
-		return
-	}
-	want := map[string]bool{}
-	for _, file := range files {
-		want[file.Name] = true
-		got, ok := v.read(file.Name, maxFile)
-		if ok && !bytes.Equal(got, file.Content) {
-			v.fault(file.Name, -1, -1, "it does not say what the leaves say, from byte %d of its content on", firstDifference(got, file.Content))
-		}
-		if digest, policy := strings.CutPrefix(strings.TrimSuffix(file.Name, ".cedar"), PolicyDir); policy && Digest(file.Content) != digest {
-			v.fault(file.Name, -1, -1, "the policy's text does not have the digest under which it was loaded")
-		}
-	}
-	for _, f := range v.order {
-		if strings.HasPrefix(f.Name, PolicyDir) && !want[f.Name] {
-			v.fault(f.Name, -1, -1, "no leaf has the text of this policy")
-		}
-	}
-	for _, digest := range v.derived.unknownPolicies() {
-		v.fault(LeavesName, -1, -1, "the text of the policy %s, which it names, is not in it", digest)
-	}
-}
-
-func firstDifference(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
-}
-
-// strictJSON reads exactly one JSON value with known keys only.
-func strictJSON(text []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token returns it bare
-		return fmt.Errorf("text after the value")
-	}
-	return nil
 }

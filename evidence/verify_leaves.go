@@ -4,10 +4,11 @@
 package evidence
 
 import (
-	"bytes"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
-	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"golang.org/x/mod/sumdb/note"
@@ -20,24 +21,73 @@ type sealedRef struct {
 	len  int
 }
 
-// checkLeaves checks the checkpoint, that each leaf is in its tree, and that the
-// sessions are whole.
-func (v *verifier) checkLeaves() {
-	v.derived, v.sealed = newDeriver(), map[string]sealedRef{}
-	v.sessions = map[sallyport.SessionID]bool{}
-	text, ok := v.read(LeavesName, maxFile)
+// checkCheckpoint checks the signed checkpoint.
+func (v *verifier) checkCheckpoint() (Checkpoint, bool) {
+	signed, ok := v.read(CheckpointName, maxSmall)
 	if !ok {
+		return Checkpoint{}, false
+	}
+	cp, err := OpenCheckpoint(signed, note.VerifierList(v.known...))
+	if err != nil {
+		v.fault(CheckpointName, -1, -1, "it does not verify: %v", err)
+		return cp, false
+	}
+	m := &v.manifest
+	if cp.Origin != m.Origin || cp.Size != m.TreeSize || cp.Root.String() != m.Root {
+		v.fault(CheckpointName, -1, -1, "it is not the checkpoint that the manifest names")
+		return cp, false
+	}
+	return cp, true
+}
+
+// checkLeaves goes through the leaves once: each in the tree, in its session, and
+// in the tables.
+func (v *verifier) checkLeaves() {
+	if v.treeFile = v.open(TreeName); v.treeFile != nil {
+		v.tree = newTreeCheck(v.treeFile)
+	}
+	scope := Scope{From: v.manifest.From, To: v.manifest.To, Created: v.manifest.Created}
+	var err error
+	if v.derived, err = NewDeriver(scope, v.compareTo); err != nil {
+		v.fault(LeavesName, -1, -1, "the tables cannot be derived from it")
 		return
 	}
-	checks := map[sallyport.SessionID]*sessionCheck{}
-	offset := 0
-	next := uint64(0) // lowest index that the next leaf may have
-	for len(text) > 0 {
-		line := text
-		if i := bytes.IndexByte(text, '\n'); i >= 0 {
-			line = text[:i+1]
+	if c := v.open(LeavesName); c != nil {
+		v.readLeaves(newLineReader(c, maxLine))
+		c.done()
+	}
+	if int64(v.leaves) != int64(v.manifest.Leaves) {
+		v.fault(LeavesName, -1, -1, "it has %d leaves, the manifest counts %d", v.leaves, v.manifest.Leaves)
+	}
+	for _, id := range sortedKeys(v.sessions) {
+		if !v.sessions[id].closed {
+			v.notice("session %s had not been closed when the bundle was made, or the gateway stopped under it", id)
 		}
-		text = text[len(line):]
+	}
+	if err := v.derived.Close(); err != nil {
+		v.fault(LeavesName, -1, -1, "the tables cannot be derived from it")
+	}
+	for _, digest := range v.derived.policies.unknown() {
+		v.fault(LeavesName, -1, -1, "the text of the policy %s, which it names, is not in it", digest)
+	}
+	for _, f := range v.derived.policies.files() {
+		if digest := strings.TrimSuffix(strings.TrimPrefix(f.Name, PolicyDir), ".cedar"); Digest(f.Content) != digest {
+			v.fault(f.Name, -1, -1, "the policy's text does not have the digest under which it was loaded")
+		}
+	}
+}
+
+func (v *verifier) readLeaves(lines *lineReader) {
+	offset, next := 0, uint64(0)
+	for {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			v.fault(LeavesName, -1, -1, "byte %d of its content: it cannot be read on", offset)
+			return
+		}
 		l, err := parseLeafLine(line)
 		switch {
 		case err != nil:
@@ -46,52 +96,48 @@ func (v *verifier) checkLeaves() {
 			v.fault(LeavesName, int64(l.Index), -1, "it is out of order")
 		default:
 			next = l.Index + 1
-			v.leaves = append(v.leaves, l)
-			if err := v.checkLeaf(l, checks); err != nil {
+			v.leaves++
+			if err := v.checkLeaf(l); err != nil {
 				v.fault(LeavesName, int64(l.Index), -1, "%v", err)
 			}
 		}
 		offset += len(line)
 	}
-	if len(v.leaves) != v.manifest.Leaves {
-		v.fault(LeavesName, -1, -1, "it has %d leaves, the manifest counts %d", len(v.leaves), v.manifest.Leaves)
-	}
-	for _, id := range sortedKeys(checks) {
-		v.sessions[id] = true
-		if !checks[id].closed {
-			v.notice("session %s had not been closed when the bundle was made, or the gateway stopped under it", id)
-		}
-	}
-	v.checkInclusion()
 }
 
-// checkLeaf checks what one leaf says by itself and in its session.
-func (v *verifier) checkLeaf(l IndexedLeaf, checks map[sallyport.SessionID]*sessionCheck) error {
-	leaf, err := ParseLeaf(l.Raw)
+// checkLeaf checks what one leaf says by itself, in its session and in the tree.
+func (v *verifier) checkLeaf(l IndexedLeaf) error {
+	if v.tree != nil {
+		if err := v.tree.leaf(l.Index, tlog.RecordHash(l.Raw)); err != nil {
+			v.fault(TreeName, int64(l.Index), -1, "%v", err)
+			v.tree = nil
+		}
+	}
+	e, err := parseEvent(l.Index, l.Raw)
 	if err != nil {
 		return err
 	}
-	if leaf.Origin != v.manifest.Origin {
+	if e.leaf.Origin != v.manifest.Origin {
 		return fmt.Errorf("it belongs to another log")
 	}
-	if leaf.Session != "" {
-		c := checks[leaf.Session]
+	v.count(e.leaf.Type)
+	if e.leaf.Session != "" {
+		c := v.sessions[e.leaf.Session]
 		if c == nil {
 			c = &sessionCheck{}
-			checks[leaf.Session] = c
+			v.sessions[e.leaf.Session] = c
 		}
-		if err := c.next(l.Raw, leaf); err != nil {
+		if err := c.next(e); err != nil {
 			return err
 		}
 	}
-	if err := v.derived.take(l.Index, leaf); err != nil {
+	if err := v.noteSealed(e); err != nil {
 		return err
 	}
-	v.count(leaf.Type)
-	if err := v.follow(leaf); err != nil {
+	if err := v.checkSeal(e); err != nil {
 		return err
 	}
-	return v.noteSealed(l.Index, leaf)
+	return v.derived.take(e)
 }
 
 func (v *verifier) count(t Type) {
@@ -112,149 +158,114 @@ func (v *verifier) count(t Type) {
 
 // noteSealed checks the ciphertext that a leaf holds, or notes the digest of one
 // that is kept outside.
-func (v *verifier) noteSealed(index uint64, leaf parsedLeaf) error {
-	var s *Sealed
-	switch leaf.Type {
-	case TypeIntent:
-		b, err := Body[Intent](leaf)
-		if err != nil {
-			return err
-		}
-		s = b.Sealed
-	case TypeDenial:
-		b, err := Body[Denial](leaf)
-		if err != nil {
-			return err
-		}
-		s = b.Sealed
-	case TypeRecording:
-		b, err := Body[Recording](leaf)
-		if err != nil {
-			return err
-		}
-		s = &b.Sealed
-	}
+func (v *verifier) noteSealed(e event) error {
+	s := e.sealed()
 	switch {
 	case s == nil:
 	case len(s.Data) == 0:
-		v.sealed[s.SHA256] = sealedRef{leaf: index, len: s.Len}
+		v.sealed[s.SHA256] = sealedRef{leaf: e.index, len: s.Len}
 	case len(s.Data) != s.Len || Digest(s.Data) != s.SHA256:
 		return fmt.Errorf("the ciphertext in it is not the one that it commits to")
 	}
 	return nil
 }
 
-// follow keeps track of when the gateway was alive.
-func (v *verifier) follow(leaf parsedLeaf) error {
-	r := &v.report
-	last := len(r.Epochs) - 1
-	switch leaf.Type {
-	case TypeStart:
-		b, err := Body[Start](leaf)
-		if err != nil {
-			return err
-		}
-		if last >= 0 && b.Epoch != r.Epochs[last].Number+1 {
-			v.notice("the epoch after %d is %d: starts of the gateway are missing from the bundle", r.Epochs[last].Number, b.Epoch)
-		}
-		if last >= 0 && b.Epoch == r.Epochs[last].Number+1 && b.Clean != r.Epochs[last].Stopped {
-			return fmt.Errorf("it says otherwise of the end of the epoch before it than that epoch's leaves")
-		}
-		r.Epochs = append(r.Epochs, Epoch{Number: b.Epoch, Start: leaf.Time, End: leaf.Time, Clean: b.Clean})
-	case TypeStop:
-		if last >= 0 {
-			r.Epochs[last].End, r.Epochs[last].Stopped = leaf.Time, true
-		}
-	case TypeHeartbeat:
-		b, err := Body[Heartbeat](leaf)
-		if err != nil {
-			return err
-		}
-		if last < 0 {
-			r.Epochs = append(r.Epochs, Epoch{Start: leaf.Time, End: leaf.Time})
-			break
-		}
-		v.every = time.Duration(b.Every) * time.Millisecond
-		v.silence(r.Epochs[last].End, leaf.Time)
-		r.Epochs[last].End = leaf.Time
-	case TypeGap:
-		b, err := Body[Gap](leaf)
-		if err != nil {
-			return err
-		}
-		r.Silences = append(r.Silences, Silence{From: b.Since, To: leaf.Time, Reason: b.Reason})
-	}
-	return nil
+// sealKeyState follows the seals of one epoch.
+type sealKeyState struct {
+	key   SealKey
+	begun bool
 }
 
-// silence notes a stretch between two signs of life that is much longer than
-// the pace.
-func (v *verifier) silence(from, to time.Time) {
-	if from.Before(v.manifest.From) {
-		from = v.manifest.From // earlier heartbeats are left out of the bundle
+// checkSeal checks a seal: that the log then was the one that the bundle proves,
+// and, with the epoch's key, that it was made at that time.
+func (v *verifier) checkSeal(e event) error {
+	if start, ok := e.body.(*Start); ok && start.SealKey != nil {
+		v.epochKey = start.SealKey.ID
 	}
-	every := v.every
-	if every <= 0 || to.Sub(from) <= every*5/2 {
-		return
+	s := e.seal()
+	if s == nil {
+		return nil
 	}
-	missing := int64(to.Sub(from)/every) - 1
-	v.report.Silences = append(v.report.Silences, Silence{From: from, To: to, Reason: fmt.Sprintf("%d heartbeats are missing", missing)})
-}
-
-// checkInclusion checks the checkpoint and the proof of every leaf.
-func (v *verifier) checkInclusion() {
-	signed, ok := v.read(CheckpointName, maxSmall)
-	if !ok {
-		return
+	v.report.Seals++
+	if v.epochKey != "" && s.Key != v.epochKey {
+		return fmt.Errorf("its seal is of another epoch's key")
 	}
-	cp, err := OpenCheckpoint(signed, note.VerifierList(v.known...))
+	if v.tree != nil && s.Size > 0 {
+		root, ok := v.tree.roots[s.Size]
+		switch {
+		case !ok:
+			return fmt.Errorf("the tree of %d leaves that it seals is not in %s", s.Size, TreeName)
+		case base64.StdEncoding.EncodeToString(root[:]) != s.Root:
+			return fmt.Errorf("it seals another tree of %d leaves than the log had then", s.Size)
+		}
+	}
+	k := v.sealKeys[s.Key]
+	if k == nil {
+		return nil
+	}
+	missing, err := k.key.Check(*s, v.manifest.Origin)
 	if err != nil {
-		v.fault(CheckpointName, -1, -1, "it does not verify: %v", err)
-		return
+		return fmt.Errorf("its seal: %w", err)
 	}
-	m := &v.manifest
-	if cp.Origin != m.Origin || cp.Size != m.TreeSize || cp.Root.String() != m.Root {
-		v.fault(CheckpointName, -1, -1, "it is not the checkpoint that the manifest names")
-		return
-	}
-	text, ok := v.read(ProofsName, maxFile)
-	if !ok {
-		return
-	}
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	if len(lines[len(lines)-1]) == 0 {
-		lines = lines[:len(lines)-1]
-	}
-	if len(lines) != len(v.leaves) {
-		v.fault(ProofsName, -1, -1, "it has %d proofs for %d leaves", len(lines), len(v.leaves))
-		return
-	}
-	for i, line := range lines {
-		if err := checkProofLine(line, v.leaves[i], cp); err != nil {
-			v.fault(ProofsName, int64(v.leaves[i].Index), -1, "%v", err)
-		}
-	}
-	v.report.WholeLog = uint64(len(v.leaves)) == cp.Size && v.report.OK()
-}
-
-func checkProofLine(line []byte, l IndexedLeaf, cp Checkpoint) error {
-	var p proofLine
-	if err := strictJSON(line, &p); err != nil || p.Index != l.Index {
-		return fmt.Errorf("its line is not a proof of this leaf")
-	}
-	if l.Index >= cp.Size {
-		return fmt.Errorf("the checkpoint does not cover it")
-	}
-	if len(p.Hashes) > maxProof {
-		return fmt.Errorf("its proof is too long")
-	}
-	if err := tlog.CheckRecord(p.Hashes, int64(cp.Size), cp.Root, int64(l.Index), tlog.RecordHash(l.Raw)); err != nil {
-		return fmt.Errorf("the log that was signed does not hold this leaf")
+	v.report.SealsChecked++
+	whole := k.begun || v.manifest.Filter == ""
+	k.begun = true
+	if missing > 0 && whole {
+		return fmt.Errorf("%d seals are missing before its seal: the log was cut or rewritten before it", missing)
 	}
 	return nil
 }
 
-// checkSealed checks the ciphertexts that leaves commit to.
+// checkTree compares the root that leaves and subtrees give with the one that was
+// signed.
+func (v *verifier) checkTree(cp Checkpoint) {
+	if v.treeFile != nil {
+		defer v.treeFile.done()
+	}
+	if v.tree == nil {
+		return
+	}
+	root, err := v.tree.finish(cp.Size)
+	switch {
+	case err != nil:
+		v.fault(TreeName, -1, -1, "%v", err)
+	case root != cp.Root:
+		v.fault(LeavesName, -1, -1, "the log that was signed does not hold these leaves: with %s they do not give its root", TreeName)
+	default:
+		v.report.WholeLog = v.leaves == cp.Size
+	}
+}
+
+// checkEarlier compares the log with checkpoints that the caller kept.
+func (v *verifier) checkEarlier(cp Checkpoint) {
+	for _, signed := range v.opt.Checkpoints {
+		old, err := OpenCheckpoint(signed, note.VerifierList(v.known...))
+		if err != nil {
+			v.fault(CheckpointName, -1, -1, "a checkpoint that you gave does not verify with the keys that you trust")
+			continue
+		}
+		var root tlog.Hash
+		known := old.Size == cp.Size
+		if root = cp.Root; !known && v.tree != nil {
+			root, known = v.tree.roots[old.Size]
+		}
+		switch {
+		case old.Origin != cp.Origin:
+			v.fault(CheckpointName, -1, -1, "a checkpoint that you gave is of the log %q", quoted(old.Origin))
+		case old.Size > cp.Size:
+			v.fault(CheckpointName, -1, -1, "the log had %d leaves by a checkpoint that you gave, and has %d: its end was cut off", old.Size, cp.Size)
+		case !known:
+			v.fault(TreeName, -1, -1, "it does not show the tree of %d leaves of a checkpoint that you gave; export with that checkpoint", old.Size)
+		case root != old.Root:
+			v.fault(CheckpointName, -1, -1, "the log did not grow out of a checkpoint that you gave: its first %d leaves were rewritten", old.Size)
+		default:
+			v.report.Earlier++
+		}
+	}
+}
+
+// checkSealed checks that the ciphertexts are those that leaves commit to. Their
+// contents are compared with the manifest's digests elsewhere.
 func (v *verifier) checkSealed() {
 	missing := map[string]bool{}
 	for _, digest := range v.manifest.Missing {
@@ -263,17 +274,13 @@ func (v *verifier) checkSealed() {
 	for _, digest := range sortedKeys(v.sealed) {
 		ref := v.sealed[digest]
 		name := RecordingDir + digest
-		f := v.files[name]
-		switch {
-		case f == nil && missing[digest]:
+		switch f := v.listed[name]; {
+		case v.files[name] == nil && missing[digest]:
 			v.notice("the ciphertext %s, which leaf %d commits to, was no longer stored at the export", digest, ref.leaf)
-		case f == nil:
+		case v.files[name] == nil:
 			v.fault(name, int64(ref.leaf), -1, "the ciphertext that the leaf commits to is missing")
-		default:
-			content, ok := v.read(name, maxFile)
-			if ok && (len(content) != ref.len || Digest(content) != digest) {
-				v.fault(name, int64(ref.leaf), -1, "it is not the ciphertext that the leaf commits to")
-			}
+		case f.SHA256 != digest || f.Bytes != uint64(ref.len):
+			v.fault(name, int64(ref.leaf), -1, "it is not the ciphertext that the leaf commits to")
 		}
 	}
 	for _, f := range v.order {
@@ -295,7 +302,7 @@ func (v *verifier) checkReplays() {
 		}
 		n++
 		id, ok := strings.CutSuffix(name, ".ndjson")
-		if !ok || !v.sessions[sallyport.SessionID(id)] {
+		if !ok || v.sessions[sallyport.SessionID(id)] == nil {
 			v.fault(f.Name, -1, -1, "it belongs to no session of the bundle")
 		}
 	}
@@ -305,18 +312,9 @@ func (v *verifier) checkReplays() {
 }
 
 func (v *verifier) summarise() {
-	v.report.MayHaveExecuted = v.derived.mayHaveExecuted()
-	if n := len(v.report.Epochs); n > 0 && !v.report.Epochs[n-1].Stopped {
-		end := v.manifest.Created
-		if to := v.manifest.To; !to.IsZero() && to.Before(end) {
-			end = to
-		}
-		v.silence(v.report.Epochs[n-1].End, end)
-	}
-	for _, e := range v.report.Epochs {
-		if e.Number > 1 && !e.Clean {
-			v.notice("before epoch %d the gateway did not stop in order", e.Number)
-		}
+	if d := v.derived; d != nil {
+		v.report.MayHaveExecuted, v.report.Epochs, v.report.Silences = d.unsettled, d.life.epochs, d.life.silences
+		v.report.Notices = append(v.report.Notices, d.life.notices...)
 	}
 	if !v.report.OK() {
 		v.report.WholeLog = false

@@ -4,7 +4,7 @@
 // Command sallyport-verify checks an evidence bundle offline. It links no
 // network code.
 //
-//	sallyport-verify [-key NAME+HASH+BASE64]... BUNDLE.zip
+//	sallyport-verify [-key NAME+HASH+BASE64]... [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip
 //
 // Exit codes: 0 the bundle verifies, 2 wrong usage or an unreadable file, 5 it
 // does not verify.
@@ -29,20 +29,63 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// keys collects the values of a flag that may be given several times.
-type keys []string
+// several collects the values of a flag that may be given several times.
+type several []string
 
-func (k *keys) String() string { return "" }
+func (k *several) String() string { return "" }
 
-func (k *keys) Set(s string) error { *k = append(*k, s); return nil }
+func (k *several) Set(s string) error { *k = append(*k, s); return nil }
+
+// maxInput bounds what is read of a checkpoint or a key file.
+const maxInput = 1 << 20
+
+// trust is what the flags say that the auditor trusts.
+type trust struct {
+	keys, checkpoints several
+	sealKeys          string
+}
+
+// options reads the files that the flags name.
+func (t trust) options() (evidence.Options, error) {
+	opt := evidence.Options{Keys: t.keys}
+	for _, name := range t.checkpoints {
+		b, err := read(name)
+		if err != nil {
+			return opt, err
+		}
+		opt.Checkpoints = append(opt.Checkpoints, b)
+	}
+	if t.sealKeys == "" {
+		return opt, nil
+	}
+	b, err := read(t.sealKeys)
+	if err != nil {
+		return opt, err
+	}
+	if opt.SealKeys, err = evidence.ParseSealKeys(string(b)); err != nil {
+		err = fmt.Errorf("%s: %w", t.sealKeys, err)
+	}
+	return opt, err
+}
+
+func read(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxInput))
+	return b, errors.Join(err, f.Close())
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("sallyport-verify", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	var trusted keys
-	flags.Var(&trusted, "key", "a verifier key (NAME+HASH+BASE64) that you trust; may be given several times")
+	var t trust
+	flags.Var(&t.keys, "key", "a verifier key (NAME+HASH+BASE64) that you trust; may be given several times")
+	flags.Var(&t.checkpoints, "checkpoint", "a `file` with an earlier checkpoint of the log that you kept; may be given several times")
+	flags.StringVar(&t.sealKeys, "seal-key", "", "a `file` with keys of seals, as \"sallyport evidence seal-key\" writes it")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... BUNDLE.zip")
+		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -55,7 +98,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return exitUsage
 	}
-	report, err := verify(flags.Arg(0), trusted)
+	opt, err := t.options()
+	if err != nil {
+		fmt.Fprintln(stderr, "sallyport-verify:", err)
+		return exitUsage
+	}
+	report, err := verify(flags.Arg(0), opt)
 	if err != nil {
 		fmt.Fprintln(stderr, "sallyport-verify:", err)
 		return exitUsage
@@ -70,7 +118,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-func verify(name string, trusted []string) (*evidence.Report, error) {
+func verify(name string, opt evidence.Options) (*evidence.Report, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -79,6 +127,6 @@ func verify(name string, trusted []string) (*evidence.Report, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	report, err := evidence.Verify(f, info.Size(), evidence.Options{Keys: trusted})
+	report, err := evidence.Verify(f, info.Size(), opt)
 	return report, errors.Join(err, f.Close())
 }

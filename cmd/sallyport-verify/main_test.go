@@ -4,16 +4,35 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/evidence"
 )
 
-const sample = "../../evidence/testdata/bundle_v1"
+const sample = "../../evidence/testdata/bundle_v2"
+
+// member returns a file of the sample.
+func member(t *testing.T, name string) []byte {
+	t.Helper()
+	z, err := zip.OpenReader(sample + ".zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = z.Close() }()
+	b, err := fs.ReadFile(z, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 func TestRun(t *testing.T) {
 	t.Parallel()
@@ -31,22 +50,33 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	trusted := strings.TrimSpace(string(key))
+	kept, seals := filepath.Join(t.TempDir(), "kept"), filepath.Join(t.TempDir(), "seals")
+	for name, text := range map[string][]byte{kept: member(t, evidence.CheckpointName), seals: []byte("# of the sample\n" + strings.Repeat("07", 32) + "\n")} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, tc := range map[string]struct {
 		args   []string
 		code   int
 		stdout string
 		stderr string
 	}{
-		"verifies":        {[]string{"-key", trusted, sample + ".zip"}, 0, "VERIFIED", ""},
-		"without a key":   {[]string{sample + ".zip"}, 0, "NOT TRUSTED", ""},
-		"another key":     {[]string{"-key", "x+5d4b3c2a+AQ", sample + ".zip"}, 2, "", "malformed"},
-		"damaged":         {[]string{"-key", trusted, damaged}, 5, "FAILED with", ""},
-		"not a bundle":    {[]string{sample + ".key"}, 5, "not a readable zip", ""},
-		"no file":         {[]string{"none.zip"}, 2, "", "none.zip"},
-		"no argument":     {nil, 2, "", "usage"},
-		"two arguments":   {[]string{"a", "b"}, 2, "", "usage"},
-		"an unknown flag": {[]string{"-x", "a"}, 2, "", "usage"},
-		"help":            {[]string{"-h"}, 0, "", "usage"},
+		"verifies":           {[]string{"-key", trusted, sample + ".zip"}, 0, "VERIFIED", ""},
+		"without a key":      {[]string{sample + ".zip"}, 0, "NOT TRUSTED", ""},
+		"another key":        {[]string{"-key", "x+5d4b3c2a+AQ", sample + ".zip"}, 2, "", "malformed"},
+		"damaged":            {[]string{"-key", trusted, damaged}, 5, "FAILED with", ""},
+		"not a bundle":       {[]string{sample + ".key"}, 5, "not a readable zip", ""},
+		"a kept checkpoint":  {[]string{"-key", trusted, "-checkpoint", kept, sample + ".zip"}, 0, "grew out of the 1 earlier", ""},
+		"another checkpoint": {[]string{"-key", trusted, "-checkpoint", sample + ".key", sample + ".zip"}, 5, "does not verify with the keys that you trust", ""},
+		"a seal key":         {[]string{"-key", trusted, "-seal-key", seals, sample + ".zip"}, 0, "3 made by the key", ""},
+		"another seal key":   {[]string{"-key", trusted, "-seal-key", sample + ".key", sample + ".zip"}, 2, "", "line 1: a seal key is"},
+		"no seal key":        {[]string{"-seal-key", "none", sample + ".zip"}, 2, "", "none"},
+		"no file":            {[]string{"none.zip"}, 2, "", "none.zip"},
+		"no argument":        {nil, 2, "", "usage"},
+		"two arguments":      {[]string{"a", "b"}, 2, "", "usage"},
+		"an unknown flag":    {[]string{"-x", "a"}, 2, "", "usage"},
+		"help":               {[]string{"-h"}, 0, "", "usage"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(tc.args, &stdout, &stderr)

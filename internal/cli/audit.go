@@ -21,8 +21,19 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var keys []string
-	verify := a.command("verify", "Have the gateway walk its whole ledger", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error { return a.auditVerify(ctx) })
+	var dir, origin, sealKeys string
+	var dirKeys []string
+	verify := a.command("verify", "Walk the whole ledger", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if dir != "" {
+			return a.verifyDir(ctx, dir, origin, dirKeys, sealKeys)
+		}
+		return a.auditVerify(ctx)
+	})
+	verify.Long = "Have the gateway walk its whole ledger, or, with --dir, do it here on a ledger's directory that no gateway writes to."
+	verify.Flags().StringVar(&dir, "dir", "", "directory of a ledger, such as a copy of data/ledger")
+	verify.Flags().StringVar(&origin, "origin", "", "with --dir: the ledger's origin (default: the name in the key)")
+	verify.Flags().StringArrayVar(&dirKeys, "key", nil, "with --dir: verifier key that you trust, or @FILE; may be given several times")
+	verify.Flags().StringVar(&sealKeys, "seal-key", "", "with --dir: file with keys of seals; the frames that are still there are checked with them")
 	checkpoint := a.command("checkpoint", "Print the ledger's latest signed checkpoint", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error { return a.auditCheckpoint(ctx, keys) })
 	checkpoint.Long = "Print the ledger's latest signed checkpoint (C2SP tlog-checkpoint). With --key its signature is checked here.\n" +
@@ -41,7 +52,7 @@ func (a *app) auditCommand() *cobra.Command {
 			}
 			return a.show(map[string][]string{"keys": keys}, t)
 		})
-	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key))
+	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.proofCommand()))
 }
 
 // text gets an answer that is a text.
@@ -72,16 +83,9 @@ func (a *app) auditCheckpoint(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
-	if keys, err = trusted(keys); err != nil {
+	known, err := verifiers(keys)
+	if err != nil {
 		return err
-	}
-	var known []note.Verifier
-	for _, k := range keys {
-		v, err := note.NewVerifier(k)
-		if err != nil {
-			return usage("--key: %q is no verifier key", k)
-		}
-		known = append(known, v)
 	}
 	text, err := a.text(ctx, "/v1/audit/checkpoint")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,16 +39,20 @@ func (a *app) evidenceCommand() *cobra.Command {
 	f.StringVar(&x.session, "session", "", "this session")
 	f.StringVar(&x.grant, "grant", "", "under this grant")
 	x.outputFlags(exp)
-	var keys []string
+	f.StringArrayVar(&x.since, "since", nil, "file with an earlier checkpoint: the bundle shows that the log grew out of it; may be given several times")
+	var t trust
 	verify := a.command("verify FILE", "Check an evidence bundle, offline", cobra.ExactArgs(1),
-		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], keys) })
-	verify.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
-	return a.group("evidence", "Export evidence and check it", exp, verify)
+		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], t) })
+	verify.Flags().StringArrayVar(&t.keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
+	verify.Flags().StringArrayVar(&t.checkpoints, "checkpoint", nil, "file with an earlier checkpoint that you kept; may be given several times")
+	verify.Flags().StringVar(&t.sealKeys, "seal-key", "", "file with keys of seals, as \"evidence seal-key\" writes it")
+	return a.group("evidence", "Export evidence and check it", exp, verify, a.sealKeyCommand())
 }
 
 // export says what goes into a bundle and where it goes.
 type export struct {
 	from, to, principal, resource, session, grant, purpose string
+	since                                                  []string
 
 	file  string
 	force bool
@@ -61,8 +66,24 @@ func (x *export) outputFlags(cmd *cobra.Command) {
 }
 
 // body is what the API is asked.
-func (x *export) body(now time.Time) (map[string]string, error) {
-	out := map[string]string{"purpose": x.purpose}
+func (x *export) body(now time.Time) (map[string]any, error) {
+	out := map[string]any{"purpose": x.purpose}
+	var earlier []uint64
+	for _, name := range x.since {
+		b, err := readAll(name)
+		if err != nil {
+			return nil, err
+		}
+		lines := strings.SplitN(string(b), "\n", 3) // C2SP tlog-checkpoint: origin, size, root
+		size, err := strconv.ParseUint(lines[min(1, len(lines)-1)], 10, 63)
+		if err != nil {
+			return nil, usage("--since: %s is no checkpoint", name)
+		}
+		earlier = append(earlier, size)
+	}
+	if len(earlier) > 0 {
+		out["earlier"] = earlier
+	}
 	for name, text := range map[string]string{"from": x.from, "to": x.to} {
 		t, err := when(now, text)
 		if err != nil {
@@ -166,8 +187,42 @@ func trusted(keys []string) ([]string, error) {
 	return out, nil
 }
 
+// trust is what an auditor brings to a verification.
+type trust struct {
+	keys, checkpoints []string
+	sealKeys          string
+}
+
+// options reads the files.
+func (t trust) options() (opt evidence.Options, err error) {
+	keys, err := trusted(t.keys)
+	if err != nil {
+		return opt, err
+	}
+	for _, k := range keys {
+		opt.Keys = append(opt.Keys, strings.Fields(k)...)
+	}
+	for _, name := range t.checkpoints {
+		b, err := readAll(name)
+		if err != nil {
+			return opt, err
+		}
+		opt.Checkpoints = append(opt.Checkpoints, b)
+	}
+	if t.sealKeys != "" {
+		b, err := readAll(t.sealKeys)
+		if err != nil {
+			return opt, err
+		}
+		if opt.SealKeys, err = evidence.ParseSealKeys(string(b)); err != nil {
+			return opt, usage("--seal-key: %s", err)
+		}
+	}
+	return opt, nil
+}
+
 // evidenceVerify checks a bundle by the same code as sallyport-verify.
-func (a *app) evidenceVerify(name string, keys []string) error {
+func (a *app) evidenceVerify(name string, t trust) error {
 	format, err := a.format()
 	if err != nil {
 		return err
@@ -175,7 +230,8 @@ func (a *app) evidenceVerify(name string, keys []string) error {
 	if format == "csv" {
 		return usage("a report is a table or JSON")
 	}
-	if keys, err = trusted(keys); err != nil {
+	opt, err := t.options()
+	if err != nil {
 		return err
 	}
 	f, err := os.Open(name)
@@ -185,7 +241,7 @@ func (a *app) evidenceVerify(name string, keys []string) error {
 	info, err := f.Stat()
 	var report *evidence.Report
 	if err == nil {
-		report, err = evidence.Verify(f, info.Size(), evidence.Options{Keys: keys})
+		report, err = evidence.Verify(f, info.Size(), opt)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return sallyport.E(sallyport.Invalid, "evidence verify", "the bundle cannot be checked").Because(err)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -48,6 +50,8 @@ type choice struct {
 	grants      map[sallyport.GrantID]*span
 	requests    map[sallyport.RequestID]*span
 	policies    map[sallyport.PolicyDigest]bool
+	// roots are the sizes of earlier trees that the bundle shows the roots of.
+	roots []uint64
 }
 
 // span is what is known of a session, a grant or a request, and what it rests
@@ -71,12 +75,12 @@ func newSpan(at time.Time) *span {
 // policies go into the bundle.
 func choose(ctx context.Context, src Source, f Filter, size uint64) (*choice, error) {
 	c := &choice{
-		filter: f, all: f == Filter{}, narrow: f.Session != "" || f.Grant != "", from: f.From, to: f.To, start: -1, beat: -1,
+		filter: f, all: f.all(), narrow: f.Session != "" || f.Grant != "", from: f.From, to: f.To, start: -1, beat: -1,
 		sessions: map[sallyport.SessionID]*span{}, grants: map[sallyport.GrantID]*span{},
 		requests: map[sallyport.RequestID]*span{}, policies: map[sallyport.PolicyDigest]bool{},
 	}
 	if c.all {
-		return c, nil
+		return c, c.findRoots(ctx, src, size)
 	}
 	if err := scan(ctx, src, size, func(_ uint64, _ []byte, leaf parsedLeaf) error { return c.learn(leaf) }); err != nil {
 		return nil, err
@@ -92,7 +96,51 @@ func choose(ctx context.Context, src Source, f Filter, size uint64) (*choice, er
 	if err := scan(ctx, src, size, c.findSignsOfLife); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, c.findRoots(ctx, src, size)
+}
+
+// all reports whether the filter selects the whole log.
+func (f Filter) all() bool {
+	f.Earlier = nil
+	return reflect.DeepEqual(f, Filter{})
+}
+
+// findRoots gathers the sizes that the chosen seals and the auditor's earlier
+// checkpoints name.
+func (c *choice) findRoots(ctx context.Context, src Source, size uint64) error {
+	for _, n := range c.filter.Earlier {
+		if n < size {
+			c.roots = append(c.roots, n)
+		}
+	}
+	err := scan(ctx, src, size, func(index uint64, _ []byte, leaf parsedLeaf) error {
+		var seal *evidence.Seal
+		switch leaf.Type {
+		case evidence.TypeHeartbeat:
+			b, err := evidence.Body[evidence.Heartbeat](leaf)
+			if err != nil {
+				return err
+			}
+			seal = b.Seal
+		case evidence.TypeStop:
+			b, err := evidence.Body[evidence.Stop](leaf)
+			if err != nil {
+				return err
+			}
+			seal = b.Seal
+		}
+		if seal == nil || seal.Size > index {
+			return nil
+		}
+		taken, err := c.takes(index, leaf)
+		if taken {
+			c.roots = append(c.roots, seal.Size)
+		}
+		return err
+	})
+	slices.Sort(c.roots)
+	c.roots = slices.Compact(c.roots)
+	return err
 }
 
 // learn takes in what one leaf says about who did what when.
@@ -326,15 +374,4 @@ func sealedOf(leaf parsedLeaf) (*evidence.Sealed, error) {
 		return &b.Sealed, err
 	}
 	return nil, nil
-}
-
-// recorded reports whether a session has a recording.
-func recorded(leaves []evidence.IndexedLeaf) bool {
-	for _, l := range leaves {
-		leaf, err := evidence.ParseLeaf(l.Raw)
-		if err == nil && leaf.Type == evidence.TypeRecording {
-			return true
-		}
-	}
-	return false
 }

@@ -27,15 +27,17 @@ type Source struct {
 	Checkpoint func(ctx context.Context) ([]byte, error)
 	// Scan calls fn with each leaf from an index on, in order.
 	Scan func(ctx context.Context, from uint64, fn func(index uint64, leaf []byte) error) error
-	// Proof proves a leaf in the tree of the first size leaves.
-	Proof func(ctx context.Context, index, size uint64) (tlog.RecordProof, error)
+	// Subtree returns the hash of a whole subtree of 2^level leaves in the tree of
+	// size leaves.
+	Subtree func(ctx context.Context, size uint64, level int, index uint64) (tlog.Hash, error)
 	// Blob returns a ciphertext by the hex SHA-256 of it. An error of the kind
 	// NotFound means that it was erased, which the bundle then says.
 	Blob func(ctx context.Context, digest string) ([]byte, error)
 	// Replay decodes what the client of a session saw, masked, as one JSON object
 	// a line. It is nil where the exporter may not read recordings; an error of
 	// the kind NotFound means that this one cannot be decoded any more.
-	Replay func(ctx context.Context, session sallyport.SessionID, leaves []evidence.IndexedLeaf) ([]byte, error)
+	// The indexes are those of the session's leaves.
+	Replay func(ctx context.Context, session sallyport.SessionID, indexes []uint64) ([]byte, error)
 	// Signers sign the manifest; their keys must be among Keys.
 	Signers    []note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
@@ -52,6 +54,9 @@ type Filter struct {
 	Resource  sallyport.ResourceID
 	Session   sallyport.SessionID
 	Grant     sallyport.GrantID
+	// Earlier are sizes of the log by checkpoints that the auditor kept: the bundle
+	// then shows that the log grew out of them. They select nothing.
+	Earlier []uint64
 }
 
 // String renders the filter for the manifest and the ledger's export event.
@@ -105,26 +110,23 @@ func Build(ctx context.Context, w io.Writer, src Source, f Filter) (Summary, err
 	if err != nil {
 		return Summary{}, err
 	}
-	b := builder{src: src, out: evidence.NewWriter(w), cp: cp, sessions: map[sallyport.SessionID][]evidence.IndexedLeaf{}}
+	scope := evidence.Scope{From: choice.from, To: choice.to, Created: src.Now()}
+	b := builder{src: src, out: evidence.NewWriter(w), cp: cp, sessions: map[sallyport.SessionID]*recorded{}}
 	b.summary = Summary{TreeSize: cp.Size, Root: cp.Root.String()}
+	if err := b.log(ctx, choice, scope); err != nil {
+		return Summary{}, err
+	}
 	if err := b.static(signed); err != nil {
-		return Summary{}, err
-	}
-	leaves, err := b.gather(ctx, choice)
-	if err != nil {
-		return Summary{}, err
-	}
-	if err := b.leaves(ctx, leaves); err != nil {
 		return Summary{}, err
 	}
 	if err := b.payloads(ctx); err != nil {
 		return Summary{}, err
 	}
 	m := evidence.Manifest{
-		Origin: cp.Origin, Created: src.Now(), TreeSize: cp.Size, Root: cp.Root.String(), Filter: f.String(),
-		From: choice.from, To: choice.to, Leaves: len(leaves), Missing: b.missing,
+		Origin: cp.Origin, Created: scope.Created, TreeSize: cp.Size, Root: cp.Root.String(), Filter: f.String(),
+		From: choice.from, To: choice.to, Leaves: b.summary.Leaves, Missing: b.missing,
 	}
-	b.summary.Leaves, b.summary.Sessions, b.summary.Missing = len(leaves), len(b.sessions), len(b.missing)
+	b.summary.Missing = len(b.missing)
 	return b.summary, b.out.Close(m, src.Signers...)
 }
 
@@ -152,29 +154,28 @@ func (src Source) openCheckpoint(ctx context.Context) ([]byte, evidence.Checkpoi
 
 // builder is one bundle in the making.
 type builder struct {
-	src      Source
-	out      *evidence.Writer
-	cp       evidence.Checkpoint
-	summary  Summary
-	order    []sallyport.SessionID
-	sessions map[sallyport.SessionID][]evidence.IndexedLeaf
-	blobs    []string
-	missing  []string
+	src       Source
+	out       *evidence.Writer
+	cp        evidence.Checkpoint
+	summary   Summary
+	rotations []string
+	order     []sallyport.SessionID // those with a recording
+	sessions  map[sallyport.SessionID]*recorded
+	blobs     []string
+	missing   []string
 }
 
 // static writes what does not depend on the leaves.
 func (b *builder) static(signed []byte) error {
 	files := evidence.StaticFiles()
-	keys, err := json.MarshalIndent(evidence.Keys{Verifiers: b.src.Keys, Recipients: append([]string{}, b.src.Recipients...)}, "", "  ")
+	keys, err := json.MarshalIndent(evidence.Keys{
+		Verifiers: b.src.Keys, Rotations: append([]string{}, b.rotations...), Recipients: append([]string{}, b.src.Recipients...),
+	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	files = append(files, evidence.File{Name: evidence.KeysName, Content: append(keys, '\n')})
 	files = append(files, evidence.File{Name: evidence.CheckpointName, Content: signed})
-	return b.add(files)
-}
-
-func (b *builder) add(files []evidence.File) error {
 	for _, f := range files {
 		if err := b.out.Add(f.Name, f.Content); err != nil {
 			return err
@@ -183,67 +184,112 @@ func (b *builder) add(files []evidence.File) error {
 	return nil
 }
 
-// gather reads the chosen leaves.
-func (b *builder) gather(ctx context.Context, c *choice) ([]evidence.IndexedLeaf, error) {
-	var leaves []evidence.IndexedLeaf
+// log goes through the ledger once more and writes the chosen leaves, the tree
+// around them, and what is derived from them.
+func (b *builder) log(ctx context.Context, c *choice, scope evidence.Scope) error {
+	lines, err := b.out.Create(evidence.LeavesName)
+	if err != nil {
+		return err
+	}
+	treeFile, err := b.out.Create(evidence.TreeName)
+	if err != nil {
+		return err
+	}
+	tree := evidence.NewTreeWriter(treeFile, b.cp.Size, c.roots, func(level int, index uint64) (tlog.Hash, error) {
+		return b.src.Subtree(ctx, b.cp.Size, level, index)
+	})
+	derived, err := evidence.NewDeriver(scope, b.out.Create)
+	if err != nil {
+		return err
+	}
+	var line []byte
 	seen := map[string]bool{}
-	err := b.scan(ctx, func(index uint64, raw []byte, leaf parsedLeaf) error {
+	err = scan(ctx, b.src, b.cp.Size, func(index uint64, raw []byte, leaf parsedLeaf) error {
+		if err := b.note(leaf); err != nil {
+			return err
+		}
 		chosen, err := c.takes(index, leaf)
 		if err != nil || !chosen {
 			return err
 		}
-		l := evidence.IndexedLeaf{Index: index, Raw: append([]byte{}, raw...)}
-		leaves = append(leaves, l)
-		if leaf.Session != "" {
-			if b.sessions[leaf.Session] == nil {
-				b.order = append(b.order, leaf.Session)
-			}
-			b.sessions[leaf.Session] = append(b.sessions[leaf.Session], l)
-		}
-		sealed, err := sealedOf(leaf)
-		if sealed != nil && len(sealed.Data) == 0 && !seen[sealed.SHA256] {
-			seen[sealed.SHA256] = true
-			b.blobs = append(b.blobs, sealed.SHA256)
-		}
-		return err
-	})
-	return leaves, err
-}
-
-// scan reads the log up to the bundle's checkpoint.
-func (b *builder) scan(ctx context.Context, fn func(uint64, []byte, parsedLeaf) error) error {
-	return scan(ctx, b.src, b.cp.Size, fn)
-}
-
-// leaves writes the leaves, their proofs, and what is derived from them.
-func (b *builder) leaves(ctx context.Context, leaves []evidence.IndexedLeaf) error {
-	var lines, proofs []byte
-	for _, l := range leaves {
-		lines = evidence.AppendLeafLine(lines, l)
-		proof, err := b.src.Proof(ctx, l.Index, b.cp.Size)
-		if err != nil {
-			return err
-		}
-		if proofs, err = evidence.AppendProofLine(proofs, l.Index, proof); err != nil {
+		b.summary.Leaves++
+		line = evidence.AppendLeafLine(line[:0], evidence.IndexedLeaf{Index: index, Raw: raw})
+		if _, err := lines.Write(line); err != nil {
 			return fmt.Errorf("%s: %w", op, err)
 		}
-	}
-	derived, err := evidence.Derive(leaves)
+		if err := tree.Leaf(index); err != nil {
+			return err
+		}
+		if err := derived.Add(index, raw); err != nil {
+			return err
+		}
+		return b.keep(index, leaf, seen)
+	})
 	if err != nil {
 		return err
 	}
-	files := []evidence.File{{Name: evidence.LeavesName, Content: lines}, {Name: evidence.ProofsName, Content: proofs}}
-	return b.add(append(files, derived...))
+	for _, end := range []func() error{lines.Close, tree.Close, treeFile.Close, derived.Close} {
+		if err := end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note takes in what a bundle needs of all leaves, chosen or not: how keys named
+// their successors.
+func (b *builder) note(leaf parsedLeaf) error {
+	if leaf.Type != evidence.TypeKeyRotate {
+		return nil
+	}
+	r, err := evidence.Body[evidence.KeyRotate](leaf)
+	if err == nil && r.Rotation != "" {
+		b.rotations = append(b.rotations, r.Rotation)
+	}
+	return err
+}
+
+// recorded is what is known of a session's recording.
+type recorded struct {
+	indexes []uint64 // of all leaves of the session
+	chunks  int
+}
+
+// keep remembers what payloads needs of a chosen leaf.
+func (b *builder) keep(index uint64, leaf parsedLeaf, seen map[string]bool) error {
+	if leaf.Session != "" {
+		s := b.sessions[leaf.Session]
+		if s == nil {
+			s = &recorded{}
+			b.sessions[leaf.Session] = s
+		}
+		s.indexes = append(s.indexes, index)
+		switch leaf.Type {
+		case evidence.TypeSessionOpen:
+			b.summary.Sessions++
+		case evidence.TypeRecording:
+			if s.chunks++; s.chunks == 1 {
+				b.order = append(b.order, leaf.Session)
+			}
+		case evidence.TypeSessionClose:
+			if s.chunks == 0 {
+				delete(b.sessions, leaf.Session)
+			}
+		}
+	}
+	sealed, err := sealedOf(leaf)
+	if sealed != nil && len(sealed.Data) == 0 && !seen[sealed.SHA256] {
+		seen[sealed.SHA256] = true
+		b.blobs = append(b.blobs, sealed.SHA256)
+	}
+	return err
 }
 
 // payloads writes the ciphertexts and the decoded replays.
 func (b *builder) payloads(ctx context.Context) error {
 	if b.src.Replay != nil {
 		for _, id := range b.order {
-			if !recorded(b.sessions[id]) {
-				continue
-			}
-			text, err := b.src.Replay(ctx, id, b.sessions[id])
+			text, err := b.src.Replay(ctx, id, b.sessions[id].indexes)
 			if sallyport.KindOf(err) == sallyport.NotFound && err != nil {
 				continue
 			}

@@ -52,6 +52,7 @@ type gateway struct {
 	chains map[sallyport.SessionID]*evidence.Chain
 	blobs  map[string][]byte
 	policy sallyport.PolicyDigest
+	seal   evidence.SealKey // the first one
 }
 
 const policyText = "@id(\"read\")\npermit(principal, action, resource);\n"
@@ -70,8 +71,13 @@ func newGateway(t testing.TB) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ratchet, first, err := ledger.NewRatchet(bytes.NewReader(bytes.Repeat([]byte{7}, evidence.SealKeySize)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := ledger.Open(t.Context(), ledger.Options{
-		Dir: t.TempDir(), Origin: origin, Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier),
+		Ratchet: ratchet,
+		Dir:     t.TempDir(), Origin: origin, Signers: []note.Signer{signer}, Verifiers: note.VerifierList(verifier),
 		SegmentSize: ledger.MinSegmentSize, CheckpointEvery: time.Hour,
 	})
 	if err != nil {
@@ -85,6 +91,7 @@ func newGateway(t testing.TB) *gateway {
 	return &gateway{
 		t: t, log: l, signer: signer, vkey: vkey, now: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC),
 		chains: map[sallyport.SessionID]*evidence.Chain{}, blobs: map[string][]byte{}, policy: sallyport.PolicyDigest(digest([]byte(policyText))),
+		seal: evidence.NewSealKey([evidence.SealKeySize]byte(first)),
 	}
 }
 
@@ -120,13 +127,18 @@ func write[B any](g *gateway, session sallyport.SessionID, t evidence.Type, body
 }
 
 func (g *gateway) start(epoch uint64, clean bool) {
-	write(g, "", evidence.TypeStart, evidence.Start{Version: "0.1.0", Epoch: epoch, Clean: clean, Keys: []string{g.vkey}})
+	write(g, "", evidence.TypeStart, evidence.Start{Version: "0.1.0", Epoch: epoch, Clean: clean, Keys: []string{g.vkey}, SealKey: &evidence.WrappedKey{ID: g.seal.ID(), Purpose: evidence.PurposeSeal, To: "age"}})
 	write(g, "", evidence.TypePolicyLoaded, evidence.PolicyLoaded{Digest: g.policy, Source: "policies", Text: policyText[:20], Parts: 2, Part: 1})
 	write(g, "", evidence.TypePolicyLoaded, evidence.PolicyLoaded{Digest: g.policy, Source: "policies", Text: policyText[20:], Parts: 2, Part: 2})
 }
 
 func (g *gateway) heartbeat() {
-	write(g, "", evidence.TypeHeartbeat, evidence.Heartbeat{Every: 60_000})
+	g.t.Helper()
+	seal, err := g.log.Seal(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	write(g, "", evidence.TypeHeartbeat, evidence.Heartbeat{Every: 60_000, Seal: seal})
 }
 
 func principal(id sallyport.PrincipalID) sallyport.Principal {
@@ -171,7 +183,7 @@ func (g *gateway) session(id sallyport.SessionID, gr sallyport.Grant, opt sessio
 	text := []byte("ciphertext of " + id)
 	write(g, id, evidence.TypeIntent, evidence.Intent{
 		Stmt: 1, Phase: "execute", Mode: "before-forward", Class: "select",
-		Readable: opt.statement, Digest: "aa", Objects: []string{"clinic/public/patients"}, Effects: []string{"read"},
+		Readable: opt.statement, Digest: "aa", Objects: []string{"clinic/public/patients"}, Effects: []string{"read", "delete"},
 		Masks:   []evidence.MaskPlan{{Output: 0, Labels: []sallyport.Label{"phi.ssn"}, Reason: "label"}},
 		Verdict: "allow", Rules: []sallyport.RuleID{"read"}, Policy: g.policy, Grant: gr.ID,
 		Sealed: &evidence.Sealed{Key: "k", SHA256: digest(text), Len: len(text), Data: text},
@@ -181,6 +193,7 @@ func (g *gateway) session(id sallyport.SessionID, gr sallyport.Grant, opt sessio
 	}
 	write(g, id, evidence.TypeOutcome, evidence.Outcome{Stmt: 1, Status: "ok", Tag: "SELECT 2", Rows: 2, Bytes: 80, Micros: 900})
 	write(g, id, evidence.TypeMasking, evidence.Masking{Stmt: 1, Output: 0, Labels: []sallyport.Label{"phi.ssn"}, Reason: "label", Operator: "redact", Profile: "text", Seen: 2, Masked: 2})
+	write(g, id, evidence.TypeMasking, evidence.Masking{Stmt: 1, Output: 1, Labels: []sallyport.Label{"phi.note"}, Reason: "scan", Operator: "redact", Profile: "text", Entity: "SSN", Rule: "ssn.dashed", Locus: "text", Hits: 3})
 	write(g, id, evidence.TypeDenial, evidence.Denial{Stmt: 2, Class: "drop table", Readable: "DROP TABLE patients", Digest: "bb", Rules: []sallyport.RuleID{"default"}, Policy: g.policy, Reason: "no permit"})
 	write(g, id, evidence.TypeIntent, evidence.Intent{Stmt: 3, Phase: "execute", Mode: "before-forward", Of: 1, Digest: "aa", Verdict: "allow", Rules: []sallyport.RuleID{"read"}, Policy: g.policy, Grant: gr.ID})
 	write(g, id, evidence.TypeOutcome, evidence.Outcome{Stmt: 3, Status: "error", Code: "42501"})
@@ -208,19 +221,22 @@ func (g *gateway) fill() {
 	write(g, "", evidence.TypeGap, evidence.Gap{Since: g.now.Add(-10 * time.Minute), Reason: "no stop event", MayHaveExecuted: []string{"s_open/1"}})
 	g.now = g.now.Add(5 * time.Minute)
 	g.heartbeat() // four are missing before it
+	write(g, "", evidence.TypeToken, evidence.Token{Action: "issued", TokenID: "t1", Principal: "ci:claims", Resource: "clinic", Role: "etl", Expires: g.now.Add(time.Hour)})
+	write(g, "", evidence.TypeExport, evidence.Export{By: "human:eve", Filter: "session=s_one", Size: 7, Purpose: "=audit"})
+	write(g, "", evidence.TypeReplay, evidence.Replay{By: "human:eve", Session: "s_one"})
 	write(g, "", evidence.TypeStop, evidence.Stop{Reason: "signal"})
 }
 
 func (g *gateway) source() export.Source {
 	return export.Source{
-		Checkpoint: g.log.Publish, Scan: g.log.Scan, Proof: g.log.InclusionProof,
+		Checkpoint: g.log.Publish, Scan: g.log.Scan, Subtree: g.log.Subtree,
 		Blob: func(_ context.Context, digest string) ([]byte, error) {
 			if b, ok := g.blobs[digest]; ok {
 				return b, nil
 			}
 			return nil, sallyport.E(sallyport.NotFound, "blob get", "erased")
 		},
-		Replay: func(_ context.Context, id sallyport.SessionID, _ []evidence.IndexedLeaf) ([]byte, error) {
+		Replay: func(_ context.Context, id sallyport.SessionID, _ []uint64) ([]byte, error) {
 			return fmt.Appendf(nil, "{\"session\":%q,\"row\":[\"***\"]}\n", id), nil
 		},
 		Signers: []note.Signer{g.signer}, Keys: []string{g.vkey}, Recipients: []string{"age1example"}, Now: func() time.Time { return g.now },

@@ -42,6 +42,40 @@ func (l *Log) Read(ctx context.Context, index uint64) ([]byte, error) {
 	return leaves[index%tileWidth], nil
 }
 
+// ReadEach calls fn with the leaves of ascending indexes, until fn returns an
+// error, which ReadEach returns. fn must not keep the slice. Errors: NotFound for
+// an index that is not durable.
+func (l *Log) ReadEach(ctx context.Context, indexes []uint64, fn func(index uint64, leaf []byte) error) error {
+	const op = "ledger read"
+	if len(indexes) == 0 {
+		return nil
+	}
+	if err := l.covers(ctx, op, indexes[len(indexes)-1]); err != nil {
+		return err
+	}
+	var leaves [][]byte
+	at := ^uint64(0)
+	for _, index := range indexes {
+		if n := index >> tileHeight; n != at {
+			if err := ctx.Err(); err != nil {
+				return sallyport.E(sallyport.Unavailable, op, "reading was called off").Because(err)
+			}
+			var err error
+			if leaves, err = l.bundleAt(n); err != nil {
+				return err
+			}
+			at = n
+		}
+		if index%tileWidth >= uint64(len(leaves)) {
+			return sallyport.E(sallyport.NotFound, op, fmt.Sprintf("there is no leaf %d", index))
+		}
+		if err := fn(index, leaves[index%tileWidth]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Scan calls fn for each leaf from an index up to what is durable at the time of
 // the call, in order, until fn returns an error, which Scan returns. fn must not
 // keep the slice.
@@ -92,6 +126,28 @@ func (l *Log) InclusionProof(ctx context.Context, index, size uint64) (tlog.Reco
 		return err
 	})
 	return proof, err
+}
+
+// Subtree returns the hash of the whole subtree of 2^level leaves that begins with
+// the leaf index<<level (RFC 6962). Errors: Invalid for one that is not inside
+// the tree of the first size leaves, NotFound for a size that is not durable.
+func (l *Log) Subtree(ctx context.Context, size uint64, level int, index uint64) (tlog.Hash, error) {
+	const op = "ledger subtree"
+	if level < 0 || level > 62 || index >= size || (index+1)<<level > size {
+		return tlog.Hash{}, sallyport.E(sallyport.Invalid, op, fmt.Sprintf("subtree %d of level %d is not in a tree of %d", index, level, size))
+	}
+	if err := l.covers(ctx, op, size-1); err != nil {
+		return tlog.Hash{}, err
+	}
+	var hash tlog.Hash
+	err := l.retry(func(published uint64) error {
+		hashes, err := l.merkle.reader(published).ReadHashes([]int64{tlog.StoredHashIndex(level, int64(index))})
+		if err == nil {
+			hash = hashes[0]
+		}
+		return err
+	})
+	return hash, err
 }
 
 // Verify publishes and then checks the whole Merkle log, as the function of the

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strconv"
+	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
@@ -56,6 +58,75 @@ func (t tiles) hashes(level int, n, size uint64) ([]tlog.Hash, error) {
 		copy(hashes[i][:], data[i*tlog.HashSize:])
 	}
 	return hashes, nil
+}
+
+// parseTilePath is the inverse of tilePath.
+func parseTilePath(path string) (level int, n uint64, w int, ok bool) {
+	rest, ok := strings.CutPrefix(path, "tile/")
+	if !ok || len(path) > 100 {
+		return 0, 0, 0, false
+	}
+	kind, rest, ok := strings.Cut(rest, "/")
+	w = tileWidth
+	if before, partial, found := strings.Cut(rest, ".p/"); found {
+		var err error
+		if w, err = strconv.Atoi(partial); err != nil {
+			return 0, 0, 0, false
+		}
+		rest = before
+	}
+	level = bundleLevel
+	if kind != "entries" {
+		var err error
+		if level, err = strconv.Atoi(kind); err != nil || level < 0 || level > 7 {
+			return 0, 0, 0, false
+		}
+	}
+	for part := range strings.SplitSeq(rest, "/") {
+		digits, err := strconv.ParseUint(strings.TrimPrefix(part, "x"), 10, 10)
+		if err != nil || n > 1<<50 {
+			return 0, 0, 0, false
+		}
+		n = 1000*n + digits
+	}
+	return level, n, w, ok && w > 0 && tilePath(level, n, w) == path
+}
+
+// Tile returns a file of the Merkle log by its path in the layout of C2SP
+// tlog-tiles: "checkpoint", or a tile or an entry bundle below "tile/", also a
+// partial one of an earlier size. Errors: NotFound for what is not there.
+func (l *Log) Tile(path string) ([]byte, error) {
+	missing := sallyport.E(sallyport.NotFound, "ledger tile", "there is no such tile")
+	if path == checkpointName {
+		return l.Checkpoint(), nil
+	}
+	level, n, w, ok := parseTilePath(path)
+	if !ok {
+		return nil, missing
+	}
+	var out []byte
+	err := l.retry(func(published uint64) error {
+		if tileSize(max(level, 0), n, published) < w {
+			return missing
+		}
+		out = nil
+		if level == bundleLevel {
+			leaves, err := l.merkle.tiles.bundle(n, published)
+			if err != nil {
+				return err
+			}
+			for _, leaf := range leaves[:w] {
+				out = appendEntry(out, leaf)
+			}
+			return nil
+		}
+		hashes, err := l.merkle.hashes(level, n, published)
+		if err == nil {
+			out = joinHashes(hashes[:w])
+		}
+		return err
+	})
+	return out, err
 }
 
 // reader gives the hashes of the tree of size leaves to package tlog.

@@ -59,6 +59,7 @@ func newAPI(g *Gateway) *api {
 		"GET /v1/sessions/{id}":           a.showSession,
 		"POST /v1/sessions/{id}/end":      a.endSession,
 		"GET /v1/audit/verify":            a.verifyLedger,
+		"GET /v1/audit/proof":             a.proof,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}
@@ -67,6 +68,7 @@ func newAPI(g *Gateway) *api {
 		"POST /v1/evidence":            a.exportEvidence,
 		"GET /v1/audit/checkpoint":     a.checkpoint,
 		"GET /v1/audit/key":            a.verifierKey,
+		"GET /v1/ledger/{path...}":     a.tile,
 	} {
 		a.mux.Handle(pattern, a.stream(serve))
 	}

@@ -29,6 +29,7 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 		Resource  sallyport.ResourceID  `json:"resource"`
 		Session   sallyport.SessionID   `json:"session"`
 		Grant     sallyport.GrantID     `json:"grant"`
+		Earlier   []uint64              `json:"earlier"`
 		Purpose   string                `json:"purpose"`
 	}
 	if err := decode(r, &in); err != nil {
@@ -38,7 +39,7 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	f := export.Filter{Principal: in.Principal, Resource: in.Resource, Session: in.Session, Grant: in.Grant}
+	f := export.Filter{Principal: in.Principal, Resource: in.Resource, Session: in.Session, Grant: in.Grant, Earlier: in.Earlier}
 	if f.From, err = instant("from", in.From); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 func (a *api) source() export.Source {
 	g := a.g
 	return export.Source{
-		Checkpoint: g.log.Publish, Scan: g.log.Scan, Proof: g.log.InclusionProof, Blob: g.blobs.Get, Replay: a.replayedSession,
+		Checkpoint: g.log.Publish, Scan: g.log.Scan, Subtree: g.log.Subtree, Blob: g.blobs.Get, Replay: a.replayedSession,
 		Signers: g.keys.signers(), Keys: g.keys.vkeys(), Recipients: g.cfg.Auditors, Now: g.deps.Now,
 	}
 }

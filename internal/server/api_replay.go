@@ -115,16 +115,17 @@ func (a *api) recordingKey(t *story) (record.Opener, error) {
 
 // replayedSession renders a whole session's replay for a bundle, from the leaves
 // that are in it.
-func (a *api) replayedSession(ctx context.Context, id sallyport.SessionID, leaves []evidence.IndexedLeaf) ([]byte, error) {
+func (a *api) replayedSession(ctx context.Context, id sallyport.SessionID, indexes []uint64) ([]byte, error) {
 	t := newStory(page{limit: math.MaxUint64})
-	for _, l := range leaves {
-		leaf, err := evidence.ParseLeaf(l.Raw)
+	err := a.g.log.ReadEach(ctx, indexes, func(_ uint64, raw []byte) error {
+		leaf, err := evidence.ParseLeaf(bytes.Clone(raw))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := t.add(leaf); err != nil {
-			return nil, err
-		}
+		return t.add(leaf)
+	})
+	if err != nil {
+		return nil, err
 	}
 	key, err := a.recordingKey(t)
 	if err != nil {

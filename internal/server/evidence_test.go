@@ -7,7 +7,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,33 +188,65 @@ func rewrite(t testing.TB, path string, change func([]byte) []byte) {
 	}
 }
 
-// TestExportThatFails wants a bundle that cannot be finished to look cut, not
-// whole.
+// TestExportThatFails wants a bundle that cannot be begun to be refused, and one
+// that cannot be finished to look cut, not whole.
 func TestExportThatFails(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Open())
-	c := newClient(t, g)
-	eve := g.HumanToken(t, "eve", "auditors")
-	ended(t, c, g, eve, simple, "select 1")
-	rewrite(t, firstLeaves(t, c, g, eve), func(b []byte) []byte { return b[:len(b)/2] })
-	req, err := http.NewRequestWithContext(t.Context(), "POST", c.base+"/v1/evidence", strings.NewReader(`{"purpose":"x"}`))
-	if err != nil {
-		t.Fatal(err)
+	for name, tc := range map[string]struct {
+		damage func(t *testing.T, c *client, g *gatewaytest.Gateway, auditor string)
+		begun  bool
+	}{
+		"ledger": {func(t *testing.T, c *client, g *gatewaytest.Gateway, auditor string) {
+			rewrite(t, firstLeaves(t, c, g, auditor), func(b []byte) []byte { return b[:len(b)/2] })
+		}, false},
+		"recordings": {func(t *testing.T, _ *client, g *gatewaytest.Gateway, _ string) {
+			unreadable(t, filepath.Join(g.Dir, "data", "recordings"))
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gatewaytest.Start(t, gatewaytest.Open())
+			c := newClient(t, g)
+			eve := g.HumanToken(t, "eve", "auditors")
+			ended(t, c, g, eve, simple, "select 1")
+			tc.damage(t, c, g, eve)
+			req, err := http.NewRequestWithContext(t.Context(), "POST", c.base+"/v1/evidence", strings.NewReader(`{"purpose":"x"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+eve)
+			req.Header.Set("Content-Type", "application/json")
+			res, err := c.http.Do(req)
+			status := 0
+			if err == nil {
+				status = res.StatusCode
+				_, err = io.Copy(io.Discard, res.Body)
+				err = errors.Join(err, res.Body.Close())
+			}
+			switch {
+			case tc.begun && err == nil:
+				t.Errorf("a bundle that could not be finished came to a proper end (%d)", status)
+			case !tc.begun && (err != nil || status < 500):
+				t.Errorf("a bundle that could not be begun: %d, %v", status, err)
+			}
+			if !tc.begun && !strings.Contains(g.Log.String(), "level=ERROR msg=api") {
+				t.Error("the failure is not in the log")
+			}
+		})
 	}
-	req.Header.Set("Authorization", "Bearer "+eve)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := c.http.Do(req)
-	if err == nil {
-		defer res.Body.Close()
-		_, err = io.Copy(io.Discard, res.Body)
-		if res.StatusCode != http.StatusOK {
-			t.Fatalf("it failed before the first byte: %d", res.StatusCode)
+}
+
+// unreadable puts a directory in the place of every file below dir.
+func unreadable(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-	}
-	if err == nil {
-		t.Error("a bundle that could not be finished came to a proper end")
-	}
-	if !strings.Contains(g.Log.String(), "level=ERROR msg=api") {
-		t.Error("the failure is not in the log")
+		n++
+		return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d files, %v", n, err)
 	}
 }
 

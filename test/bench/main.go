@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures the gateway beside PgBouncer and beside no proxy at
-// all, and the masks beside a copy and regular expressions, in one run on one
-// machine, and prints one JSON object per line.
+// all, the masks beside a copy and regular expressions, and the verification of
+// a bundle beside unpacking it, each in one run on one machine, and prints one
+// JSON object per line.
 //
 //	go run ./test/bench postgres [flags]
 //	go run ./test/bench mask [flags]
+//	go run ./test/bench bundle [flags]
 //
 // docs/benchmarks.md says what each figure means and how it is taken. The
 // command ends 0 whatever the figures are: whether they meet the targets is its
@@ -50,11 +52,15 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 			return benchPostgres(ctx, args[1:], out, diag)
 		case "mask":
 			return benchMask(args[1:], out, diag)
+		case "bundle":
+			return benchBundle(ctx, args[1:], out, diag)
+		case bundleCommand:
+			return bundleMain(ctx, args[1:], out)
 		case gatewayCommand:
 			return gatewayMain(ctx, args[1:])
 		}
 	}
-	return errors.New("usage: bench postgres|mask [flags]; -h lists them")
+	return errors.New("usage: bench postgres|mask|bundle [flags]; -h lists them")
 }
 
 // settings are the flags of "bench postgres".

@@ -1,0 +1,27 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import "encoding/json"
+
+// ReadBothWays reads a leaf by the short way and by package json alone. short is
+// false where the short way leaves it to the other.
+func ReadBothWays(raw []byte) (quick, whole any, short bool, err error) {
+	type read struct {
+		Leaf parsedLeaf
+		Body any
+	}
+	leaf, ok := scanLeaf(raw)
+	body := newBody(leaf.Type)
+	if !ok || !scanBody(leaf.Body, body) {
+		return nil, nil, false, nil
+	}
+	want, err := ParseLeaf(raw)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	wantBody := newBody(want.Type)
+	err = json.Unmarshal(want.Body, wantBody)
+	return read{leaf, body}, read{want, wantBody}, true, err
+}

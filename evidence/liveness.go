@@ -1,0 +1,128 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"fmt"
+	"time"
+)
+
+// Scope is the time that a bundle is about.
+type Scope struct {
+	From, To time.Time // zero where it is not bounded
+	Created  time.Time // when the leaves were taken from the log
+}
+
+// end is the end of what can be said about the time.
+func (s Scope) end() time.Time {
+	if !s.To.IsZero() && s.To.Before(s.Created) {
+		return s.To
+	}
+	return s.Created
+}
+
+// Epoch is a stretch between a start of the gateway and its end.
+type Epoch struct {
+	Number  uint64
+	Start   time.Time
+	End     time.Time // of the last event that shows the gateway alive
+	Stopped bool      // in order, with a stop event
+	Clean   bool      // the epoch before it had ended in order
+}
+
+// Silence is a stretch in which the gateway should have shown that it is alive
+// and did not, as far as the events show.
+type Silence struct {
+	From, To time.Time
+	Reason   string
+}
+
+// liveness follows when the gateway was on record as alive.
+type liveness struct {
+	scope    Scope
+	every    time.Duration // pace of the last heartbeat
+	epochs   []Epoch
+	silences []Silence
+	notices  []string
+}
+
+// take looks at one event. An error says that events contradict each other.
+func (l *liveness) take(e event) error {
+	last := len(l.epochs) - 1
+	at := e.leaf.Time
+	switch b := e.body.(type) {
+	case *Start:
+		if last >= 0 && b.Epoch != l.epochs[last].Number+1 {
+			l.notices = append(l.notices, fmt.Sprintf("the epoch after %d is %d: starts of the gateway are missing from the bundle", l.epochs[last].Number, b.Epoch))
+		}
+		if last >= 0 && b.Epoch == l.epochs[last].Number+1 && b.Clean != l.epochs[last].Stopped {
+			return fmt.Errorf("it says otherwise of the end of the epoch before it than that epoch's leaves")
+		}
+		l.epochs = append(l.epochs, Epoch{Number: b.Epoch, Start: at, End: at, Clean: b.Clean})
+	case *Stop:
+		if last >= 0 {
+			l.epochs[last].End, l.epochs[last].Stopped = at, true
+		}
+	case *Heartbeat:
+		if last < 0 {
+			l.epochs = append(l.epochs, Epoch{Start: at, End: at})
+			break
+		}
+		l.every = time.Duration(b.Every) * time.Millisecond
+		l.silence(l.epochs[last].End, at)
+		l.epochs[last].End = at
+	case *Gap:
+		l.silences = append(l.silences, Silence{From: b.Since, To: at, Reason: b.Reason})
+	case *Rollback:
+		l.silences = append(l.silences, Silence{From: at, To: at, Reason: fmt.Sprintf("this log takes the place of %q, of which %d leaves were left", b.Origin, b.Size)})
+	}
+	return nil
+}
+
+// silence notes a stretch between two signs of life that is much longer than
+// the pace.
+func (l *liveness) silence(from, to time.Time) {
+	if from.Before(l.scope.From) {
+		from = l.scope.From // earlier heartbeats are not looked at
+	}
+	if l.every <= 0 || to.Sub(from) <= l.every*5/2 {
+		return
+	}
+	missing := int64(to.Sub(from)/l.every) - 1
+	l.silences = append(l.silences, Silence{From: from, To: to, Reason: fmt.Sprintf("%d heartbeats are missing", missing)})
+}
+
+// finish looks at the time between the last sign of life and the end.
+func (l *liveness) finish() {
+	if n := len(l.epochs); n > 0 && !l.epochs[n-1].Stopped {
+		l.silence(l.epochs[n-1].End, l.scope.end())
+	}
+	for _, e := range l.epochs {
+		if e.Number > 1 && !e.Clean {
+			l.notices = append(l.notices, fmt.Sprintf("before epoch %d the gateway did not stop in order", e.Number))
+		}
+	}
+}
+
+// write puts it into a table.
+func (l *liveness) write(w *tableWriter) error {
+	for i, e := range l.epochs {
+		what := "did not end in order"
+		switch {
+		case e.Stopped:
+			what = "stopped in order"
+		case i == len(l.epochs)-1:
+			what = "had not stopped"
+		}
+		if err := w.text("alive").time(e.Start).time(e.End).number(e.Number).text(what).end(); err != nil {
+			return err
+		}
+	}
+	for _, s := range l.silences {
+		if err := w.text("silent").time(s.From).time(s.To).number(0).text(s.Reason).end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
