@@ -50,6 +50,10 @@ bench-postgres: ## Speed through the gateway beside PgBouncer and none, as JSON 
 bench-mask: ## Speed of the masks on one core beside a copy and regular expressions, as JSON lines
 	GOMAXPROCS=1 go run -pgo=$(PGO) ./test/bench mask $(BENCHFLAGS)
 
+.PHONY: bench-bundle
+bench-bundle: ## Verification of a bundle of a million events on one core, as JSON lines
+	go run ./test/bench bundle $(BENCHFLAGS)
+
 # The profile that builds of the command are guided by, which go finds by its name.
 PGO := cmd/sallyport/default.pgo
 .PHONY: pgo

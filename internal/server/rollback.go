@@ -186,8 +186,10 @@ func setAside(cfg *config.Config, kept string) error {
 	}
 	keys := filepath.Join(string(cfg.Data), "keys")
 	for _, move := range [][2]string{
-		{LedgerPath(cfg), "ledger"}, {HeadPath(cfg), "head"},
-		{filepath.Join(keys, "ledger.key"), "ledger.key"}, {filepath.Join(keys, "ledger.vkey"), "ledger.vkey"},
+		{LedgerPath(cfg), "ledger"},
+		{HeadPath(cfg), "head"},
+		{filepath.Join(keys, "ledger.key"), "ledger.key"},
+		{filepath.Join(keys, "ledger.vkey"), "ledger.vkey"},
 	} {
 		to := filepath.Join(kept, move[1])
 		if _, err := os.Stat(to); err == nil {
