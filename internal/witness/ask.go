@@ -43,14 +43,13 @@ func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // verify, in the order of the policy, and why the others are missing. The error
 // is not nil when a witness disputes the log. The caller has the turn.
 func (c *Client) ask(ctx context.Context, cp evidence.Checkpoint, signed []byte) (lines [][]byte, failed, err error) {
-	missing := ""
-	defer func() { c.tellMissing(ctx, missing, failed) }()
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Timeout)
+	limited, cancel := context.WithTimeout(ctx, c.opt.Timeout)
 	defer cancel()
+	missing := ""
 	got, errs := make([][]byte, len(c.peers)), make([]error, len(c.peers))
 	var wg sync.WaitGroup
 	for i, p := range c.peers {
-		wg.Go(func() { got[i], errs[i] = c.askOne(ctx, p, cp, signed) })
+		wg.Go(func() { got[i], errs[i] = c.askOne(limited, p, cp, signed) })
 	}
 	wg.Wait()
 	for i, p := range c.peers {
@@ -65,7 +64,9 @@ func (c *Client) ask(ctx context.Context, cp evidence.Checkpoint, signed []byte)
 			lines = append(lines, got[i])
 		}
 	}
-	return lines, errors.Join(errs...), nil
+	failed = errors.Join(errs...)
+	c.tellMissing(ctx, missing, failed)
+	return lines, failed, nil
 }
 
 // askOne gets the cosignature of one witness. A witness that knows another size
