@@ -108,6 +108,9 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		Recording: config.Recording{MaxResponse: 2 << 20},
 		Vault:     config.Vault{Key: "file:/etc/gw/vault.key"},
+		Witness: config.Witness{
+			Policy: "/etc/gw/witnesses.policy", Lease: 30 * time.Second, Interval: 5 * time.Second, Timeout: 2 * time.Second, CA: "/etc/ca.pem",
+		},
 		Log:       config.Log{Level: "debug", Format: "json"},
 	}
 	got := mustParse(t, "/etc/gw/sallyport.yaml", read(t, "full.yaml"))
