@@ -111,7 +111,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Witness: config.Witness{
 			Policy: "/etc/gw/witnesses.policy", Lease: 30 * time.Second, Interval: 5 * time.Second, Timeout: 2 * time.Second, CA: "/etc/ca.pem",
 		},
-		Log:       config.Log{Level: "debug", Format: "json"},
+		Log: config.Log{Level: "debug", Format: "json"},
 	}
 	got := mustParse(t, "/etc/gw/sallyport.yaml", read(t, "full.yaml"))
 	if diff := cmp.Diff(want, got); diff != "" {
