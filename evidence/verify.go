@@ -21,6 +21,9 @@ type Options struct {
 	// Keys are the verifier keys (signed-note vkeys) that the auditor trusts. When
 	// empty, those in the bundle are used and the report says so.
 	Keys []string
+	// Policy, when not nil, says which witnesses must have cosigned the checkpoint.
+	// The logs that it lists are trusted when Keys is empty.
+	Policy *TrustPolicy
 }
 
 // Limits on what a bundle may make a verifier hold in memory at once.
@@ -42,7 +45,7 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 		}
 		v.known = append(v.known, known)
 	}
-	v.report.Trusted = len(opt.Keys) > 0
+	v.trust(opt.Policy)
 	v.run()
 	if v.r.err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "bundle verify", "the bundle cannot be read").Because(v.r.err)
@@ -74,6 +77,7 @@ type verifier struct {
 	r        *errReaderAt
 	size     int64
 	known    []note.Verifier
+	policy   *TrustPolicy // of the caller
 	report   Report
 	order    []*zip.File
 	files    map[string]*zip.File
@@ -105,6 +109,7 @@ func (v *verifier) run() {
 	}
 	v.checkFiles()
 	v.checkLeaves()
+	v.checkWitnesses()
 	v.checkDerived()
 	v.checkSealed()
 	v.checkReplays()

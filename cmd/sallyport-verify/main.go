@@ -4,7 +4,10 @@
 // Command sallyport-verify checks an evidence bundle offline. It links no
 // network code.
 //
-//	sallyport-verify [-key NAME+HASH+BASE64]... BUNDLE.zip
+//	sallyport-verify [-key NAME+HASH+BASE64]... [-policy FILE] BUNDLE.zip
+//
+// The policy (C2SP tlog-policy) says which witnesses must have cosigned the
+// bundle's checkpoint.
 //
 // Exit codes: 0 the bundle verifies, 2 wrong usage or an unreadable file, 5 it
 // does not verify.
@@ -41,8 +44,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	var trusted keys
 	flags.Var(&trusted, "key", "a verifier key (NAME+HASH+BASE64) that you trust; may be given several times")
+	policy := flags.String("policy", "", "a file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... BUNDLE.zip")
+		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... [-policy FILE] BUNDLE.zip")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -55,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return exitUsage
 	}
-	report, err := verify(flags.Arg(0), trusted)
+	report, err := verify(flags.Arg(0), trusted, *policy)
 	if err != nil {
 		fmt.Fprintln(stderr, "sallyport-verify:", err)
 		return exitUsage
@@ -70,7 +74,29 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-func verify(name string, trusted []string) (*evidence.Report, error) {
+// maxPolicy bounds the policy's file; the parser has a lower limit.
+const maxPolicy = 1 << 20
+
+func readPolicy(name string) (*evidence.TrustPolicy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPolicy))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return evidence.ParseTrustPolicy(text)
+}
+
+func verify(name string, trusted []string, policyName string) (*evidence.Report, error) {
+	policy, err := readPolicy(policyName)
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -79,6 +105,6 @@ func verify(name string, trusted []string) (*evidence.Report, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	report, err := evidence.Verify(f, info.Size(), evidence.Options{Keys: trusted})
+	report, err := evidence.Verify(f, info.Size(), evidence.Options{Keys: trusted, Policy: policy})
 	return report, errors.Join(err, f.Close())
 }

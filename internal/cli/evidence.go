@@ -39,8 +39,10 @@ func (a *app) evidenceCommand() *cobra.Command {
 	f.StringVar(&x.grant, "grant", "", "under this grant")
 	x.outputFlags(exp)
 	var keys []string
+	var policy string
 	verify := a.command("verify FILE", "Check an evidence bundle, offline", cobra.ExactArgs(1),
-		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], keys) })
+		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], keys, policy) })
+	verify.Flags().StringVar(&policy, "policy", "", "file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	verify.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
 	return a.group("evidence", "Export evidence and check it", exp, verify)
 }
@@ -166,8 +168,20 @@ func trusted(keys []string) ([]string, error) {
 	return out, nil
 }
 
+// trustPolicy reads the file that a flag --policy names, or nothing.
+func trustPolicy(name string) (*evidence.TrustPolicy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := readAll(name)
+	if err != nil {
+		return nil, err
+	}
+	return evidence.ParseTrustPolicy(text)
+}
+
 // evidenceVerify checks a bundle by the same code as sallyport-verify.
-func (a *app) evidenceVerify(name string, keys []string) error {
+func (a *app) evidenceVerify(name string, keys []string, policyName string) error {
 	format, err := a.format()
 	if err != nil {
 		return err
@@ -178,6 +192,10 @@ func (a *app) evidenceVerify(name string, keys []string) error {
 	if keys, err = trusted(keys); err != nil {
 		return err
 	}
+	policy, err := trustPolicy(policyName)
+	if err != nil {
+		return err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return sallyport.E(sallyport.Invalid, "evidence verify", "the bundle cannot be opened").Because(err)
@@ -185,7 +203,7 @@ func (a *app) evidenceVerify(name string, keys []string) error {
 	info, err := f.Stat()
 	var report *evidence.Report
 	if err == nil {
-		report, err = evidence.Verify(f, info.Size(), evidence.Options{Keys: keys})
+		report, err = evidence.Verify(f, info.Size(), evidence.Options{Keys: keys, Policy: policy})
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return sallyport.E(sallyport.Invalid, "evidence verify", "the bundle cannot be checked").Because(err)

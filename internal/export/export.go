@@ -40,7 +40,9 @@ type Source struct {
 	Signer     note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
 	Recipients []string // age recipients for whom exact texts are sealed
-	Now        func() time.Time
+	// TrustPolicy is the witness policy in force (C2SP tlog-policy); nil for none.
+	TrustPolicy []byte
+	Now         func() time.Time
 }
 
 // Filter selects what a bundle is about. Fields that are set must all hold. A
@@ -171,6 +173,9 @@ func (b *builder) static(signed []byte) error {
 	}
 	files = append(files, evidence.File{Name: evidence.KeysName, Content: append(keys, '\n')})
 	files = append(files, evidence.File{Name: evidence.CheckpointName, Content: signed})
+	if b.src.TrustPolicy != nil {
+		files = append(files, evidence.File{Name: evidence.TrustPolicyName, Content: b.src.TrustPolicy})
+	}
 	return b.add(files)
 }
 

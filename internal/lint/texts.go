@@ -92,6 +92,7 @@ func parsers() []string {
 		"internal/policy",
 		"internal/record",
 		"internal/wire/pgwire",
+		"internal/witness",
 	}
 }
 
