@@ -286,6 +286,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			reason, _ = sallyport.Public(err)
 		}
 		err = errors.Join(err, g.events.Stop(sctx, evidence.Stop{Reason: reason}))
+		g.cosignLast(sctx)
 	}
 	return errors.Join(err, g.close(sctx))
 }

@@ -102,6 +102,14 @@ func witnessTransport(ca config.Path) (*http.Transport, error) {
 	}, nil
 }
 
+// cosignLast has the stop itself cosigned, so that it cannot be cut off while the
+// gateway is down. It need not succeed: the next start asks again.
+func (g *Gateway) cosignLast(ctx context.Context) {
+	if g.witness != nil {
+		_, _ = g.witness.Cosign(ctx) // it logs why not
+	}
+}
+
 // fresh is what the engine asks before it forwards; nil where the policy demands
 // no witnesses.
 func (g *Gateway) fresh() func(time.Time) error {

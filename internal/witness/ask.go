@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func (a answer) judge(p *peer, req request, cp evidence.Checkpoint, signed []byt
 		}
 		return line, false, err
 	case http.StatusConflict:
-		if a.kind != sizeType {
+		if kind, _, err := mime.ParseMediaType(a.kind); err != nil || kind != sizeType {
 			if req.old == cp.Size {
 				return nil, false, &disputed{p.Name, "has seen another log of the same size"}
 			}
