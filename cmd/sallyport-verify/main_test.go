@@ -13,6 +13,9 @@ import (
 	"testing"
 )
 
+// witnessKey is the verifier key of a synthetic witness.
+const witnessKey = "witness.example/w1+e42b2f2c+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
+
 const sample = "../../evidence/testdata/bundle_v1"
 
 func TestRun(t *testing.T) {
@@ -31,6 +34,15 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	trusted := strings.TrimSpace(string(key))
+	policy := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	none := policy("none", "log "+trusted+"\nquorum none\n")
+	demands := policy("demands", "log "+trusted+"\nwitness w "+witnessKey+"\nquorum w\n")
 	for name, tc := range map[string]struct {
 		args   []string
 		code   int
@@ -42,6 +54,11 @@ func TestRun(t *testing.T) {
 		"another key":     {[]string{"-key", "x+5d4b3c2a+AQ", sample + ".zip"}, 2, "", "malformed"},
 		"damaged":         {[]string{"-key", trusted, damaged}, 5, "FAILED with", ""},
 		"not a bundle":    {[]string{sample + ".key"}, 5, "not a readable zip", ""},
+		"by a policy":     {[]string{"-policy", none, sample + ".zip"}, 0, "none demanded, by the policy given by you", ""},
+		"a policy's key":  {[]string{"-policy", none, sample + ".zip"}, 0, "(given by you)", ""},
+		"no cosignature":  {[]string{"-key", trusted, "-policy", demands, sample + ".zip"}, 5, "the quorum of the witness policy is not reached", ""},
+		"a bad policy":    {[]string{"-policy", sample + ".key", sample + ".zip"}, 2, "", "line 1: "},
+		"no policy":       {[]string{"-policy", "none.policy", sample + ".zip"}, 2, "", "none.policy"},
 		"no file":         {[]string{"none.zip"}, 2, "", "none.zip"},
 		"no argument":     {nil, 2, "", "usage"},
 		"two arguments":   {[]string{"a", "b"}, 2, "", "usage"},
