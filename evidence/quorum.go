@@ -289,7 +289,7 @@ func (r *policyReader) witness(args []string) error {
 
 func (r *policyReader) group(args []string) error {
 	if len(args) < 3 {
-		return errors.New("want: group NAME all|any|N NAME...")
+		return errors.New("want: group NAME all|any|N and then its members")
 	}
 	if r.groups == maxTrustNames {
 		return fmt.Errorf("there are more than %d groups", maxTrustNames)

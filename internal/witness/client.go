@@ -266,7 +266,7 @@ func (c *Client) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if c.broken.Load() == nil && c.due(ctx) {
-			_, _ = c.round(ctx, nil) // it was logged
+			_, _ = c.Cosign(ctx) // it was logged
 		}
 	}
 }
@@ -277,13 +277,8 @@ func (c *Client) due(ctx context.Context) bool {
 		return false
 	}
 	defer c.leave()
+	// Before the first round the log may not have published anything.
 	return c.asked == nil || c.down || c.opt.Mono()-c.begun >= c.opt.Interval || string(c.asked) != string(c.opt.Log.Checkpoint())
-}
-
-// Cosign publishes what is durable and returns its checkpoint when the quorum
-// holds under it. Errors: Unavailable when it does not, Integrity as of Fresh.
-func (c *Client) Cosign(ctx context.Context) (signed []byte, err error) {
-	return c.round(ctx, c.opt.Log.Publish)
 }
 
 // take waits for the turn of a round.
@@ -298,10 +293,12 @@ func (c *Client) take(ctx context.Context) bool {
 
 func (c *Client) leave() { <-c.turn }
 
-// round asks every witness about the log's checkpoint, once publish has made a
-// new one if it is not nil. It waits for all of them: the complaint of one
-// weighs more than a quorum of others.
-func (c *Client) round(ctx context.Context, publish func(context.Context) ([]byte, error)) ([]byte, error) {
+// Cosign publishes what is durable, asks every witness about its checkpoint, and
+// returns it when the quorum holds under it. It waits for all of them: the
+// complaint of one weighs more than a quorum of others. One such round is under
+// way at a time. Errors: Unavailable when the quorum does not hold, Integrity as
+// of Fresh, and those of the log.
+func (c *Client) Cosign(ctx context.Context) (signed []byte, err error) {
 	if !c.take(ctx) {
 		return nil, sallyport.E(sallyport.Unavailable, opWitness, "the call was given up").Because(ctx.Err())
 	}
@@ -309,12 +306,8 @@ func (c *Client) round(ctx context.Context, publish func(context.Context) ([]byt
 	if err := c.broken.Load(); err != nil {
 		return nil, err
 	}
-	signed := c.opt.Log.Checkpoint()
-	if publish != nil {
-		var err error
-		if signed, err = publish(ctx); err != nil {
-			return nil, err
-		}
+	if signed, err = c.opt.Log.Publish(ctx); err != nil {
+		return nil, err
 	}
 	c.asked, c.begun = signed, c.opt.Mono()
 	n, err := c.gather(ctx, signed)
