@@ -73,7 +73,7 @@ func (g *Gateway) openWitness(ctx context.Context) error {
 	}
 	g.opened(func(context.Context) error { tr.CloseIdleConnections(); return nil })
 	g.witness, err = witness.NewClient(witness.ClientOptions{
-		Log: g.log, Key: g.vkey, Policy: g.trust, HTTP: &http.Client{Transport: tr}, File: g.path("witness", "cosigned"),
+		Log: g.log, Keys: []string{g.vkey}, Policy: g.trust, HTTP: &http.Client{Transport: tr}, File: g.path("witness", "cosigned"),
 		Lease: w.Lease, Interval: w.Interval, Timeout: w.Timeout, Now: g.deps.Now, Logger: g.deps.Log,
 	})
 	if err != nil {

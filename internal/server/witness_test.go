@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +24,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/mod/sumdb/note"
 
+	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/server"
 	"github.com/sallyport-dev/sallyport/internal/witness"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
@@ -33,16 +37,17 @@ type keeper struct {
 	t       *testing.T
 	opt     witness.ServerOptions
 	address string
+	tls     *tls.Config // nil for plain http
 	stopped func()
 }
 
-func newKeeper(t *testing.T, name, logKey string) *keeper {
+func newKeeper(t *testing.T, name, logKey string, conf *tls.Config) *keeper {
 	t.Helper()
 	key, err := witness.CreateKey(filepath.Join(t.TempDir(), "key"), name, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &keeper{t: t, address: "127.0.0.1:0", opt: witness.ServerOptions{
+	k := &keeper{t: t, address: "127.0.0.1:0", tls: conf, opt: witness.ServerOptions{
 		Key: key, Logs: []string{logKey}, Dir: t.TempDir(), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	}}
 	k.start()
@@ -63,7 +68,7 @@ func (k *keeper) start() {
 	k.address = ln.Addr().String() // the same one again after a stop
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(s.Serve(ctx, ln, nil), s.Close()) }()
+	go func() { done <- errors.Join(s.Serve(ctx, ln, k.tls), s.Close()) }()
 	k.stopped = func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -107,9 +112,17 @@ func startTwo(t *testing.T, lease string) *two {
 			}
 		}
 		text := "log " + vkey + "\n"
-		for i := range w.keepers {
-			w.keepers[i] = newKeeper(t, fmt.Sprintf("witness.test/w%d", i), vkey)
-			text += fmt.Sprintf("witness w%d %s http://%s\n", i, w.keepers[i].opt.Key.VerifierKey(), w.keepers[i].address)
+		cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "gw.crt"), filepath.Join(dir, "gw.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, scheme := range []string{"http", "https"} {
+			var conf *tls.Config
+			if scheme == "https" {
+				conf = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+			}
+			w.keepers[i] = newKeeper(t, fmt.Sprintf("witness.test/w%d", i), vkey, conf)
+			text += fmt.Sprintf("witness w%d %s %s://%s\n", i, w.keepers[i].opt.Key.VerifierKey(), scheme, w.keepers[i].address)
 		}
 		text += "group both all w0 w1\nquorum both\n"
 		if w.policy, err = evidence.ParseTrustPolicy([]byte(text)); err != nil {
@@ -119,7 +132,7 @@ func startTwo(t *testing.T, lease string) *two {
 		if err := os.WriteFile(w.file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return "witness: {policy: witnesses.policy, " + lease + "}\n"
+		return "witness: {policy: witnesses.policy, ca: ca.pem, " + lease + "}\n"
 	}))
 	return w
 }
@@ -315,5 +328,56 @@ func TestRestoredGatewayForwardsNothing(t *testing.T) {
 	denials := bodies[evidence.Denial](t, b, evidence.TypeDenial)
 	if n := len(denials); n == 0 || denials[n-1].Class != "connect" || !strings.Contains(denials[n-1].Reason, "longer log") {
 		t.Errorf("on record: %+v", denials)
+	}
+}
+
+// TestWitnessConfigurationThatCannotHold is refused before anything is served.
+func TestWitnessConfigurationThatCannotHold(t *testing.T) {
+	w := startTwo(t, "lease: 20s")
+	w.Stop(t)
+	good, err := os.ReadFile(w.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := w.keepers[0].opt.Key.VerifierKey()
+	for name, tc := range map[string]struct{ policy, ca, says string }{
+		"no quorum":      {"witness a " + key + "\n", "", "not a policy: trust policy: line 1: there is no quorum"},
+		"no URL":         {"witness a " + key + "\nquorum a\n", "", "not enough for its quorum"},
+		"no TLS":         {"witness a " + key + " http://192.0.2.1\nquorum a\n", "", "cannot be used"},
+		"another log":    {"log sallyport.example/gw1+bef92270+AUQpkwZQBKoeTEj03QFYGUwCNJvMZkzZbkAOommRio1R\nquorum none\nwitness a " + key + " https://127.0.0.1\n", "", "is none of them"},
+		"no authority":   {string(w.policy.Text()), "witnesses.policy", "no PEM"},
+		"no such policy": {"", "", "cannot be read"},
+		"no such file":   {string(w.policy.Text()), "nosuch.pem", "witness.ca: the file cannot be read"},
+	} {
+		if err := os.Remove(w.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if tc.policy != "" {
+			if err := os.WriteFile(w.file, []byte(tc.policy), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text := string(good)
+		if tc.ca != "" {
+			text = strings.Replace(text, "ca: ca.pem, lease", "ca: "+tc.ca+", lease", 1)
+		}
+		if err := os.WriteFile(w.Config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(w.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Open(t.Context(), cfg, deps()); sallyport.KindOf(err) != sallyport.Invalid || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A policy that demands nobody, and asks nobody.
+	if err := errors.Join(os.WriteFile(w.file, []byte("quorum none\n"), 0o600), os.WriteFile(w.Config, good, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	w.Run(t)
+	if _, err := w.Connect(t).Exec(t.Context(), "select 1"); err != nil {
+		t.Error(err)
 	}
 }

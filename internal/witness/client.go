@@ -47,8 +47,10 @@ type Log interface {
 
 // ClientOptions say whose checkpoints are cosigned, and by whom.
 type ClientOptions struct {
-	Log    Log
-	Key    string // verifier key of the log
+	Log Log
+	// Keys are the verifier keys of the log, the one that it signs with first. Old
+	// ones are needed as long as the file may be signed by them.
+	Keys   []string
 	Policy *evidence.TrustPolicy
 	HTTP   *http.Client // for its transport; redirects are not followed
 	// File keeps the newest cosigned checkpoint.
@@ -70,8 +72,8 @@ type ClientOptions struct {
 // goroutine.
 type Client struct {
 	opt    ClientOptions
-	known  note.Verifier // of the log
-	turn   chan struct{} // held by the one round that is under way
+	known  []note.Verifier // of the log; the first one's name is its origin
+	turn   chan struct{}   // held by the one round that is under way
 	broken atomic.Pointer[sallyport.Error]
 	newest atomic.Pointer[cosigned]
 
@@ -102,9 +104,12 @@ const opWitness = "witness"
 func NewClient(opt ClientOptions) (*Client, error) {
 	opt.complete()
 	c := &Client{opt: opt, turn: make(chan struct{}, 1)}
-	var err error
-	if c.known, err = note.NewVerifier(opt.Key); err != nil {
-		return nil, sallyport.E(sallyport.Invalid, opWitness, "the log's verifier key is malformed").Because(err)
+	for _, key := range opt.Keys {
+		v, err := note.NewVerifier(key)
+		if err != nil {
+			return nil, sallyport.E(sallyport.Invalid, opWitness, "the log's verifier key is malformed").Because(err)
+		}
+		c.known = append(c.known, v)
 	}
 	if err := c.listed(); err != nil {
 		return nil, err
@@ -155,8 +160,11 @@ func (o *ClientOptions) complete() {
 // listed refuses a policy that lists logs but not this one: no checkpoint of it
 // could ever satisfy it.
 func (c *Client) listed() error {
+	if len(c.opt.Keys) == 0 {
+		return sallyport.E(sallyport.Invalid, opWitness, "the log has no verifier key")
+	}
 	for _, l := range c.opt.Policy.Logs {
-		if l.Key == c.opt.Key {
+		if l.Key == c.opt.Keys[0] {
 			return nil
 		}
 	}
@@ -164,7 +172,7 @@ func (c *Client) listed() error {
 		return nil
 	}
 	return sallyport.E(sallyport.Invalid, opWitness, "the witness policy lists logs, and this ledger is none of them").
-		WithHint("add the line: log " + c.opt.Key)
+		WithHint("add the line: log " + c.opt.Keys[0])
 }
 
 // checkURL admits https, and plain http to loopback addresses.
@@ -196,13 +204,13 @@ func (c *Client) load() error {
 	if err != nil {
 		return sallyport.E(sallyport.Unavailable, opWitness, "the file of the newest cosigned checkpoint cannot be read").Because(err)
 	}
-	cp, err := evidence.OpenCheckpoint(b, note.VerifierList(c.known))
-	if err != nil || cp.Origin != c.known.Name() {
+	cp, err := evidence.OpenCheckpoint(b, note.VerifierList(c.known...))
+	if err != nil || cp.Origin != c.known[0].Name() {
 		return sallyport.E(sallyport.Integrity, opWitness, "the file of the newest cosigned checkpoint is not one that this ledger signed").
 			WithHint("keep a copy of " + c.opt.File + " as evidence before you move it away; the witnesses know the newest size as well").Because(err)
 	}
 	n := &cosigned{signed: b, cp: cp}
-	if got, err := c.opt.Policy.Check(b, c.known); err == nil && got.Quorum {
+	if got, err := c.opt.Policy.Check(b, c.known...); err == nil && got.Quorum {
 		for _, by := range got.By {
 			if by.Time.After(n.at) {
 				n.at = by.Time
@@ -320,7 +328,7 @@ func (c *Client) Cosign(ctx context.Context) (signed []byte, err error) {
 
 // gather gets a checkpoint cosigned and keeps it. The caller has the turn.
 func (c *Client) gather(ctx context.Context, signed []byte) (*cosigned, error) {
-	cp, err := evidence.OpenCheckpoint(signed, note.VerifierList(c.known))
+	cp, err := evidence.OpenCheckpoint(signed, note.VerifierList(c.known...))
 	if err != nil {
 		return nil, sallyport.E(sallyport.Integrity, opWitness, "the ledger's checkpoint does not verify").Because(err)
 	}
@@ -335,7 +343,7 @@ func (c *Client) gather(ctx context.Context, signed []byte) (*cosigned, error) {
 	for _, line := range lines {
 		all = append(all, line...)
 	}
-	got, err := c.opt.Policy.Check(all, c.known)
+	got, err := c.opt.Policy.Check(all, c.known...)
 	if err != nil {
 		return nil, err
 	}

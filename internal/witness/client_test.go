@@ -383,7 +383,7 @@ func TestNewestIsKept(t *testing.T) {
 	b, _ := stranger.grow(t, 1)
 	must(t, os.WriteFile(filepath.Join(g.dir, "cosigned"), b, 0o600))
 	opt := witness.ClientOptions{
-		Log: g, Key: g.vkey, Policy: p, HTTP: &http.Client{}, File: filepath.Join(g.dir, "cosigned"), Now: c.now, Logger: slog.New(slog.DiscardHandler),
+		Log: g, Keys: []string{g.vkey}, Policy: p, HTTP: &http.Client{}, File: filepath.Join(g.dir, "cosigned"), Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if _, err := witness.NewClient(opt); sallyport.KindOf(err) != sallyport.Integrity {
 		t.Errorf("a foreign file: %v", err)
@@ -412,7 +412,7 @@ func TestClientRefusesOptions(t *testing.T) {
 		"another log":       "log " + stranger.vkey + "\nwitness a " + key + " https://witness.example\nquorum a\n",
 	} {
 		_, err := witness.NewClient(witness.ClientOptions{
-			Log: g, Key: g.vkey, Policy: parse(text), HTTP: &http.Client{}, File: filepath.Join(g.dir, "f"), Now: c.now, Logger: slog.New(slog.DiscardHandler),
+			Log: g, Keys: []string{g.vkey}, Policy: parse(text), HTTP: &http.Client{}, File: filepath.Join(g.dir, "f"), Now: c.now, Logger: slog.New(slog.DiscardHandler),
 		})
 		if sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%s: %v", name, err)

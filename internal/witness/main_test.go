@@ -179,7 +179,7 @@ func newClient(t testing.TB, g *gateway, p *evidence.TrustPolicy, c *clock, chan
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
 	opt := witness.ClientOptions{
-		Log: g, Key: g.vkey, Policy: p, HTTP: &http.Client{Transport: tr}, File: filepath.Join(g.dir, "cosigned"),
+		Log: g, Keys: []string{g.vkey}, Policy: p, HTTP: &http.Client{Transport: tr}, File: filepath.Join(g.dir, "cosigned"),
 		Now: c.now, Mono: c.elapsed, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
