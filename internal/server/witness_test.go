@@ -167,7 +167,7 @@ func work(t *testing.T, w *two, kind string) (n int) {
 }
 
 func TestWitnessesHoldTheLease(t *testing.T) {
-	w := startTwo(t, "lease: 2s, interval: 200ms, timeout: 500ms")
+	w := startTwo(t, "lease: 8s, interval: 200ms, timeout: 4s")
 	ctx := t.Context()
 	conn := w.Connect(t)
 	plain := w.Connect(t, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
@@ -293,7 +293,7 @@ func copyTree(t *testing.T, from, to string) {
 // TestRestoredGatewayForwardsNothing puts a copy of the whole data directory
 // back, the newest cosigned checkpoint with it. Only the witnesses know.
 func TestRestoredGatewayForwardsNothing(t *testing.T) {
-	w := startTwo(t, "lease: 20s, interval: 200ms, timeout: 5s")
+	w := startTwo(t, "lease: 30s, interval: 200ms, timeout: 10s")
 	ctx := t.Context()
 	if _, err := w.Connect(t).Exec(ctx, "insert into work (kind) values ('kept')"); err != nil {
 		t.Fatal(err)

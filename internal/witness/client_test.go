@@ -244,7 +244,7 @@ func TestLiarsDoNotCount(t *testing.T) {
 }
 
 // brief gives the witnesses little time, for those that do not answer.
-func brief(o *witness.ClientOptions) { o.Timeout = 300 * time.Millisecond }
+func brief(o *witness.ClientOptions) { o.Timeout = 3 * time.Second }
 
 func says(status int, body string) func(*testing.T, *gateway, *keeper) func(http.ResponseWriter, *http.Request, []byte) {
 	return func(*testing.T, *gateway, *keeper) func(http.ResponseWriter, *http.Request, []byte) {
