@@ -230,6 +230,13 @@ func TestWitnessesHoldTheLease(t *testing.T) {
 		t.Errorf("by the auditor's own policy: %v %v", err, strict.Faults)
 	}
 
+	beats := len(bodies[evidence.Heartbeat](t, b, evidence.TypeHeartbeat))
+	until(t, "a heartbeat while nothing is forwarded", func() bool {
+		time.Sleep(500 * time.Millisecond)
+		b, _ := bundle(t, c, w.Gateway, object{})
+		return len(bodies[evidence.Heartbeat](t, b, evidence.TypeHeartbeat)) > beats
+	})
+
 	w.keepers[1].start()
 	until(t, "forwarded again", func() bool { return insert(conn, "after") == nil })
 	for name, err := range map[string]error{"simple": insert(plain, "after"), "prepared": prepared()} {
@@ -242,9 +249,6 @@ func TestWitnessesHoldTheLease(t *testing.T) {
 	}
 	b, _ = bundle(t, c, w.Gateway, object{})
 	cosignedBundle(t, w, b)
-	if beats := bodies[evidence.Heartbeat](t, b, evidence.TypeHeartbeat); len(beats) == 0 {
-		t.Log("no heartbeat was due")
-	}
 	// The API gives the cosigned one.
 	status, text := c.raw(w.CIToken(t), "GET", "/v1/audit/checkpoint", nil)
 	if got, err := w.policy.Check(text); status != http.StatusOK || err != nil || !got.Quorum || len(got.By) != 2 {
