@@ -19,7 +19,7 @@ export GOAMD64 ?= $(shell test/scripts/goamd64)
 # goroutines that share state. The whole tree under it takes too long on two
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
-	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/...
+	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/witness/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed
@@ -86,6 +86,7 @@ test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, No
 	test/scripts/install-system test
 	test/scripts/install-postgres
 	cd test/fhirvalid && go mod download
+	cd test/witnesspeer && go mod download
 
 # npm itself may have to be installed first.
 $(CLIENTS): test/clients/package.json test/clients/package-lock.json

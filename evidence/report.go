@@ -24,6 +24,8 @@ type Report struct {
 	// Trusted is true when that key was given by the caller; else it came out of
 	// the bundle itself and proves nothing about who signed.
 	Trusted bool
+	// Witnessed is nil where there is no witness policy to judge by.
+	Witnessed *Witnessed `json:",omitempty"`
 	// WholeLog is true when the bundle holds every leaf of the log up to
 	// TreeSize; else it proves what it holds, not that there is nothing else.
 	WholeLog bool
@@ -91,6 +93,7 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		trust = "NOT TRUSTED: taken from the bundle itself; compare it with a copy got another way"
 	}
 	fmt.Fprintf(&b, "  key         %s (%s)\n", quoted(r.Key), trust)
+	b.WriteString(r.Witnessed.text())
 	fmt.Fprintf(&b, "  exported    %s, filter: %s\n", timeText(r.Created), quoted(cmp.Or(r.Filter, "none")))
 	scope := "part of the log; it proves what it holds, not that there is nothing else"
 	if r.WholeLog {

@@ -21,6 +21,9 @@ type Options struct {
 	SealKeys []SealKey
 	// Checkpoints are earlier signed checkpoints of the log that the auditor kept.
 	Checkpoints [][]byte
+	// Policy, when not nil, says which witnesses must have cosigned the checkpoint.
+	// The logs that it lists are trusted when Keys is empty.
+	Policy *TrustPolicy
 }
 
 // Limits on what a bundle may make a verifier hold in memory at once.
@@ -52,7 +55,7 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	for _, key := range opt.SealKeys {
 		v.sealKeys[key.ID()] = &sealKeyState{key: key}
 	}
-	v.report.Trusted = len(opt.Keys) > 0
+	v.trust(opt.Policy)
 	v.run()
 	if v.r.err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "bundle verify", "the bundle cannot be read").Because(v.r.err)
@@ -85,6 +88,7 @@ type verifier struct {
 	size     int64
 	opt      Options
 	known    []note.Verifier
+	policy   *TrustPolicy // of the caller
 	report   Report
 	order    []*zip.File
 	files    map[string]*zip.File
@@ -127,6 +131,7 @@ func (v *verifier) run() {
 	} else if v.treeFile != nil {
 		v.treeFile.done()
 	}
+	v.checkWitnesses()
 	v.checkContents()
 	v.checkSealed()
 	v.checkReplays()

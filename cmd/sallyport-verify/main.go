@@ -4,7 +4,10 @@
 // Command sallyport-verify checks an evidence bundle offline. It links no
 // network code.
 //
-//	sallyport-verify [-key NAME+HASH+BASE64]... [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip
+//	sallyport-verify [-key NAME+HASH+BASE64]... [-policy FILE] [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip
+//
+// The policy (C2SP tlog-policy) says which witnesses must have cosigned the
+// bundle's checkpoint.
 //
 // Exit codes: 0 the bundle verifies, 2 wrong usage or an unreadable file, 5 it
 // does not verify.
@@ -42,7 +45,7 @@ const maxInput = 1 << 20
 // trust is what the flags say that the auditor trusts.
 type trust struct {
 	keys, checkpoints several
-	sealKeys          string
+	policy, sealKeys  string
 }
 
 // options reads the files that the flags name.
@@ -54,6 +57,15 @@ func (t trust) options() (evidence.Options, error) {
 			return opt, err
 		}
 		opt.Checkpoints = append(opt.Checkpoints, b)
+	}
+	if t.policy != "" {
+		b, err := read(t.policy)
+		if err != nil {
+			return opt, err
+		}
+		if opt.Policy, err = evidence.ParseTrustPolicy(b); err != nil {
+			return opt, err
+		}
 	}
 	if t.sealKeys == "" {
 		return opt, nil
@@ -83,9 +95,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	var t trust
 	flags.Var(&t.keys, "key", "a verifier key (NAME+HASH+BASE64) that you trust; may be given several times")
 	flags.Var(&t.checkpoints, "checkpoint", "a `file` with an earlier checkpoint of the log that you kept; may be given several times")
+	flags.StringVar(&t.policy, "policy", "", "a `file` that says which witnesses must have cosigned (C2SP tlog-policy)")
 	flags.StringVar(&t.sealKeys, "seal-key", "", "a `file` with keys of seals, as \"sallyport evidence seal-key\" writes it")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip")
+		fmt.Fprintln(stderr, "usage: sallyport-verify [-key NAME+HASH+BASE64]... [-policy FILE] [-checkpoint FILE]... [-seal-key FILE] BUNDLE.zip")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {

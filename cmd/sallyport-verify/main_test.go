@@ -17,6 +17,9 @@ import (
 	"github.com/sallyport-dev/sallyport/evidence"
 )
 
+// witnessKey is the verifier key of a synthetic witness.
+const witnessKey = "witness.example/w1+e42b2f2c+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
+
 const sample = "../../evidence/testdata/bundle_v2"
 
 // member returns a file of the sample.
@@ -56,6 +59,15 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	policy := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	none := policy("none", "log "+trusted+"\nquorum none\n")
+	demands := policy("demands", "log "+trusted+"\nwitness w "+witnessKey+"\nquorum w\n")
 	for name, tc := range map[string]struct {
 		args   []string
 		code   int
@@ -77,6 +89,11 @@ func TestRun(t *testing.T) {
 		"two arguments":      {[]string{"a", "b"}, 2, "", "usage"},
 		"an unknown flag":    {[]string{"-x", "a"}, 2, "", "usage"},
 		"help":               {[]string{"-h"}, 0, "", "usage"},
+		"by a policy":        {[]string{"-policy", none, sample + ".zip"}, 0, "none demanded, by the policy given by you", ""},
+		"a policy's key":     {[]string{"-policy", none, sample + ".zip"}, 0, "(given by you)", ""},
+		"no cosignature":     {[]string{"-key", trusted, "-policy", demands, sample + ".zip"}, 5, "the quorum of the witness policy is not reached", ""},
+		"a bad policy":       {[]string{"-policy", sample + ".key", sample + ".zip"}, 2, "", "line 1: "},
+		"no policy":          {[]string{"-policy", "none.policy", sample + ".zip"}, 2, "", "none.policy"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(tc.args, &stdout, &stderr)

@@ -34,11 +34,14 @@ func (a *app) auditCommand() *cobra.Command {
 	verify.Flags().StringVar(&origin, "origin", "", "with --dir: the ledger's origin (default: the name in the key)")
 	verify.Flags().StringArrayVar(&dirKeys, "key", nil, "with --dir: verifier key that you trust, or @FILE; may be given several times")
 	verify.Flags().StringVar(&sealKeys, "seal-key", "", "with --dir: file with keys of seals; the frames that are still there are checked with them")
+	var policy string
 	checkpoint := a.command("checkpoint", "Print the ledger's latest signed checkpoint", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error { return a.auditCheckpoint(ctx, keys) })
-	checkpoint.Long = "Print the ledger's latest signed checkpoint (C2SP tlog-checkpoint). With --key its signature is checked here.\n" +
+		func(ctx context.Context, _ []string) error { return a.auditCheckpoint(ctx, keys, policy) })
+	checkpoint.Long = "Print the ledger's latest signed checkpoint (C2SP tlog-checkpoint). With --key its signature is checked here,\n" +
+		"with --policy (C2SP tlog-policy) the cosignatures of witnesses too, and that the policy's quorum holds.\n" +
 		"Keep checkpoints: a later log that does not grow out of an earlier checkpoint was rewritten."
 	checkpoint.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
+	checkpoint.Flags().StringVar(&policy, "policy", "", "file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	key := a.command("key", "Print the keys that checkpoints are verified with", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			text, err := a.text(ctx, "/v1/audit/key")
@@ -78,12 +81,16 @@ func (a *app) text(ctx context.Context, path string) (string, error) {
 	return string(b), nil
 }
 
-func (a *app) auditCheckpoint(ctx context.Context, keys []string) error {
+func (a *app) auditCheckpoint(ctx context.Context, keys []string, policyName string) error {
 	format, err := a.format()
 	if err != nil {
 		return err
 	}
 	known, err := verifiers(keys)
+	if err != nil {
+		return err
+	}
+	policy, err := trustPolicy(policyName)
 	if err != nil {
 		return err
 	}
@@ -97,10 +104,34 @@ func (a *app) auditCheckpoint(ctx context.Context, keys []string) error {
 				WithHint("keep it: it may be evidence of a ledger that was replaced").Because(err)
 		}
 	}
-	if format == "json" {
-		return writeJSON(a.Stdout, map[string]any{"checkpoint": text, "verified": len(known) > 0})
+	var by []evidence.Cosignature
+	if policy != nil {
+		got, err := policy.Check([]byte(text), known...)
+		if err != nil {
+			return err
+		}
+		if by = got.By; !got.Quorum {
+			return sallyport.E(sallyport.Integrity, "audit", fmt.Sprintf("the quorum of the policy is not reached: %d of its witnesses cosigned the checkpoint", len(by))).
+				WithHint("the gateway may not reach its witnesses; keep the checkpoint")
+		}
 	}
-	_, err = io.WriteString(a.Stdout, cleanLines(text))
+	return a.showCheckpoint(format, text, by, len(known) > 0 || policy != nil)
+}
+
+// showCheckpoint prints the checkpoint, which is to be kept as it is, and tells
+// beside it who cosigned.
+func (a *app) showCheckpoint(format, text string, by []evidence.Cosignature, verified bool) error {
+	if format == "json" {
+		out := map[string]any{"checkpoint": text, "verified": verified}
+		if by != nil {
+			out["cosignatures"] = by
+		}
+		return writeJSON(a.Stdout, out)
+	}
+	for _, c := range by {
+		fmt.Fprintf(a.Stderr, "%s cosigned at %s (%s)\n", clean(c.Witness), stamp(c.Time), clean(c.Key))
+	}
+	_, err := io.WriteString(a.Stdout, cleanLines(text))
 	return err
 }
 

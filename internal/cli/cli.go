@@ -170,7 +170,7 @@ func (a *app) root() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "", "table, json or csv; some commands have more")
 	root.AddCommand(
-		a.serveCommand(), a.configCommand(), a.vaultCommand(), a.versionCommand(),
+		a.serveCommand(), a.witnessCommand(), a.configCommand(), a.vaultCommand(), a.versionCommand(),
 		a.loginCommand(), a.whoamiCommand(), a.tokenCommand(), a.envCommand(),
 		a.requestCommand(), a.grantCommand(), a.sessionCommand(),
 		a.evidenceCommand(), a.auditCommand(), a.ledgerCommand(), a.policyCommand(), a.resourceCommand(), a.maskCommand(),

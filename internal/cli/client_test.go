@@ -6,7 +6,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
@@ -18,8 +21,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/sumdb/note"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/cli"
 )
 
@@ -213,5 +218,52 @@ func TestDemo(t *testing.T) {
 	}
 	if diff := cmp.Diff([]bool{false, true}, kept); diff != "" {
 		t.Errorf("keep (-want +got):\n%s", diff)
+	}
+}
+
+// TestCheckpointTellsWhoCosigned has a checkpoint answered that a synthetic log
+// signed and a synthetic witness cosigned.
+func TestCheckpointTellsWhoCosigned(t *testing.T) {
+	t.Parallel()
+	skey, vkey, err := note.GenerateKey(rand.Reader, "sallyport.test/gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := evidence.Checkpoint{Origin: "sallyport.test/gw", Size: 7}
+	signed, err := note.Sign(&note.Note{Text: cp.Text()}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	key, err := evidence.CosignerKey("witness.test/w1", private.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := evidence.NewCosigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, c.KeyHash()), 1767225600)
+	b = append(b, ed25519.Sign(private, evidence.CosignedMessage(1767225600, []byte(cp.Text())))...)
+	text := string(signed) + "\u2014 witness.test/w1 " + base64.StdEncoding.EncodeToString(b) + "\n"
+	env := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	policy := filepath.Join(t.TempDir(), "policy")
+	if err := os.WriteFile(policy, []byte("witness w1 "+key+"\nquorum w1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := run(t, env, "audit", "checkpoint", "--key", vkey, "--policy", policy)
+	if code != 0 || stdout != text || !strings.HasPrefix(stderr, "w1 cosigned at ") || !strings.Contains(stderr, "(witness.test/w1+") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, _ = run(t, env, "audit", "checkpoint", "--key", vkey, "--policy", policy, "-o", "json")
+	if code != 0 || !strings.Contains(stdout, `"time": "2026-01-01T00:00:00Z"`) || !strings.Contains(stdout, `"witness": "w1"`) {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+	if code, _, stderr := run(t, env, "audit", "checkpoint", "--policy", policy); code != cli.ExitError || !strings.Contains(stderr, "names no log") {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }

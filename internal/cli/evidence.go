@@ -45,6 +45,7 @@ func (a *app) evidenceCommand() *cobra.Command {
 		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], t) })
 	verify.Flags().StringArrayVar(&t.keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
 	verify.Flags().StringArrayVar(&t.checkpoints, "checkpoint", nil, "file with an earlier checkpoint that you kept; may be given several times")
+	verify.Flags().StringVar(&t.policy, "policy", "", "file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	verify.Flags().StringVar(&t.sealKeys, "seal-key", "", "file with keys of seals, as \"evidence seal-key\" writes it")
 	return a.group("evidence", "Export evidence and check it", exp, verify, a.sealKeyCommand())
 }
@@ -190,7 +191,7 @@ func trusted(keys []string) ([]string, error) {
 // trust is what an auditor brings to a verification.
 type trust struct {
 	keys, checkpoints []string
-	sealKeys          string
+	policy, sealKeys  string
 }
 
 // options reads the files.
@@ -209,6 +210,9 @@ func (t trust) options() (opt evidence.Options, err error) {
 		}
 		opt.Checkpoints = append(opt.Checkpoints, b)
 	}
+	if opt.Policy, err = trustPolicy(t.policy); err != nil {
+		return opt, err
+	}
 	if t.sealKeys != "" {
 		b, err := readAll(t.sealKeys)
 		if err != nil {
@@ -219,6 +223,18 @@ func (t trust) options() (opt evidence.Options, err error) {
 		}
 	}
 	return opt, nil
+}
+
+// trustPolicy reads the file that a flag --policy names, or nothing.
+func trustPolicy(name string) (*evidence.TrustPolicy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := readAll(name)
+	if err != nil {
+		return nil, err
+	}
+	return evidence.ParseTrustPolicy(text)
 }
 
 // evidenceVerify checks a bundle by the same code as sallyport-verify.

@@ -67,7 +67,7 @@ func TestOffline(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			return offline(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": capture, "exits": exits, "healthy": healthy},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": capture, "exits": exits, "healthy": healthy, "witnessing": witnessing},
 	})
 }
 
@@ -94,7 +94,7 @@ func offline(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	var ports [2]string
+	var ports [3]string
 	for i := range ports {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -106,10 +106,13 @@ func offline(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("API", ports[0])
+	env.Setenv("WITNESS", ports[2])
 	env.Setenv("SALLYPORT_CA", filepath.Join(env.WorkDir, "ca.pem"))
 	for name, text := range map[string]string{
 		"policy.cedar": clinic.Policy(), "labels.yaml": clinic.Labels(), "sallyport.yaml": fmt.Sprintf(served, ports[0], ports[1], auditor.Recipient()),
 		"ca.pem": string(certs.CA), "gw.crt": string(certs.Cert), "gw.key": string(certs.Key), "keys.json": `{"keys":[]}`,
+		"witness.yaml": fmt.Sprintf("version: 1\nname: witness.test/w1\nlisten: {address: \"%s\"}\nlogs: [%s]\n", ports[2],
+			"sallyport.example/gw1+bef92270+AUQpkwZQBKoeTEj03QFYGUwCNJvMZkzZbkAOommRio1R"),
 	} {
 		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -164,6 +167,18 @@ func healthy(ts *testscript.TestScript, _ bool, _ []string) {
 			return false
 		}
 		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+	})
+}
+
+// witnessing waits until the witness of the script answers.
+func witnessing(ts *testscript.TestScript, _ bool, _ []string) {
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	eventually(ts, func() bool {
+		res, err := c.Post("http://"+ts.Getenv("WITNESS")+"/add-checkpoint", "text/plain", strings.NewReader("old 0\n"))
+		if err != nil {
+			return false
+		}
+		return res.Body.Close() == nil && res.StatusCode == http.StatusBadRequest
 	})
 }
 

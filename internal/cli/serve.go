@@ -121,6 +121,9 @@ func (a *app) configCheck(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := server.ReadTrustPolicy(cfg.Witness.Policy); err != nil {
+		return err
+	}
 	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load), Log: slog.New(slog.DiscardHandler)}
 	for _, r := range cfg.Resources {
 		if _, err := server.TargetConfig(ctx, r, src, a.deps(slog.New(slog.DiscardHandler))); err != nil {

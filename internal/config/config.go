@@ -54,6 +54,8 @@ type Config struct {
 	Recording Recording `yaml:"recording"`
 	// Vault says how stored credentials and keys are protected.
 	Vault Vault `yaml:"vault"`
+	// Witness says who has to cosign the ledger's checkpoints.
+	Witness Witness `yaml:"witness"`
 	// Log governs the operator's log.
 	Log Log `yaml:"log"`
 }
@@ -68,6 +70,7 @@ func (c *Config) setDefaults() {
 		HoldWait: time.Minute, HoldWaitInTransaction: 5 * time.Second,
 	}
 	c.Recording.MaxResponse = 1 << 20
+	c.Witness = Witness{Lease: time.Minute, Interval: 10 * time.Second, Timeout: 5 * time.Second}
 	c.Log = Log{Level: "info", Format: "text"}
 }
 
@@ -252,6 +255,23 @@ type Recording struct {
 type Vault struct {
 	// Key refers to the master key: "file:" or "env:".
 	Key SecretRef `yaml:"key"`
+}
+
+// Witness says who has to cosign the ledger's checkpoints, and how old the newest
+// cosigned one may be while statements are forwarded.
+type Witness struct {
+	// Policy is a file of C2SP tlog-policy. Empty, or a policy with the quorum
+	// none, demands no witnesses.
+	Policy Path `yaml:"policy"`
+	// Lease is the age from which on nothing is forwarded.
+	Lease time.Duration `yaml:"lease"`
+	// Interval is the longest time between two rounds of asking.
+	Interval time.Duration `yaml:"interval"`
+	// Timeout is how long the witnesses have to answer.
+	Timeout time.Duration `yaml:"timeout"`
+	// CA holds the authorities of the witnesses' certificates in PEM; empty means
+	// the system's.
+	CA Path `yaml:"ca"`
 }
 
 // Log governs the operator's log, which never holds a statement's values.

@@ -108,7 +108,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		Recording: config.Recording{MaxResponse: 2 << 20},
 		Vault:     config.Vault{Key: "file:/etc/gw/vault.key"},
-		Log:       config.Log{Level: "debug", Format: "json"},
+		Witness: config.Witness{
+			Policy: "/etc/gw/witnesses.policy", Lease: 30 * time.Second, Interval: 5 * time.Second, Timeout: 2 * time.Second, CA: "/etc/ca.pem",
+		},
+		Log: config.Log{Level: "debug", Format: "json"},
 	}
 	got := mustParse(t, "/etc/gw/sallyport.yaml", read(t, "full.yaml"))
 	if diff := cmp.Diff(want, got); diff != "" {

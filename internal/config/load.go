@@ -25,6 +25,14 @@ const maxSize = 1 << 20
 // Load reads and validates the file at path. The error of a file with mistakes
 // has kind Invalid and holds [Problems].
 func Load(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, sallyport.E(sallyport.NotFound, op, "cannot open the configuration file").
@@ -37,53 +45,68 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, op, "cannot read the configuration file").Because(err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Parse reads and validates a configuration. The name stands in problems, and
 // its directory is what relative paths are relative to.
 func Parse(name string, data []byte) (*Config, error) {
-	c, problems := parse(name, data)
+	c := &Config{}
+	if err := parse(name, data, c, "docs/reference/config.md"); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// document is a configuration as a whole.
+type document interface {
+	defaulter
+	Validate() []Problem
+	resolve(dir string)
+}
+
+// parse fills a document; page is where its keys are described.
+func parse(name string, data []byte, into document, page string) error {
+	problems := problemsOf(name, data, into)
 	if len(problems) == 0 {
-		return c, nil
+		return nil
 	}
 	msg := "the configuration has a problem"
 	if len(problems) > 1 {
 		msg = fmt.Sprintf("the configuration has %d problems", len(problems))
 	}
-	return nil, sallyport.E(sallyport.Invalid, op, msg).WithHint("see docs/reference/config.md").Because(problems.sorted())
+	return sallyport.E(sallyport.Invalid, op, msg).WithHint("see " + page).Because(problems.sorted())
 }
 
-func parse(name string, data []byte) (*Config, Problems) {
+func problemsOf(name string, data []byte, into document) Problems {
 	if len(data) > maxSize {
-		return nil, Problems{{File: name, Msg: fmt.Sprintf("the file is larger than %v", Bytes(maxSize))}}
+		return Problems{{File: name, Msg: fmt.Sprintf("the file is larger than %v", Bytes(maxSize))}}
 	}
 	var doc yaml.Node
 	if err := yaml.Load(data, &doc); err != nil {
-		return nil, Problems{syntaxProblem(name, err)}
+		return Problems{syntaxProblem(name, err)}
 	}
 	d := &decoder{file: name, lines: make(map[string]int)}
-	c := &Config{}
-	c.setDefaults()
+	into.setDefaults()
 	root := &doc
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 		root = doc.Content[0]
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, Problems{{File: name, Line: 1, Msg: "the file holds no keys and values"}}
+		return Problems{{File: name, Line: 1, Msg: "the file holds no keys and values"}}
 	}
-	d.value(root, reflect.ValueOf(c).Elem(), "", 0)
+	d.value(root, reflect.ValueOf(into).Elem(), "", 0)
 	unread := make(map[string]bool)
 	for _, p := range d.problems {
 		unread[p.Key] = true
 	}
-	for _, f := range c.Validate() {
+	for _, f := range into.Validate() {
 		if !reported(unread, f.Key) {
 			d.problem(d.lineOf(f.Key), f.Key, "%s", f.Msg)
 		}
 	}
-	c.resolve(filepath.Dir(name))
-	return c, d.problems
+	into.resolve(filepath.Dir(name))
+	return d.problems
 }
 
 // reported says whether the key or one that holds it could not be read; it

@@ -71,6 +71,7 @@ func (c *Config) Validate() []Problem {
 	default:
 		f.add("vault.key", `want "file:PATH" or "env:NAME": the vault cannot hold its own key`)
 	}
+	c.Witness.validate(&f)
 	oneOf(&f, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&f, "log.format", c.Log.Format, "text", "json")
 	return f
@@ -219,6 +220,23 @@ func (r Requests) validate(f *findings) {
 	}
 	if r.HoldWaitInTransaction > r.HoldWait {
 		f.add("requests.hold_wait_in_transaction", "is %v, longer than hold_wait (%v); a transaction keeps its locks while it waits", r.HoldWaitInTransaction, r.HoldWait)
+	}
+}
+
+func (w Witness) validate(f *findings) {
+	within := func(key string, d, low, high time.Duration) {
+		if d < low || d > high {
+			f.add("witness."+key, "is %v; want %v to %v", d, low, high)
+		}
+	}
+	within("lease", w.Lease, time.Second, time.Hour)
+	within("interval", w.Interval, 100*time.Millisecond, time.Hour)
+	within("timeout", w.Timeout, 100*time.Millisecond, time.Minute)
+	if w.Lease >= time.Second && w.Interval+w.Timeout > w.Lease {
+		f.add("witness.lease", "is %v, shorter than interval and timeout together (%v); it would end between two rounds", w.Lease, w.Interval+w.Timeout)
+	}
+	if w.Policy == "" && w.CA != "" {
+		f.add("witness.policy", "is missing; without it no witness is asked and ca means nothing")
 	}
 }
 

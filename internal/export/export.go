@@ -42,7 +42,9 @@ type Source struct {
 	Signers    []note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
 	Recipients []string // age recipients for whom exact texts are sealed
-	Now        func() time.Time
+	// TrustPolicy is the witness policy in force (C2SP tlog-policy); nil for none.
+	TrustPolicy []byte
+	Now         func() time.Time
 }
 
 // Filter selects what a bundle is about. Fields that are set must all hold. A
@@ -176,6 +178,9 @@ func (b *builder) static(signed []byte) error {
 	}
 	files = append(files, evidence.File{Name: evidence.KeysName, Content: append(keys, '\n')})
 	files = append(files, evidence.File{Name: evidence.CheckpointName, Content: signed})
+	if b.src.TrustPolicy != nil {
+		files = append(files, evidence.File{Name: evidence.TrustPolicyName, Content: b.src.TrustPolicy})
+	}
 	for _, f := range files {
 		if err := b.out.Add(f.Name, f.Content); err != nil {
 			return err

@@ -150,6 +150,27 @@ func (l *Log) Subtree(ctx context.Context, size uint64, level int, index uint64)
 	return hash, err
 }
 
+// ConsistencyProof proves that the tree of the first size leaves begins with the
+// tree of the first old leaves, in the form of [tlog.CheckTree]. It is empty for
+// trees of the same size. Errors: Invalid for an old size of zero, of which
+// nothing can be proved, or one beyond size; NotFound for a size that is not
+// durable.
+func (l *Log) ConsistencyProof(ctx context.Context, old, size uint64) (tlog.TreeProof, error) {
+	const op = "ledger consistency"
+	if old == 0 || old > size {
+		return nil, sallyport.E(sallyport.Invalid, op, fmt.Sprintf("a tree of %d does not begin with one of %d", size, old))
+	}
+	if err := l.covers(ctx, op, size-1); err != nil {
+		return nil, err
+	}
+	var proof tlog.TreeProof
+	err := l.retry(func(published uint64) (err error) {
+		proof, err = tlog.ProveTree(int64(size), int64(old), l.merkle.reader(published))
+		return err
+	})
+	return proof, err
+}
+
 // Verify publishes and then checks the whole Merkle log, as the function of the
 // same name does. It returns the number of leaves that it checked.
 func (l *Log) Verify(ctx context.Context) (uint64, error) {

@@ -92,6 +92,7 @@ func parsers() []string {
 		"internal/policy",
 		"internal/record",
 		"internal/wire/pgwire",
+		"internal/witness",
 	}
 }
 
@@ -124,8 +125,17 @@ func Dependencies(t *Tree) []Finding {
 	const why = "a dependency is chosen, with a reason that can be looked up"
 	versions := requires(t.Texts["go.mod"])
 	used := make(map[string]bool)
+	// Tools, and what judges from outside, are modules of their own.
+	apart := make(map[string]string)
+	var elsewhere []string
+	for _, p := range sortedKeys(t.Texts) {
+		if path.Base(p) == "go.mod" && p != "go.mod" {
+			maps.Copy(apart, requires(t.Texts[p]))
+			elsewhere = append(elsewhere, path.Dir(p))
+		}
+	}
 	for _, f := range t.Files {
-		if under(f.Pkg, "tools") {
+		if anyUnder(f.Pkg, elsewhere) {
 			continue
 		}
 		for _, spec := range f.AST.Imports {
@@ -146,13 +156,6 @@ func Dependencies(t *Tree) []Finding {
 			fs = append(fs, Finding{"dependencies", doc, mod + " has no row", why})
 		default:
 			fs = append(fs, Finding{"dependencies", doc, fmt.Sprintf("%s is at %s, not %s", mod, versions[mod], rows[mod]), why})
-		}
-	}
-	// Tools, and what judges from outside, are modules of their own.
-	apart := make(map[string]string)
-	for _, p := range sortedKeys(t.Texts) {
-		if path.Base(p) == "go.mod" && p != "go.mod" {
-			maps.Copy(apart, requires(t.Texts[p]))
 		}
 	}
 	for _, mod := range sortedKeys(rows) {

@@ -66,17 +66,19 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 func (a *api) source() export.Source {
 	g := a.g
 	return export.Source{
-		Checkpoint: g.log.Publish, Scan: g.log.Scan, Subtree: g.log.Subtree, Blob: g.blobs.Get, Replay: a.replayedSession,
+		Checkpoint: g.cosignedNow, Scan: g.log.Scan, Subtree: g.log.Subtree, Blob: g.blobs.Get, Replay: a.replayedSession,
 		Signers: g.keys.signers(), Keys: g.keys.vkeys(), Recipients: g.cfg.Auditors, Now: g.deps.Now,
+		TrustPolicy: g.trustText(),
 	}
 }
 
-// checkpoint gives out a signed checkpoint over everything that is durable now.
+// checkpoint gives out the newest checkpoint that the witnesses cosigned, or,
+// where there is none, a signed one over everything that is durable now.
 func (a *api) checkpoint(ctx context.Context, w http.ResponseWriter, r *http.Request, _ caller) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	signed, err := a.g.log.Publish(ctx)
+	signed, err := a.g.cosignedLast(ctx)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/vault"
+	"github.com/sallyport-dev/sallyport/internal/witness"
 )
 
 // heartbeatEvery is the pace of the heartbeats on the ledger.
@@ -63,6 +64,8 @@ type Gateway struct {
 	sealKey []byte // first key of the epoch's seals, until it is wrapped
 	index   *index
 	events  *session.Events
+	trust   *evidence.TrustPolicy // nil without witness.policy
+	witness *witness.Client       // nil where there is nobody to ask
 	policy  *policies
 	tokens  *identity.Tokens
 	grants  *grant.Service
@@ -81,7 +84,7 @@ type Gateway struct {
 func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
-		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
@@ -237,7 +240,7 @@ func (g *Gateway) openEngine(ctx context.Context) error {
 		return err
 	}
 	g.engine = session.New(session.Deps{
-		Events: g.events, Policy: g.policy.current, Identify: g.tokens, Grants: g.grants, Vault: g.vault,
+		Fresh: g.fresh(), Events: g.events, Policy: g.policy.current, Identify: g.tokens, Grants: g.grants, Vault: g.vault,
 		Directory: directory{g.cfg}, Recorder: rec, Blobs: g.blobs, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
 		Waits: session.Waits{
 			Grant: g.cfg.Requests.Wait, Hold: g.cfg.Requests.HoldWait, HoldInTx: g.cfg.Requests.HoldWaitInTransaction,
@@ -268,6 +271,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
 	eg.Go(func() error { return g.heartbeat(ectx) })
 	eg.Go(func() error { return g.sweepTokens(ectx) })
+	if g.witness != nil {
+		eg.Go(func() error { g.witness.Run(ectx); return nil })
+	}
 	for _, t := range g.targets {
 		eg.Go(func() error { t.Run(ectx); return nil })
 	}
@@ -289,6 +295,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			reason, _ = sallyport.Public(err)
 		}
 		err = errors.Join(err, g.stop(sctx, reason))
+		g.cosignLast(sctx)
 	}
 	return errors.Join(err, g.close(sctx))
 }

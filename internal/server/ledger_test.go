@@ -122,8 +122,8 @@ func leafBodies[B any](t *testing.T, leaves [][]byte, kind evidence.Type) (out [
 	return out
 }
 
-// work lets a gateway record something.
-func work(t *testing.T, g *gatewaytest.Gateway) {
+// busy lets a gateway record something.
+func busy(t *testing.T, g *gatewaytest.Gateway) {
 	t.Helper()
 	conn := g.Connect(t)
 	if _, err := conn.Exec(t.Context(), "select count(*) from visits"); err != nil {
@@ -138,7 +138,7 @@ func work(t *testing.T, g *gatewaytest.Gateway) {
 // and declares it.
 func TestRestoredBackup(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Open())
-	work(t, g)
+	busy(t, g)
 	g.Stop(t)
 	cfg, err := config.Load(g.Config)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestRestoredBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Run(t)
-	work(t, g)
+	busy(t, g)
 	g.Stop(t)
 	if err := os.RemoveAll(server.LedgerPath(cfg)); err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestRestoredBackup(t *testing.T) {
 		}
 	}
 	g.Run(t)
-	work(t, g)
+	busy(t, g)
 	keys := g.VerifierKeys()
 	g.Stop(t)
 	leaves := leavesOf(t, cfg, keys)
@@ -264,11 +264,11 @@ func TestKeyRotation(t *testing.T) {
 	if keys := g.VerifierKeys(); len(keys) != 2 || keys[0] != vkey || keys[1] != old {
 		t.Fatalf("%q", keys)
 	}
-	work(t, g)
+	busy(t, g)
 	g.Stop(t)
 	cfg = edit(t, g, both, alone)
 	g.Run(t)
-	work(t, g)
+	busy(t, g)
 	g.Stop(t)
 
 	leaves := leavesOf(t, cfg, []string{vkey})
@@ -300,7 +300,7 @@ func TestKeyRotation(t *testing.T) {
 // them.
 func TestSeals(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Open())
-	work(t, g)
+	busy(t, g)
 	g.Stop(t)
 	keys := g.VerifierKeys()
 	g.Run(t)

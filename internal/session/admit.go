@@ -75,6 +75,9 @@ type Command struct {
 func (s *Session) Admit(ctx context.Context, c Command) (*Admission, error) {
 	s.touch()
 	digest := s.engine.deps.Vault.Fingerprint(c.Text)
+	if err := s.still(ctx, &Admission{stmt: c.Statement, text: c.Text, digest: digest}); err != nil {
+		return nil, err
+	}
 	a := s.decide(c, nil, digest)
 	switch a.verdict.Outcome {
 	case sallyport.Allow:
@@ -96,11 +99,12 @@ func (s *Session) decide(c Command, ap *sallyport.Approval, digest string) *Admi
 
 // Renew returns an admission for the same statement that is good now: a itself
 // while it is fresh, else the answer to asking policy again. It reports false
-// when policy no longer simply allows the statement, and for an admission that
-// rests on an approval; then [Session.Admit] must be asked.
+// when policy no longer simply allows the statement, for an admission that rests
+// on an approval, and while the ledger is not witnessed; then [Session.Admit]
+// must be asked.
 func (s *Session) Renew(a *Admission, inTx bool) (*Admission, bool) {
 	s.touch()
-	if a.approval != nil {
+	if a.approval != nil || s.engine.fresh() != nil {
 		return nil, false
 	}
 	if a.inTx == inTx && a.set == s.engine.deps.Policy() {
@@ -235,6 +239,9 @@ func (s *Session) hold(ctx context.Context, c Command, a *Admission) (*Admission
 	}
 	if b.verdict.Outcome != sallyport.Allow {
 		return nil, s.deny(ctx, b, req.ID)
+	}
+	if err := s.still(ctx, b); err != nil { // a human took their time
+		return nil, err
 	}
 	return b, nil
 }

@@ -88,7 +88,7 @@ type Waits struct {
 	GrantWindow time.Duration // the window that a request by trying asks for
 }
 
-// Deps are the parts that an engine sequences. All are required.
+// Deps are the parts that an engine sequences. All but Fresh are required.
 type Deps struct {
 	Events    *Events
 	Policy    func() *policy.Set // the loaded set; never nil
@@ -99,9 +99,13 @@ type Deps struct {
 	Recorder  *record.Recorder
 	Blobs     Blobs
 	Waits     Waits
-	Now       func() time.Time
-	Rand      io.Reader
-	Logger    *slog.Logger
+	// Fresh returns nil while enough witnesses have cosigned the ledger lately;
+	// otherwise nothing is forwarded, and its error says why. It is asked for every
+	// statement. Nil where no witnesses are demanded.
+	Fresh  func(now time.Time) error
+	Now    func() time.Time
+	Rand   io.Reader
+	Logger *slog.Logger
 }
 
 // Blobs stores sealed payloads that are too large for a leaf.

@@ -73,6 +73,9 @@ const (
 // Intend makes the intents durable, in order and together, and returns their
 // permits. On any error nothing may be forwarded.
 func (s *Session) Intend(ctx context.Context, intents ...Intent) ([]Permit, error) {
+	if err := s.stillAll(ctx, intents); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	permits, leaves, err := s.encode(ctx, beforeForward, intents)
@@ -116,6 +119,9 @@ func readOnly(st *sallyport.Statement) bool {
 func (s *Session) IntendEarly(ctx context.Context, intents ...Intent) ([]Permit, func(context.Context) error, error) {
 	if !s.Early(intents) {
 		return nil, nil, sallyport.E(sallyport.Internal, "intend", "the statements may not be forwarded before their intents are durable")
+	}
+	if err := s.stillAll(ctx, intents); err != nil {
+		return nil, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

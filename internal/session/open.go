@@ -108,6 +108,9 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 		return nil, e.refuse(ctx, p, a, sallyport.Verdict{Reason: fmt.Sprintf("%s may not hold the role %q on %q", p.ID, a.Role, a.Resource)},
 			"give a role that you are a member of as the user name")
 	}
+	if err := e.stillOpen(ctx, p, a); err != nil {
+		return nil, err
+	}
 	s := &Session{engine: e, resource: r, principal: p, role: a.Role, ask: a, opened: e.deps.Now()}
 	token, err := e.token()
 	if err != nil {
@@ -116,6 +119,9 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 	s.id = sallyport.SessionID("s_" + token)
 	s.chain = evidence.NewChain(s.id)
 	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.stillOpen(ctx, p, a); err != nil { // the grant may have come late
 		return nil, err
 	}
 	if err := e.enter(s); err != nil {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ type parts struct {
 	issuer *issuer.Issuer
 	set    *policy.Set
 	res    session.Resource
+	stale  atomic.Pointer[sallyport.Error] // what the witnesses' lease says
 }
 
 type directory struct{ p *parts }
@@ -128,10 +130,17 @@ func newParts(t *testing.T, change ...func(*session.Resource)) *parts {
 	p.set = set
 	p.engine = session.New(session.Deps{
 		Events: events, Policy: func() *policy.Set { return p.set }, Identify: p.tokens, Grants: p.grants, Vault: vlt,
-		Directory: directory{p}, Recorder: rec, Blobs: blobs, Now: time.Now, Rand: rand.Reader, Logger: logger,
+		Fresh: p.fresh, Directory: directory{p}, Recorder: rec, Blobs: blobs, Now: time.Now, Rand: rand.Reader, Logger: logger,
 		Waits: session.Waits{Grant: 0, Hold: 5 * time.Second, HoldInTx: time.Second, GrantWindow: time.Hour},
 	})
 	return p
+}
+
+func (p *parts) fresh(time.Time) error {
+	if err := p.stale.Load(); err != nil {
+		return err
+	}
+	return nil
 }
 
 func (p *parts) token(t *testing.T, sub string, groups ...string) string {

@@ -77,7 +77,7 @@ type options struct {
 	level          slog.Level
 	roles          []string
 	via            func(string) string
-	extra          string
+	before         func(dir string) string
 	masking        string
 }
 
@@ -112,6 +112,10 @@ func Waits(grant, hold time.Duration) Option {
 
 // Via has the gateway dial the target at what f makes of its address.
 func Via(f func(target string) string) Option { return func(o *options) { o.via = f } }
+
+// Before calls f with the gateway's directory before the gateway first starts,
+// and adds the lines that it returns to the configuration.
+func Before(f func(dir string) string) Option { return func(o *options) { o.before = f } }
 
 // Role adds a role that CI jobs may hold on the clinic.
 func Role(name string) Option {
@@ -192,6 +196,10 @@ func (g *Gateway) write(t testing.TB) {
 	put("target.pw", "gatewaypassword", 0o600)
 	put("analyser.pw", "analyserpassword", 0o600)
 	must(vault.CreateMaster(filepath.Join(g.Dir, "vault.key"), rand.Reader))
+	extra := ""
+	if g.opts.before != nil {
+		extra = g.opts.before(g.Dir)
+	}
 	g.Config = put("sallyport.yaml", fmt.Sprintf(`version: 1
 data: data
 origin: sallyport.test/gw
@@ -233,7 +241,7 @@ resources:
     labels: labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+g.opts.extra, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+extra, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's

@@ -46,6 +46,9 @@ func (r *relay) parse(ctx context.Context, body []byte) error {
 	if reserved(msg.Name) {
 		return r.poison(reservedName())
 	}
+	if err := r.witnessed(ctx, msg.Text); err != nil {
+		return r.poison(err)
+	}
 	p := r.known(msg.Text)
 	var g *analyze.Gated
 	if p != nil {
@@ -134,6 +137,9 @@ func (r *relay) bind(ctx context.Context, body []byte) error {
 	if prep == nil || prep.lost() {
 		return r.poison(noSuchStatement())
 	}
+	if err := r.witnessed(ctx, prep.text); err != nil {
+		return r.poison(err)
+	}
 	p, err := r.planOf(ctx, prep)
 	if err != nil {
 		if errors.Is(err, errAnswered) {
@@ -216,6 +222,11 @@ func (r *relay) execute(ctx context.Context, body []byte) error {
 	}
 	if exec == nil {
 		return r.poison(noSuchPortal())
+	}
+	// Its Bind may be long ago.
+	err = r.sess.Witnessed(ctx, func() session.Command { return session.Command{Statement: exec.adm.Statement(), Text: exec.prep.text} })
+	if err != nil {
+		return r.poison(err)
 	}
 	g := r.m.gated(exec)
 	if exec.changes != r.changes && g.Answer != analyze.AnswerTree && needsPath(g) {

@@ -41,6 +41,9 @@ func (r *relay) query(ctx context.Context, body []byte) error {
 		r.batch = pgwire.AppendQuery(r.batch, "")
 		return nil
 	case 1:
+		if err := r.witnessed(ctx, text); err != nil {
+			return r.poisonQuery(err)
+		}
 		g := script.Statements[0]
 		p, err := r.planFor(ctx, g)
 		if errors.Is(err, errAnswered) { // what is missing is the ReadyForQuery
@@ -83,6 +86,15 @@ func (r *relay) ungated(ctx context.Context, text []byte, err error, answer func
 		err = sallyport.E(sallyport.Invalid, "statement", msg).WithHint(hint).Because(pgwire.State("42601"))
 	}
 	return answer(err)
+}
+
+// witnessed returns the refusal, which is on record, of a statement that comes
+// while the ledger's witnesses are out of reach. It is asked before the target is
+// asked anything about the statement.
+func (r *relay) witnessed(ctx context.Context, text []byte) error {
+	return r.sess.Witnessed(ctx, func() session.Command {
+		return session.Command{Statement: unparsed(r.target.readable(text), "statement"), Text: text}
+	})
 }
 
 // runQuery admits a statement of a known plan and forwards it whole.
@@ -154,6 +166,9 @@ func (r *relay) steps(ctx context.Context, script *analyze.Script) error {
 // and Execute. It returns errAnswered when the rest must not run.
 func (r *relay) step(ctx context.Context, g *analyze.Gated, several bool) error {
 	text := []byte(g.Text)
+	if err := r.witnessed(ctx, text); err != nil {
+		return r.stepDenied(err)
+	}
 	if several && g.Copy != nil {
 		return r.stepRefused(ctx, text, sallyport.E(sallyport.Denied, "statement", "COPY inside a multi-statement query is not handled").
 			WithHint("send the COPY as a query of its own"))
