@@ -11,6 +11,7 @@ const TypeShipping Type = "shipping"
 const (
 	ShippingBehind   = "behind"    // events have waited longer than they should
 	ShippingRefused  = "refused"   // the receiver does not take what it is sent
+	ShippingRejected = "rejected"  // the receiver did not keep some events, and does not want them again
 	ShippingCaughtUp = "caught-up" // after one of the others
 )
 
