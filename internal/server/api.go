@@ -59,6 +59,7 @@ func newAPI(g *Gateway) *api {
 		"GET /v1/sessions/{id}":           a.showSession,
 		"POST /v1/sessions/{id}/end":      a.endSession,
 		"GET /v1/audit/verify":            a.verifyLedger,
+		"GET /v1/shipping":                a.shipping,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

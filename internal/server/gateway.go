@@ -69,6 +69,7 @@ type Gateway struct {
 	engine  *session.Engine
 	targets map[sallyport.ResourceID]*postgres.Target
 	conn    *postgres.Connector
+	ships   []destination
 
 	apiListener, pgListener net.Listener
 	apiTLS, pgTLS           *tls.Config
@@ -82,6 +83,7 @@ func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err e
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
 		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+		g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
@@ -259,6 +261,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
 	eg.Go(func() error { return g.heartbeat(ectx) })
 	eg.Go(func() error { return g.sweepTokens(ectx) })
+	eg.Go(func() error { return g.shipAll(ectx) })
 	for _, t := range g.targets {
 		eg.Go(func() error { t.Run(ectx); return nil })
 	}
@@ -281,6 +284,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		err = errors.Join(err, g.events.Stop(sctx, evidence.Stop{Reason: reason}))
 	}
+	g.shipRest(sctx)
 	return errors.Join(err, g.close(sctx))
 }
 

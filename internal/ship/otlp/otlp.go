@@ -144,16 +144,18 @@ func number(n uint64) *common.AnyValue {
 // PartialSuccess reads how many records an answer says were rejected, and why.
 // An answer of another form, as a proxy's page, rejects nothing.
 func PartialSuccess(answer []byte) (rejected int64, msg string) {
-	partial := field(answer, 1, protowire.BytesType)
-	n, used := protowire.ConsumeVarint(field(partial, 1, protowire.VarintType))
+	partial := field(answer, 1, protowire.BytesType, true)
+	n, used := protowire.ConsumeVarint(field(partial, 1, protowire.VarintType, false))
 	if used > 0 && int64(n) > 0 {
 		rejected = int64(n)
 	}
-	return rejected, string(field(partial, 2, protowire.BytesType))
+	return rejected, string(field(partial, 2, protowire.BytesType, false))
 }
 
-// field returns the last value of a field of a message, as the wire format says.
-func field(b []byte, want protowire.Number, as protowire.Type) []byte {
+// field returns the value of a field of a message, as the wire format says: of a
+// field that is there several times the last one, and of a message all of them
+// one after the other, which is how they are merged.
+func field(b []byte, want protowire.Number, as protowire.Type, message bool) []byte {
 	var found []byte
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
@@ -166,10 +168,14 @@ func field(b []byte, want protowire.Number, as protowire.Type) []byte {
 			return nil
 		}
 		if num == want && typ == as {
-			found = b[:n]
+			value := b[:n]
 			if typ == protowire.BytesType {
-				found, _ = protowire.ConsumeBytes(found)
+				value, _ = protowire.ConsumeBytes(value)
 			}
+			if !message {
+				found = nil
+			}
+			found = append(found, value...)
 		}
 		b = b[n:]
 	}
