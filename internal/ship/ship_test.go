@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/mod/sumdb/note"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -28,8 +27,6 @@ import (
 )
 
 const origin = "sallyport.test/gw"
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a real ledger, a clock that a test moves, and what was waited for.
 type world struct {
