@@ -125,12 +125,7 @@ func TestFaults(t *testing.T) {
 	forged.leaves[7] = bytes.Replace(forged.leaves[7], []byte(`"sessions":7`), []byte(`"sessions":8`), 1)
 	// An event with another leaf hash, and its own digest made anew.
 	rewrite := func(i int, edit func(v map[string]any)) string {
-		var v map[string]any
-		if err := json.Unmarshal([]byte(l.lines[i]), &v); err != nil {
-			t.Fatal(err)
-		}
-		edit(v)
-		return string(ocsf.Canonical(seal(v)))
+		return string(ocsf.Canonical(edited(t, l.lines[i], edit)))
 	}
 	attestation := func(v map[string]any) map[string]any {
 		return v["attestation_list"].([]any)[0].(map[string]any)
@@ -181,6 +176,17 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant %s", tt.name, text, tt.want)
 		}
 	}
+}
+
+// edited is an event that somebody has changed who knows the form.
+func edited(t testing.TB, line string, edit func(v map[string]any)) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(line), &v); err != nil {
+		t.Fatal(err)
+	}
+	edit(v)
+	return seal(v)
 }
 
 // seal gives an event its digest anew, as somebody who changes it would.
@@ -284,9 +290,14 @@ func TestSeveralLogs(t *testing.T) {
 func TestOtherVersion(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, origin, 5)
-	r := check(t, verify.Options{Version: "v2"}, l.lines, func(c *verify.Checker) { c.Bundle(l.contents()) })
-	if !r.OK() || len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "of 5 events only the hashes") {
-		t.Errorf("%+v", r)
+	opt := verify.Options{Version: "v2"}
+	if r := check(t, opt, l.lines, func(c *verify.Checker) { c.Bundle(l.contents()) }); !r.OK() || len(r.Notices) != 0 {
+		t.Errorf("the same event of another version: %+v", r)
+	}
+	other := with(l.lines, 3, string(ocsf.Canonical(edited(t, l.lines[3], func(v map[string]any) { v["message"] = "in other words" }))))
+	r := check(t, opt, other, func(c *verify.Checker) { c.Bundle(l.contents()) })
+	if !r.OK() || len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "of 1 events only the hashes") {
+		t.Errorf("another event of another version: %+v", r)
 	}
 }
 
