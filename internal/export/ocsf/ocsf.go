@@ -4,11 +4,13 @@
 package ocsf
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -162,8 +164,15 @@ func seal(tree obj, origin string, ref Ref, prev *Ref, cp *evidence.Checkpoint) 
 	}
 	event := obj{"uid": uid + "/event", "authority_uid": origin}
 	tree["attestation_list"] = []any{ledger, event}
-	event["fingerprint"] = fingerprint(sha256.Sum256(Canonical(tree)), 2, "JCS")
-	return Canonical(tree)
+	line := Canonical(tree)
+	// The digest comes into the entry that it is not of. Written again, the whole
+	// would be the same; the first object of this form is the entry, for nothing
+	// before the list has an authority_uid.
+	entry := Canonical(event)
+	at := bytes.Index(line, entry)
+	event["fingerprint"] = fingerprint(sha256.Sum256(line), 2, "JCS")
+	whole := Canonical(event)
+	return slices.Concat(line[:at], whole, line[at+len(entry):])
 }
 
 func fingerprint(h tlog.Hash, serialization int, name string) obj {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -19,7 +18,7 @@ type obj = map[string]any
 // Canonical returns the RFC 8785 form of a JSON value made of map[string]any,
 // []any, strings, booleans, nil, integers and [json.Number]. Nil maps and other
 // types are written as null: an event has none.
-func Canonical(v any) []byte { return appendValue(nil, v) }
+func Canonical(v any) []byte { return appendValue(make([]byte, 0, 4<<10), v) }
 
 func appendValue(dst []byte, v any) []byte {
 	switch x := v.(type) {
@@ -55,10 +54,16 @@ func appendObject(dst []byte, m obj) []byte {
 		return append(dst, "null"...)
 	}
 	keys := make([]string, 0, len(m))
+	plain := true
 	for k := range m {
 		keys = append(keys, k)
+		plain = plain && isASCII(k)
 	}
-	slices.SortFunc(keys, compareUTF16)
+	if plain {
+		slices.Sort(keys)
+	} else {
+		slices.SortFunc(keys, compareUTF16)
+	}
 	dst = append(dst, '{')
 	for i, k := range keys {
 		if i > 0 {
@@ -74,9 +79,6 @@ func appendObject(dst []byte, m obj) []byte {
 // compareUTF16 orders names by UTF-16 code units, as RFC 8785 wants. It differs
 // from the order of bytes only where one has a character beyond U+FFFF.
 func compareUTF16(a, b string) int {
-	if isASCII(a) && isASCII(b) {
-		return strings.Compare(a, b)
-	}
 	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 }
 
@@ -93,6 +95,13 @@ func appendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
+		run := i
+		for i < len(s) && s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
+			i++
+		}
+		if dst = append(dst, s[run:i]...); i == len(s) {
+			break
+		}
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
@@ -104,8 +113,6 @@ func appendString(dst []byte, s string) []byte {
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
-		case c >= ' ':
-			dst = append(dst, c)
 		case c == '\b':
 			dst = append(dst, '\\', 'b')
 		case c == '\t':
