@@ -130,8 +130,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 				},
 			},
 		},
-		Vault:     config.Vault{Key: "file:/etc/gw/vault.key"},
-		Log:       config.Log{Level: "debug", Format: "json"},
+		Vault: config.Vault{Key: "file:/etc/gw/vault.key"},
+		Log:   config.Log{Level: "debug", Format: "json"},
 	}
 	got := mustParse(t, "/etc/gw/sallyport.yaml", read(t, "full.yaml"))
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -55,7 +55,7 @@ type FileSink struct {
 	MaxSize Bytes `yaml:"max_size"`
 }
 
-func (f *FileSink) setDefaults() { f.MaxSize = 64 << 20 }
+func (s *FileSink) setDefaults() { s.MaxSize = 64 << 20 }
 
 // SyslogSink is a receiver of RFC 5424 messages over TLS.
 type SyslogSink struct {

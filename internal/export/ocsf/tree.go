@@ -179,11 +179,3 @@ func put(o obj, key, value string) {
 		o[key] = value
 	}
 }
-
-func list[T ~string](values []T) []any {
-	out := make([]any, len(values))
-	for i, v := range values {
-		out[i] = string(v)
-	}
-	return out
-}

@@ -97,8 +97,10 @@ func (s *Sink) request(b ship.Batch) *logs.LogsData {
 			ObservedTimeUnixNano: now, SeverityNumber: n, SeverityText: name, EventName: "sallyport." + string(e.Type),
 			Body: text(string(e.JSON)),
 			Attributes: []*common.KeyValue{
-				{Key: "sallyport.origin", Value: text(b.Origin)}, {Key: "sallyport.index", Value: number(e.Index)},
-				{Key: "sallyport.type", Value: text(string(e.Type))}, {Key: "ocsf.type_uid", Value: number(uint64(e.TypeUID))},
+				{Key: "sallyport.origin", Value: text(b.Origin)},
+				{Key: "sallyport.index", Value: number(e.Index)},
+				{Key: "sallyport.type", Value: text(string(e.Type))},
+				{Key: "ocsf.type_uid", Value: number(uint64(e.TypeUID))},
 				{Key: "ocsf.version", Value: text(ocsf.Version)},
 			},
 		}
@@ -108,7 +110,8 @@ func (s *Sink) request(b ship.Batch) *logs.LogsData {
 	}
 	return &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{
 		Resource: &resource.Resource{Attributes: []*common.KeyValue{
-			{Key: "service.name", Value: text("sallyport")}, {Key: "service.version", Value: text(b.Product)},
+			{Key: "service.name", Value: text("sallyport")},
+			{Key: "service.version", Value: text(b.Product)},
 			{Key: "service.instance.id", Value: text(b.Origin)},
 		}},
 		ScopeLogs: []*logs.ScopeLogs{{
