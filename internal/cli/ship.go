@@ -98,6 +98,9 @@ func (a *app) shipVerify(files []string, v shipped) error {
 		if err := compareBundle(c, v.bundle, v.keys); err != nil {
 			return err
 		}
+		if len(v.keys) == 0 {
+			fmt.Fprintln(a.Stderr, "the keys were taken from the bundle itself: that shows that it is whole, not who signed it; give --key")
+		}
 	}
 	if v.checkpoint != "" {
 		if err := compareCheckpoint(c, v.checkpoint, v.keys); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -35,7 +36,7 @@ type Journal interface {
 // The bounds of a batch, and the pace.
 const (
 	DefaultEvents = 500
-	DefaultBytes  = 1 << 20
+	DefaultBytes  = 512 << 10 // many receivers take 1 MiB and no more
 	// pace is how long a shipper that has nothing to do waits before it looks.
 	pace = 500 * time.Millisecond
 	// sendWait bounds one attempt to send a batch.
@@ -56,8 +57,8 @@ type Options struct {
 	MaxEvents int // of a batch; zero means DefaultEvents
 	MaxBytes  int // of a batch; zero means DefaultBytes
 	MaxEvent  int // of one event; zero sets no bound
-	// FromNow begins at what is published when there is no cursor yet, instead of
-	// at the ledger's begin.
+	// FromNow begins at what is published when New is called, instead of at the
+	// ledger's begin, when there is no cursor yet. No session may be open then.
 	FromNow bool
 	// BehindAfter is how long an event may wait before that is worth a word.
 	BehindAfter time.Duration
@@ -72,6 +73,7 @@ type Options struct {
 type Shipper struct {
 	opt  Options
 	path string // of the cursor
+	now  uint64 // published when the shipper was made
 	turn sync.Mutex
 
 	// Owned by whoever has the turn:
@@ -105,7 +107,7 @@ func New(opt Options) *Shipper {
 		opt.MaxBytes = DefaultBytes
 	}
 	return &Shipper{
-		opt: opt, path: filepath.Join(opt.Dir, opt.Name+".json"), begun: opt.Now(),
+		opt: opt, path: filepath.Join(opt.Dir, opt.Name+".json"), now: opt.Ledger.Published(), begun: opt.Now(),
 		status: Status{Name: opt.Name, State: StateOK},
 	}
 }
@@ -165,10 +167,11 @@ func (s *Shipper) step(ctx context.Context) (n int, err error) {
 		sctx, cancel := context.WithTimeout(ctx, sendWait)
 		err := s.opt.Sink.Send(sctx, p.batch)
 		cancel()
-		if r := (*RejectedError)(nil); errors.As(err, &r) {
-			s.rejected(ctx, p.batch, r)
+		var rejected *RejectedError
+		if errors.As(err, &rejected) {
+			s.rejected(ctx, p.batch, rejected)
 		} else if err != nil {
-			return 0, err
+			return 0, s.smaller(p.batch, err)
 		}
 		p.acked = true
 	}
@@ -178,6 +181,18 @@ func (s *Shipper) step(ctx context.Context) (n int, err error) {
 	s.cur, s.last, s.pending = p.after, &p.last, nil
 	s.sent = p.batch.Events[len(p.batch.Events)-1].Time
 	return len(p.batch.Events), nil
+}
+
+// smaller has the next batches be half as large when that is what the receiver
+// wants. The events are read again for that.
+func (s *Shipper) smaller(b Batch, err error) error {
+	var large *TooLargeError
+	if !errors.As(err, &large) || len(b.Events) == 1 {
+		return err
+	}
+	s.opt.MaxEvents = len(b.Events) / 2
+	s.pending, s.mapper = nil, nil
+	return sallyport.E(sallyport.Unavailable, "ship", fmt.Sprintf("the receiver takes no batch of %d bytes; the next ones have at most %d events", b.Bytes, s.opt.MaxEvents)).Because(err)
 }
 
 // load reads the cursor and learns from the ledger what a shipper knows at that
@@ -195,7 +210,7 @@ func (s *Shipper) load(ctx context.Context) error {
 		return rolledBack("the ledger has fewer leaves than were shipped")
 	}
 	if !found && s.opt.FromNow {
-		c.Next, c.Low = published, published // no session is open before the gateway serves
+		c.Next, c.Low = s.now, s.now
 	}
 	begin := place{c.Next, c.Low}
 	if s.rewind() > 0 && len(c.Marks) > 0 {

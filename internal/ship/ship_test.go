@@ -364,6 +364,32 @@ func TestRejectedEventsAreOnRecord(t *testing.T) {
 	}
 }
 
+// A receiver that takes small batches only is sent small ones. One event that is
+// too large is a refusal.
+func TestBatchIsMadeSmaller(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beats(50)
+	k := &sink{}
+	k.fail = func(b ship.Batch) error {
+		if len(b.Events) > 3 {
+			return &ship.TooLargeError{Err: sallyport.E(sallyport.Denied, "test", "the receiver answered 413")}
+		}
+		return nil
+	}
+	s := ship.New(w.options(t.TempDir(), k))
+	w.run(s, 4)
+	inOrder(t, k.index, 0, 50)
+	k.fail = func(ship.Batch) error {
+		return &ship.TooLargeError{Err: sallyport.E(sallyport.Denied, "test", "the receiver answered 413")}
+	}
+	w.beats(1)
+	w.run(s, 4)
+	if st := s.Status(); st.State != ship.StateRefused || st.Next != 50 {
+		t.Errorf("status %+v", st)
+	}
+}
+
 // A destination without acknowledgements is sent again what was sent last.
 func TestRewind(t *testing.T) {
 	t.Parallel()
@@ -392,8 +418,7 @@ func TestFromNow(t *testing.T) {
 	opt := w.options(dir, k)
 	opt.FromNow = true
 	s := ship.New(opt)
-	w.run(s, 1)
-	w.beats(3)
+	w.beats(3) // before it runs
 	w.run(s, 1)
 	inOrder(t, k.index, 12, 15)
 	w.beats(2)

@@ -55,6 +55,16 @@ func (e *LaterError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *LaterError) Unwrap() error { return e.Err }
 
+// TooLargeError is an error of a receiver that takes no batch of this size. The
+// batch is made smaller as long as it has more than one event.
+type TooLargeError struct{ Err error }
+
+// Error renders the cause.
+func (e *TooLargeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TooLargeError) Unwrap() error { return e.Err }
+
 // RejectedError says that the receiver took a batch except for some events, and
 // must not be sent it again. The cursor moves on; what was rejected goes on
 // record.

@@ -83,8 +83,11 @@ func (c *Client) Post(ctx context.Context, header http.Header, body []byte, retr
 	}
 	msg := fmt.Sprintf("the receiver answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))
 	if !slices.Contains(retry, res.StatusCode) {
-		return nil, sallyport.E(sallyport.Denied, c.Op, msg).
-			WithHint("the batch is kept and tried again slowly until the receiver takes it")
+		e := sallyport.E(sallyport.Denied, c.Op, msg).WithHint("the batch is kept and tried again slowly until the receiver takes it")
+		if res.StatusCode == http.StatusRequestEntityTooLarge {
+			return nil, &ship.TooLargeError{Err: e}
+		}
+		return nil, e
 	}
 	e := sallyport.E(sallyport.Unavailable, c.Op, msg).WithHint("look after the receiver")
 	if d, ok := c.retryAfter(res.Header.Get("Retry-After")); ok {
