@@ -152,7 +152,7 @@ func (c *Checker) event(v map[string]any) error {
 	e.origin = id
 	c.entries = append(c.entries, e)
 	if c.keep != nil && c.keep(origin, index) {
-		c.kept[index] = keep(v, meta)
+		c.kept[index] = c.digest(v)
 	}
 	return nil
 }
@@ -169,20 +169,6 @@ func (c *Checker) second(v map[string]any, list []any, index uint64) error {
 		return fmt.Errorf("event %d is not what was sent: it does not have its own digest", index)
 	}
 	return nil
-}
-
-// keep keeps what is compared with a leaf.
-func keep(v, meta map[string]any) keptEvent {
-	product, _ := meta["product"].(map[string]any)
-	version, _ := product["version"].(string)
-	cut, _ := meta["is_truncated"].(bool)
-	tree := make(map[string]any, len(v))
-	for k, x := range v {
-		if k != "attestation_list" {
-			tree[k] = x
-		}
-	}
-	return keptEvent{product: version, cut: cut, tree: tree}
 }
 
 // splitUID reads an event's uid: the origin, "#" and the index.
