@@ -90,6 +90,11 @@ func (s *Sink) connect(ctx context.Context) error {
 		return handshake(err)
 	}
 	s.conn = conn
+	// With TLS 1.3 a receiver refuses a client's certificate after the handshake.
+	if err := s.listen(); err != nil {
+		_ = s.Close() // nothing was sent
+		return handshake(err)
+	}
 	return nil
 }
 
@@ -118,7 +123,8 @@ func unavailable(msg string, err error) error {
 // write sends messages and then listens whether the receiver has anything
 // against them. After an error the connection is given up.
 func (s *Sink) write(ctx context.Context, frames [][]byte) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+	conn := s.conn // which is given up below, perhaps while ctx ends
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err := s.deliver(frames)
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -137,13 +143,21 @@ func (s *Sink) deliver(frames [][]byte) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	if _, err := s.conn.Write(bytes.Join(frames, nil)); err != nil {
-		return err
+	_, err := s.conn.Write(bytes.Join(frames, nil))
+	// A receiver that does not want this client says so and hangs up; what it said
+	// may be there although nothing can be written any more.
+	if heard := s.listen(); heard != nil && (err == nil || isAlert(heard)) {
+		return heard
 	}
+	return err
+}
+
+// listen waits a moment whether the receiver has anything to say. One of syslog
+// has not: anything but silence is its end.
+func (s *Sink) listen() error {
 	if err := s.conn.SetReadDeadline(s.opt.Now().Add(settle)); err != nil {
 		return err
 	}
-	// A receiver of syslog has nothing to say: anything but silence is its end.
 	var b [1]byte
 	_, err := s.conn.Read(b[:])
 	switch {
