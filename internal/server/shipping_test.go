@@ -4,8 +4,11 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +27,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/demo/pgcluster"
 	"github.com/sallyport-dev/sallyport/internal/ship/verify"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
@@ -84,6 +88,56 @@ func listenForEvents(t *testing.T) *receivers {
 	return r
 }
 
+// listenForSyslog takes octet-counted messages over TLS. It returns its address
+// and its authority, and a function that ends it and returns the messages, one a
+// line.
+func listenForSyslog(t *testing.T) (addr, ca string, end func() string) {
+	t.Helper()
+	certs, err := pgcluster.NewCertificates(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(certs.Cert, certs.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(conn)
+			for {
+				var n int
+				if _, err := fmt.Fscanf(in, "%d ", &n); err != nil {
+					break
+				}
+				msg := make([]byte, n)
+				if _, err := io.ReadFull(in, msg); err != nil {
+					break
+				}
+				got.Write(append(msg, '\n'))
+			}
+			_ = conn.Close()
+		}
+	}()
+	end = func() string {
+		_ = ln.Close()
+		<-done
+		return got.String()
+	}
+	t.Cleanup(func() { end() })
+	return ln.Addr().String(), string(certs.CA), end
+}
+
 type shippingStatus struct {
 	Shipping []struct {
 		Name, Type, State string
@@ -100,11 +154,13 @@ type shippingStatus struct {
 func TestShipping(t *testing.T) {
 	t.Parallel()
 	r := listenForEvents(t)
-	g := gatewaytest.Start(t, gatewaytest.Open(), gatewaytest.File("hook.secret", hookSecret+"\n"),
+	addr, ca, messages := listenForSyslog(t)
+	g := gatewaytest.Start(t, gatewaytest.Open(), gatewaytest.File("hook.secret", hookSecret+"\n"), gatewaytest.File("siem.pem", ca),
 		gatewaytest.Shipping("  - {name: archive, type: file, file: {dir: shipped, max_size: 64KiB}}\n"),
 		gatewaytest.Shipping(fmt.Sprintf("  - {name: hook, type: webhook, webhook: {url: %s/hook, format: json-array, secrets: [\"file:hook.secret\"]}}\n", r.URL)),
 		gatewaytest.Shipping(fmt.Sprintf("  - {name: collector, type: otlp, batch: 7, otlp: {url: %s/v1/logs}}\n", r.URL)),
 		gatewaytest.Shipping(fmt.Sprintf("  - {name: refuses, type: webhook, webhook: {url: %s/refuses, secrets: [\"file:hook.secret\"]}}\n", r.URL)),
+		gatewaytest.Shipping(fmt.Sprintf("  - {name: siem, type: syslog, syslog: {address: \"%s\", tls: {ca: siem.pem}}}\n", addr)),
 	)
 	c := newClient(t, g)
 	conn := g.Connect(t)
@@ -152,11 +208,11 @@ func TestShipping(t *testing.T) {
 	}
 	key := g.VerifierKey()
 	g.Stop(t)
-	judgeShipped(t, g, key, b, r)
+	judgeShipped(t, g, key, b, r, messages())
 }
 
 // judgeShipped checks what every receiver has against the ledger.
-func judgeShipped(t *testing.T, g *gatewaytest.Gateway, key string, b []byte, r *receivers) {
+func judgeShipped(t *testing.T, g *gatewaytest.Gateway, key string, b []byte, r *receivers, syslog string) {
 	t.Helper()
 	v, err := note.NewVerifier(key)
 	if err != nil {
@@ -189,7 +245,7 @@ func judgeShipped(t *testing.T, g *gatewaytest.Gateway, key string, b []byte, r 
 			t.Fatal(err)
 		}
 	}
-	for name, got := range map[string]string{"archive": files.String(), "hook": r.hook.String(), "collector": r.otlp.String()} {
+	for name, got := range map[string]string{"archive": files.String(), "hook": r.hook.String(), "collector": r.otlp.String(), "siem": syslog} {
 		for _, raw := range []string{"219-09-9999", "gatewaypassword", "whsec_"} {
 			if strings.Contains(got, raw) {
 				t.Errorf("%s has %q", name, raw)
