@@ -19,7 +19,8 @@ export GOAMD64 ?= $(shell test/scripts/goamd64)
 # goroutines that share state. The whole tree under it takes too long on two
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
-	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/witness/...
+	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/witness/... \
+	./internal/ship/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed
@@ -82,7 +83,7 @@ demo-deps:
 	test/scripts/install-system demo
 
 .PHONY: test-deps
-test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, Node.js clients
+test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rsyslog, Node.js clients
 	test/scripts/install-system test
 	test/scripts/install-postgres
 	cd test/fhirvalid && go mod download

@@ -56,6 +56,8 @@ func newBody(t Type) any {
 		return &KeyRotate{}
 	case TypeRollback:
 		return &Rollback{}
+	case TypeShipping:
+		return &Shipping{}
 	}
 	return nil
 }

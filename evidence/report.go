@@ -38,6 +38,8 @@ type Report struct {
 	// of.
 	Earlier int
 
+	checkpoint Checkpoint
+
 	// Faults are what must not be. Any fault means that the bundle is not what
 	// was exported, or that the log is not what was written.
 	Faults []Fault

@@ -15,7 +15,6 @@ import (
 	"io"
 	"strings"
 
-	sallyport "github.com/sallyport-dev/sallyport"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -299,36 +298,4 @@ func strictJSON(text []byte, into any) error {
 		return fmt.Errorf("text after the value")
 	}
 	return nil
-}
-
-// EachLeaf calls fn with every leaf of a bundle's file, in order, until it
-// returns an error. It checks nothing: verify the bundle first.
-func EachLeaf(name string, fn func(index uint64, raw []byte) error) (err error) {
-	const op = "bundle read"
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		return sallyport.E(sallyport.Invalid, op, "the bundle cannot be opened").Because(err)
-	}
-	defer func() { err = errors.Join(err, z.Close()) }()
-	f, err := z.Open(LeavesName)
-	if err != nil {
-		return sallyport.E(sallyport.Invalid, op, "the bundle has no leaves").Because(err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	for lines := newLineReader(f, maxLine); ; {
-		line, err := lines.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return sallyport.E(sallyport.Integrity, op, "the bundle's leaves are damaged").Because(err)
-		}
-		l, err := parseLeafLine(line)
-		if err != nil {
-			return sallyport.E(sallyport.Integrity, op, "the bundle's leaves are damaged").Because(err)
-		}
-		if err := fn(l.Index, l.Raw); err != nil {
-			return err
-		}
-	}
 }

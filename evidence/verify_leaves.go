@@ -37,6 +37,7 @@ func (v *verifier) checkCheckpoint() (Checkpoint, bool) {
 		v.fault(CheckpointName, -1, -1, "it is not the checkpoint that the manifest names")
 		return cp, false
 	}
+	v.report.checkpoint = cp
 	return cp, true
 }
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -183,7 +184,7 @@ func (a *app) sealKeyCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) sealKeys(bundle, identity, file string, force bool) error {
+func (a *app) sealKeys(bundle, identity, file string, force bool) (err error) {
 	if identity == "" || file == "" {
 		return usage("name your age identity with --identity FILE, and the file to write with -f FILE")
 	}
@@ -199,7 +200,20 @@ func (a *app) sealKeys(bundle, identity, file string, force bool) error {
 	}
 	var out bytes.Buffer
 	n := 0
-	err = evidence.EachLeaf(bundle, func(index uint64, raw []byte) error {
+	f, err := os.Open(bundle)
+	if err != nil {
+		return sallyport.E(sallyport.Invalid, "seal keys", "the bundle cannot be opened").Because(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return sallyport.E(sallyport.Invalid, "seal keys", "the bundle cannot be opened").Because(err)
+	}
+	opened, _, err := evidence.OpenBundle(f, info.Size(), evidence.Options{})
+	if err != nil {
+		return err
+	}
+	err = opened.Each(func(index uint64, raw []byte) error {
 		leaf, err := evidence.ParseLeaf(raw)
 		if err != nil || leaf.Type != evidence.TypeStart {
 			return err

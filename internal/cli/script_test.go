@@ -207,7 +207,8 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	if !ok {
 		sub = t
 	}
-	g := gatewaytest.Start(sub, gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"))
+	g := gatewaytest.Start(sub, gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"),
+		gatewaytest.Shipping("  - {name: archive, type: file, file: {dir: shipped}}\n"))
 	dir := env.WorkDir
 	for name, token := range map[string]string{
 		"ci.token":       g.CIToken(sub),
@@ -224,6 +225,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	env.Setenv("SALLYPORT_SERVER", "https://"+g.APIAddress())
 	env.Setenv("SALLYPORT_CA", g.CA)
 	env.Setenv("CONFIG", g.Config)
+	env.Setenv("SHIPPED", filepath.Join(g.Dir, "shipped"))
 	env.Setenv("VKEY", g.VerifierKeys()[0])
 	env.Setenv("DSN", g.DSN("TOKEN"))
 	env.Setenv("HOME", dir)

@@ -130,8 +130,12 @@ func (a *app) configCheck(ctx context.Context, path string) error {
 			return err
 		}
 	}
+	if err := server.CheckShipping(cfg, a.Now); err != nil {
+		return err
+	}
 	return a.show(map[string]any{
 		"file": path, "valid": true, "resources": len(cfg.Resources), "roles": len(cfg.Roles), "policies": set.Len(), "policy": set.Digest(),
+		"shipping": len(cfg.Shipping),
 	}, table{
 		head: []string{"FILE", "RESOURCES", "ROLES", "POLICIES", "POLICY"}, rows: [][]string{{
 			path, fmt.Sprint(len(cfg.Resources)), fmt.Sprint(len(cfg.Roles)), fmt.Sprint(set.Len()), string(set.Digest()),

@@ -52,6 +52,8 @@ type Config struct {
 	Resources []Resource `yaml:"resources"`
 	// Recording bounds what a recording keeps.
 	Recording Recording `yaml:"recording"`
+	// Shipping names the receivers of the ledger's events.
+	Shipping []Destination `yaml:"shipping"`
 	// Vault says how stored credentials and keys are protected.
 	Vault Vault `yaml:"vault"`
 	// Witness says who has to cosign the ledger's checkpoints.

@@ -107,6 +107,29 @@ func TestParseReadsEveryKey(t *testing.T) {
 			},
 		},
 		Recording: config.Recording{MaxResponse: 2 << 20},
+		Shipping: []config.Destination{
+			{
+				Name: "archive", Type: config.ShipFile, From: "beginning", BehindAfter: 5 * time.Minute, Batch: 500,
+				File: &config.FileSink{Dir: "/etc/gw/shipped", MaxSize: 16 << 20},
+			},
+			{
+				Name: "siem", Type: config.ShipSyslog, From: "now", BehindAfter: 10 * time.Minute, Batch: 100,
+				Syslog: &config.SyslogSink{Address: "siem.example:6514", MaxMessage: 32 << 10, Resend: 500, TLS: config.SinkTLS{
+					CA: "/etc/gw/siem-ca.pem", ServerName: "siem.internal.example", Cert: "/etc/gw/gw.crt", Key: "/etc/gw/gw.key",
+				}},
+			},
+			{
+				Name: "collector", Type: config.ShipOTLP, From: "beginning", BehindAfter: 5 * time.Minute, Batch: 500,
+				OTLP: &config.OTLPSink{URL: "https://collector.example:4318/v1/logs", Headers: []config.SinkHeader{{Name: "Authorization", Value: "vault:collector"}}},
+			},
+			{
+				Name: "hook", Type: config.ShipWebhook, From: "beginning", BehindAfter: 5 * time.Minute, Batch: 500,
+				Webhook: &config.WebhookSink{
+					URL: "https://hook.example/events", Format: "json-array", Ed25519: "env:HOOK_KEY",
+					Secrets: []config.SecretRef{"file:/etc/gw/hook.new", "file:/etc/gw/hook.old"},
+				},
+			},
+		},
 		Vault:     config.Vault{Key: "file:/etc/gw/vault.key"},
 		Witness: config.Witness{
 			Policy: "/etc/gw/witnesses.policy", Lease: 30 * time.Second, Interval: 5 * time.Second, Timeout: 2 * time.Second, CA: "/etc/ca.pem",

@@ -75,7 +75,9 @@ func TestReferenceDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := mustParse(t, "gw.yaml", []byte(minimal))
+	c := mustParse(t, "gw.yaml", []byte(minimal+"shipping:\n  - {name: a, type: file, file: {dir: a}}\n"+
+		"  - {name: b, type: syslog, syslog: {address: \"siem.example:6514\"}}\n"+
+		"  - {name: c, type: webhook, webhook: {url: https://hook.example, secrets: [\"env:A\"]}}\n"))
 	r := c.Resources[0]
 	for key, value := range map[string]any{
 		"data":                              c.Data,
@@ -100,6 +102,13 @@ func TestReferenceDefaults(t *testing.T) {
 		"resources[].limits.idle":           r.Limits.Idle,
 		"resources[].limits.max_session":    r.Limits.MaxSession,
 		"resources[].limits.max_message":    r.Limits.MaxMessage,
+		"shipping[].from":                   c.Shipping[0].From,
+		"shipping[].behind_after":           c.Shipping[0].BehindAfter,
+		"shipping[].batch":                  c.Shipping[0].Batch,
+		"shipping[].file.max_size":          c.Shipping[0].File.MaxSize,
+		"shipping[].syslog.max_message":     c.Shipping[1].Syslog.MaxMessage,
+		"shipping[].syslog.resend":          c.Shipping[1].Syslog.Resend,
+		"shipping[].webhook.format":         c.Shipping[2].Webhook.Format,
 	} {
 		m := regexp.MustCompile("(?m)^\\| `" + regexp.QuoteMeta(key) + "` \\| `([^`]+)` \\|").FindSubmatch(doc)
 		if m == nil {

@@ -64,6 +64,7 @@ func (c *Config) Validate() []Problem {
 	if c.Recording.MaxResponse <= 0 {
 		f.add("recording.max_response", "is %v; a recording that keeps no answer is no evidence", c.Recording.MaxResponse)
 	}
+	c.validateShipping(&f)
 	switch c.Vault.Key.Scheme() {
 	case "file", "env":
 	case "":

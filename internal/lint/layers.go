@@ -35,7 +35,7 @@ func layers() []layer {
 			"these know one part of the domain each, and nothing of sessions",
 		},
 		{
-			[]string{"internal/session", "internal/export"},
+			[]string{"internal/session", "internal/export", "internal/ship"},
 			"the session engine is the only package that sequences the steps",
 		},
 		{
@@ -65,7 +65,7 @@ type ban struct {
 func bans() []ban {
 	return []ban{
 		{
-			dirs:    []string{"", "internal/wire", "internal/analyze", "internal/policy", "internal/mask"},
+			dirs:    []string{"", "internal/wire", "internal/analyze", "internal/policy", "internal/mask", "internal/export/ocsf", "internal/ship/verify"},
 			imports: []string{"net", "net/http/...", "os/...", "database/sql/...", "log/slog", "syscall"},
 			why:     "a pure package cannot leak PHI and is tested and fuzzed without a world around it",
 		},

@@ -91,6 +91,8 @@ func parsers() []string {
 		"internal/mask/x12",
 		"internal/policy",
 		"internal/record",
+		"internal/ship/otlp",
+		"internal/ship/verify",
 		"internal/wire/pgwire",
 		"internal/witness",
 	}

@@ -60,6 +60,7 @@ func newAPI(g *Gateway) *api {
 		"POST /v1/sessions/{id}/end":      a.endSession,
 		"GET /v1/audit/verify":            a.verifyLedger,
 		"GET /v1/audit/proof":             a.proof,
+		"GET /v1/shipping":                a.shipping,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

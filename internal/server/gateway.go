@@ -72,6 +72,7 @@ type Gateway struct {
 	engine  *session.Engine
 	targets map[sallyport.ResourceID]*postgres.Target
 	conn    *postgres.Connector
+	ships   []destination
 
 	apiListener, pgListener net.Listener
 	apiTLS, pgTLS           *tls.Config
@@ -85,6 +86,7 @@ func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err e
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
 		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+		g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
@@ -274,6 +276,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.witness != nil {
 		eg.Go(func() error { g.witness.Run(ectx); return nil })
 	}
+	eg.Go(func() error { return g.shipAll(ectx) })
 	for _, t := range g.targets {
 		eg.Go(func() error { t.Run(ectx); return nil })
 	}
@@ -297,6 +300,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		err = errors.Join(err, g.stop(sctx, reason))
 		g.cosignLast(sctx)
 	}
+	g.shipRest(sctx)
 	return errors.Join(err, g.close(sctx))
 }
 

@@ -79,6 +79,8 @@ type options struct {
 	via            func(string) string
 	before         func(dir string) string
 	masking        string
+	shipping       string
+	files          map[string]string
 }
 
 // Option changes how a gateway is set up.
@@ -116,6 +118,26 @@ func Via(f func(target string) string) Option { return func(o *options) { o.via 
 // Before calls f with the gateway's directory before the gateway first starts,
 // and adds the lines that it returns to the configuration.
 func Before(f func(dir string) string) Option { return func(o *options) { o.before = f } }
+
+// Shipping adds a destination, as a list entry of the configuration's section.
+func Shipping(entry string) Option {
+	return func(o *options) {
+		if o.shipping == "" {
+			o.shipping = "shipping:\n"
+		}
+		o.shipping += entry
+	}
+}
+
+// File puts a file into the gateway's directory, for its owner alone.
+func File(name, text string) Option {
+	return func(o *options) {
+		if o.files == nil {
+			o.files = map[string]string{}
+		}
+		o.files[name] = text
+	}
+}
 
 // Role adds a role that CI jobs may hold on the clinic.
 func Role(name string) Option {
@@ -193,6 +215,9 @@ func (g *Gateway) write(t testing.TB) {
 		masking = "    masking: masking.yaml\n"
 	}
 	put("masking.key", "the masking secret of a test gateway, 32 bytes and more", 0o600)
+	for name, text := range g.opts.files {
+		put(name, text, 0o600)
+	}
 	put("target.pw", "gatewaypassword", 0o600)
 	put("analyser.pw", "analyserpassword", 0o600)
 	must(vault.CreateMaster(filepath.Join(g.Dir, "vault.key"), rand.Reader))
@@ -241,7 +266,7 @@ resources:
     labels: labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+extra, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+extra+g.opts.shipping, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's
