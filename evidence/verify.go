@@ -33,6 +33,14 @@ const (
 // nil only if the bundle could not be read from r or a key in opt is malformed;
 // a bundle that does not verify is a report with faults.
 func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
+	v, err := newVerifier(r, size, opt)
+	if err != nil {
+		return nil, err
+	}
+	return v.finish()
+}
+
+func newVerifier(r io.ReaderAt, size int64, opt Options) (*verifier, error) {
 	v := &verifier{r: &errReaderAt{r: r, size: size}, size: size, files: map[string]*zip.File{}, listed: map[string]ManifestFile{}}
 	for _, key := range opt.Keys {
 		known, err := note.NewVerifier(key)
@@ -43,6 +51,11 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 		v.known = append(v.known, known)
 	}
 	v.report.Trusted = len(opt.Keys) > 0
+	return v, nil
+}
+
+// finish makes all checks.
+func (v *verifier) finish() (*Report, error) {
 	v.run()
 	if v.r.err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "bundle verify", "the bundle cannot be read").Because(v.r.err)
