@@ -59,6 +59,7 @@ func newAPI(g *Gateway) *api {
 		"GET /v1/sessions/{id}":           a.showSession,
 		"POST /v1/sessions/{id}/end":      a.endSession,
 		"GET /v1/audit/verify":            a.verifyLedger,
+		"POST /v1/audit/who-saw":          a.whoSaw,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}
