@@ -139,19 +139,31 @@ func (w *bitWriter) flush() []byte {
 	return w.b
 }
 
-// Has reports whether any of the salted values is in this part. The error has the
+// Has reports whether any of the salted values is in this part.
+func (s *BlindSet) Has(values ...uint64) (bool, error) {
+	n, err := s.Hits(values)
+	return n > 0, err
+}
+
+// Hits returns how many of the salted values are in this part. The error has the
 // kind Integrity: the part is not in its canonical form.
-func (s *BlindSet) Has(values ...uint64) (found bool, err error) {
+func (s *BlindSet) Hits(values []uint64) (int, error) {
 	if err := s.check(); err != nil {
-		return false, err
+		return 0, err
 	}
+	wanted := slices.Clone(values)
 	switch s.Form {
 	case FormList:
-		return s.listHas(values)
+		slices.Sort(wanted)
+		return s.list(wanted)
 	case FormCoded:
-		return s.codedHas(values)
+		for i, v := range wanted {
+			wanted[i] = reduce(v, s.Patients, s.Bits)
+		}
+		slices.Sort(wanted)
+		return s.coded(wanted)
 	}
-	return false, nil
+	return 0, nil
 }
 
 func (s *BlindSet) broken(msg string) error {
@@ -177,24 +189,33 @@ func (s *BlindSet) check() error {
 	return nil
 }
 
-func (s *BlindSet) listHas(values []uint64) (found bool, err error) {
+// meet counts the values at the beginning of wanted that are v, and returns those
+// that are more than it.
+func meet(wanted []uint64, v uint64) (n int, rest []uint64) {
+	for len(wanted) > 0 && wanted[0] <= v {
+		if wanted[0] == v {
+			n++
+		}
+		wanted = wanted[1:]
+	}
+	return n, wanted
+}
+
+func (s *BlindSet) list(wanted []uint64) (hits int, err error) {
 	last := uint64(0)
 	for i := range s.Count {
 		v := binary.BigEndian.Uint64(s.Data[8*i:])
 		if i > 0 && v <= last {
-			return false, s.broken("a list is not ascending")
+			return 0, s.broken("a list is not ascending")
 		}
-		last = v
-		found = found || slices.Contains(values, v)
+		n := 0
+		n, wanted = meet(wanted, v)
+		last, hits = v, hits+n
 	}
-	return found, nil
+	return hits, nil
 }
 
-func (s *BlindSet) codedHas(values []uint64) (found bool, err error) {
-	wanted := make([]uint64, len(values))
-	for i, v := range values {
-		wanted[i] = reduce(v, s.Patients, s.Bits)
-	}
+func (s *BlindSet) coded(wanted []uint64) (hits int, err error) {
 	last := binary.BigEndian.Uint64(s.Data)
 	r := bitReader{b: s.Data[8:]}
 	limit := s.Patients << s.Bits
@@ -202,19 +223,21 @@ func (s *BlindSet) codedHas(values []uint64) (found bool, err error) {
 		if i > 0 {
 			d, ok := r.rice(s.Bits)
 			if !ok || d > limit {
-				return false, s.broken("a coded set ends inside a value")
+				return 0, s.broken("a coded set ends inside a value")
 			}
 			last += d
 		}
 		if last >= limit {
-			return false, s.broken("a coded set holds a value that cannot be")
+			return 0, s.broken("a coded set holds a value that cannot be")
 		}
-		found = found || slices.Contains(wanted, last)
+		n := 0
+		n, wanted = meet(wanted, last)
+		hits += n
 	}
 	if !r.ended() {
-		return false, s.broken("a coded set goes on behind its last value")
+		return 0, s.broken("a coded set goes on behind its last value")
 	}
-	return found, nil
+	return hits, nil
 }
 
 // bitReader reads bits, the highest first.

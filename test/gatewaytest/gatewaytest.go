@@ -157,12 +157,15 @@ func Role(name string) Option {
 
 // Open permits everything that a clinic's ETL role may do without a grant.
 func Open() Option {
-	return func(o *options) {
-		o.policy = strings.Replace(clinic.Policy(), `@grant("group:privacy-officers")
+	return func(o *options) { o.policy = OpenPolicy() }
+}
+
+// OpenPolicy is the policy of [Open].
+func OpenPolicy() string {
+	return strings.Replace(clinic.Policy(), `@grant("group:privacy-officers")
 @max("1h")
 forbid(principal, action == Action::"connect", resource == Resource::"clinic") unless { context has grant };`,
-			`permit(principal, action == Action::"connect", resource == Resource::"nowhere");`, 1)
-	}
+		`permit(principal, action == Action::"connect", resource == Resource::"nowhere");`, 1)
 }
 
 // Start sets a gateway up and runs it until the test ends.
