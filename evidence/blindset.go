@@ -242,55 +242,49 @@ func (s *BlindSet) coded(wanted []uint64) (hits int, err error) {
 
 // bitReader reads bits, the highest first.
 type bitReader struct {
-	b  []byte
-	at int // of the next bit
+	b    []byte // not in acc yet
+	acc  uint64 // the next bits, from the highest
+	have int    // how many of acc are bits of the data
 }
 
-func (r *bitReader) bit() (uint64, bool) {
-	if r.at>>3 >= len(r.b) {
-		return 0, false
+// fill makes as many bits ready as there are, at least 57 where so many are left.
+func (r *bitReader) fill() {
+	for r.have <= 56 && len(r.b) > 0 {
+		r.acc |= uint64(r.b[0]) << (56 - r.have)
+		r.b, r.have = r.b[1:], r.have+8
 	}
-	v := r.b[r.at>>3] >> (7 - r.at&7) & 1
-	r.at++
-	return uint64(v), true
 }
 
-// rice reads one difference. What it reads is bounded by the data; a unary part
-// of them all still fits, since a leaf has fewer than 2^20 bits.
+// rice reads one difference. Its unary part is bounded by the data, which are those
+// of one leaf, so that nothing overflows.
 func (r *bitReader) rice(width int) (uint64, bool) {
 	var v uint64
 	for {
-		b, ok := r.bit()
-		if !ok {
-			return 0, false
-		}
-		if b == 0 {
+		r.fill()
+		ones := bits.LeadingZeros64(^r.acc)
+		v += uint64(min(ones, r.have))
+		if ones < r.have {
+			r.skip(ones + 1)
 			break
 		}
-		v++
-	}
-	for range width {
-		b, ok := r.bit()
-		if !ok {
+		if r.have == 0 {
 			return 0, false
 		}
-		v = v<<1 | b
+		r.skip(r.have)
 	}
+	r.fill()
+	if r.have < width {
+		return 0, false
+	}
+	v = v<<width | r.acc>>(64-width)
+	r.skip(width)
 	return v, true
 }
 
+func (r *bitReader) skip(n int) { r.acc, r.have = r.acc<<n, r.have-n }
+
 // ended reports whether nothing but the zeros of the last byte is left.
 func (r *bitReader) ended() bool {
-	if len(r.b)*8-r.at >= 8 {
-		return false
-	}
-	for {
-		b, ok := r.bit()
-		if !ok {
-			return true
-		}
-		if b != 0 {
-			return false
-		}
-	}
+	r.fill()
+	return r.have < 8 && r.acc == 0
 }
