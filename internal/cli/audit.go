@@ -37,7 +37,7 @@ func (a *app) auditCommand() *cobra.Command {
 			text = strings.TrimSpace(text)
 			return a.show(map[string]string{"key": text}, table{head: []string{"KEY"}, rows: [][]string{{text}}, plain: true})
 		})
-	return a.client(a.group("audit", "Check the ledger and ask it", verify, checkpoint, key, a.whoSawCommand()))
+	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.whoSawCommand()))
 }
 
 // text gets an answer that is a text.
