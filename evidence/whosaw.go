@@ -96,7 +96,23 @@ type Sighting struct {
 type searched struct {
 	open  SessionOpen
 	texts map[uint64]*saidText // by the number of the statement that holds the text
+	kept  []uint64             // the keys of texts, the oldest first
 	stmts map[uint64]*searchedStmt
+}
+
+// maxTexts bounds the texts that are remembered of a session. A statement that was
+// prepared longer ago is found without its text.
+const maxTexts = 20_000
+
+func (in *searched) remember(holder uint64, t *saidText) {
+	if in.texts[holder] == nil {
+		in.kept = append(in.kept, holder)
+	}
+	in.texts[holder] = t
+	if len(in.kept) > maxTexts {
+		delete(in.texts, in.kept[0])
+		in.kept = in.kept[1:]
+	}
 }
 
 type saidText struct {
@@ -201,7 +217,7 @@ func (s *Search) intent(in *searched, index uint64, at time.Time, b *Intent) {
 		holder = b.Stmt
 	}
 	if b.Readable != "" {
-		in.texts[holder] = &saidText{class: b.Class, readable: b.Readable, effects: b.Effects, objects: b.Objects}
+		in.remember(holder, &saidText{class: b.Class, readable: b.Readable, effects: b.Effects, objects: b.Objects})
 	}
 	if b.Phase == "execute" && s.within(at) {
 		text := in.texts[holder]
