@@ -107,8 +107,8 @@ type Deps struct {
 	// names any.
 	Privacy *disclosure.Keyring
 	Now     func() time.Time
-	Rand      io.Reader
-	Logger    *slog.Logger
+	Rand    io.Reader
+	Logger  *slog.Logger
 }
 
 // Blobs stores sealed payloads that are too large for a leaf.

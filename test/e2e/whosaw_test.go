@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
@@ -31,6 +32,8 @@ CREATE TABLE public.texts (pid text, note text);
 CREATE TABLE public.pads (pid char(12), note text);
 CREATE TABLE public.amounts (pid numeric(10,2), note text);
 CREATE TABLE public.uids (pid uuid, note text);
+CREATE TABLE public.births (mother int, child int, note text);
+INSERT INTO public.births VALUES (700001, 700030, 'note');
 CREATE TABLE public.big (pid int PRIMARY KEY, note text);
 CREATE VIEW public.people_labs AS SELECT p.pid, l.result FROM people p JOIN labs l ON l.pid = p.pid;
 CREATE FUNCTION public.reads() RETURNS bigint LANGUAGE plpgsql AS 'begin return (select count(*) from labs); end';
@@ -57,6 +60,9 @@ const hospitalLabels = `  public.people.*: public
   public.amounts.pid: pkey.shown
   public.uids.*: public
   public.uids.pid: pkey.shown
+  public.births.*: public
+  public.births.mother: [public, pkey.shown]
+  public.births.child: pkey.masked
   public.big.*: public
   public.big.pid: pkey.masked
 `
@@ -134,6 +140,10 @@ var disclosureCases = []struct {
 	{"delete from people where pid = 700098", nil, "no-key"},
 	{"select reads() as c20", nil, "function"},
 	{"select pid as c21, (select count(*) from labs) from people where pid = 700001", []int{700001}, "no-key"},
+	{"select mother, child as c24 from births", []int{700001, 700030}, ""},
+	{"select mother as c25 from births", []int{700001}, "no-key"},
+	{"select * from births b where exists (select 1 from labs l where l.pid = b.mother)", []int{700001, 700030}, "no-key"},
+	{"with gone as (delete from pads where pid = '700010' returning pid) select pid as c26 from gone", nil, "no-key"},
 	{"explain select name as c22 from people", nil, ""},
 	{"explain analyze select name as c23 from people", nil, "no-key"},
 }
@@ -281,6 +291,82 @@ func TestWhoSawStreams(t *testing.T) {
 	}
 	if !seen(first.Unknown, "c5") || !seen(first.Unknown, "copy") || seen(first.Unknown, "declare") {
 		t.Errorf("unknown: %+v", first.Unknown)
+	}
+}
+
+// TestWhoSawAtWork: of a statement that has no outcome yet nobody knows whose rows it
+// touches.
+func TestWhoSawAtWork(t *testing.T) {
+	t.Parallel()
+	g := startHospital(t)
+	first, second := g.Connect(t), g.Connect(t)
+	for _, sql := range []string{"begin", "update people set name = 'held' where pid = 700001 returning pid"} {
+		if _, err := values(first, bound(t), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := values(second, bound(t), "update people set name = 'waits' where pid = 700001 returning pid")
+		done <- err
+	}()
+	waits := func() bool {
+		for _, x := range who(t, g, "700001").Unknown {
+			if x.Reason == "no-outcome" && strings.HasPrefix(x.Readable, "update") && slices.Contains(x.Relations, "write table clinic/public/people") {
+				return true
+			}
+		}
+		return false
+	}
+	eventually(t, "a statement that is at work", waits)
+	if _, err := values(first, bound(t), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := who(t, g, "700001"); waits() || len(got.Found) != 2 {
+		t.Errorf("when it has ended: %+v", got)
+	}
+}
+
+// TestWhoSawPortals: the rows of a portal that is run in pieces are of one
+// statement, and those of a session that is cut off are on record.
+func TestWhoSawPortals(t *testing.T) {
+	t.Parallel()
+	g := startHospital(t)
+	pg := g.Connect(t)
+	if _, err := pg.Exec(bound(t), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	f := pg.PgConn().Frontend()
+	f.SendParse(&pgproto3.Parse{Query: "select pid, name from people order by pid"})
+	f.SendBind(&pgproto3.Bind{})
+	f.SendExecute(&pgproto3.Execute{MaxRows: 5})
+	f.SendExecute(&pgproto3.Execute{MaxRows: 5})
+	f.SendSync(&pgproto3.Sync{})
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := f.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := m.(*pgproto3.ErrorResponse); ok {
+			t.Fatal(e.Message)
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+	}
+	_ = pg.PgConn().Conn().Close() // in the middle of the portal
+	eventually(t, "the end of the session", func() bool { return len(who(t, g, "700007").Found) == 1 })
+	if got := who(t, g, "700011"); len(got.Found) != 0 {
+		t.Errorf("a patient whose row was not fetched: %+v", got.Found)
+	}
+	if got := who(t, g, "700001"); len(got.Found) != 1 || got.Found[0].Patients != 10 || got.Found[0].Rows != 10 {
+		t.Errorf("%+v", got.Found)
 	}
 }
 
@@ -447,6 +533,9 @@ func largeSets(t *testing.T, g *gatewaytest.Gateway) (sets []evidence.Disclosure
 	for line := range bytes.Lines(text) {
 		var l struct {
 			Leaf evidence.Leaf[evidence.Disclosure] `json:"leaf"`
+		}
+		if bytes.Contains(line, []byte(`"type":"outcome"`)) && len(sets) > 0 && len(sets) < sets[0].Parts {
+			t.Error("an outcome stands before the patients of its answer")
 		}
 		if !bytes.Contains(line, []byte(`"type":"disclosure"`)) {
 			continue
