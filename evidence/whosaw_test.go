@@ -15,7 +15,7 @@ import (
 
 // record makes the leaves of a log.
 type record struct {
-	t      *testing.T
+	t      testing.TB
 	now    time.Time
 	leaves [][]byte
 }
@@ -184,4 +184,31 @@ func TestSearchRefuses(t *testing.T) {
 	if sallyport.KindOf(err) != sallyport.Integrity {
 		t.Error(err)
 	}
+}
+
+// BenchmarkSearch searches a log of statements, each with two masking events.
+func BenchmarkSearch(b *testing.B) {
+	r := &record{t: b}
+	r.open("s1", "clinic", "hospital")
+	for i := uint64(1); i <= 1000; i++ {
+		r.intent("s1", i, 0, "select mrn, name, note from patients where id = ?")
+		r.patients("s1", i, privacyKey, "7", "8", "9")
+		r.outcome("s1", i)
+		for range 2 {
+			put(r, evidence.TypeMasking, "s1", evidence.Masking{Stmt: i, Columns: []string{"clinic/public/patients/name"}, Reason: "label", Operator: "redact"})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s := evidence.Search{Namespace: "hospital", Keys: []evidence.SearchKey{evidence.NewSearchKey([]byte(privacyKey), "hospital", "17")}}
+		for i, leaf := range r.leaves {
+			if err := s.Leaf(uint64(i), leaf); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if s.Result().Searched != 1000 {
+			b.Fatal("not all were searched")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(r.leaves)), "ns/leaf")
 }
