@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -133,63 +134,88 @@ type searchedStmt struct {
 
 // Leaf takes the next leaf of the log.
 func (s *Search) Leaf(index uint64, raw []byte) error {
-	if !s.concerns(raw) {
-		return nil
-	}
-	leaf, err := ParseLeaf(raw)
+	t, err := typeOf(raw)
 	if err != nil {
 		return err
 	}
-	switch leaf.Type {
+	switch t {
 	case TypeSessionOpen:
-		return bodyTo(leaf, func(b SessionOpen) error { s.open(leaf, b); return nil })
+		return readLeaf(raw, func(l *Leaf[SessionOpen]) error { s.open(l); return nil })
 	case TypeSessionClose:
-		s.close(leaf.Session)
-		return nil
-	}
-	in := s.sessions[leaf.Session]
-	if in == nil {
-		return nil
-	}
-	switch leaf.Type {
+		return readLeaf(raw, func(l *Leaf[struct{}]) error { s.close(l.Session); return nil })
 	case TypeIntent:
-		return bodyTo(leaf, func(b Intent) error { s.intent(in, index, leaf.Time, &b); return nil })
+		return readLeaf(raw, func(l *Leaf[searchedIntent]) error {
+			if in := s.sessions[l.Session]; in != nil {
+				s.intent(in, index, l.Time, &l.Body)
+			}
+			return nil
+		})
 	case TypeDisclosure:
-		return bodyTo(leaf, func(b Disclosure) error { return s.disclosure(in, leaf.Session, index, &b) })
+		return readLeaf(raw, func(l *Leaf[Disclosure]) error {
+			if in := s.sessions[l.Session]; in != nil {
+				return s.disclosure(in, l.Session, index, &l.Body)
+			}
+			return nil
+		})
 	case TypeOutcome:
-		return bodyTo(leaf, func(b Outcome) error { s.outcome(in, leaf.Session, &b); return nil })
+		return readLeaf(raw, func(l *Leaf[searchedOutcome]) error {
+			if in := s.sessions[l.Session]; in != nil {
+				s.outcome(in, l.Session, &l.Body)
+			}
+			return nil
+		})
 	}
 	return nil
 }
 
-// bodyTo reads a leaf's body and gives it to take.
-func bodyTo[B any](leaf parsedLeaf, take func(B) error) error {
-	b, err := Body[B](leaf)
-	if err != nil {
-		return err
+// typeOf returns the type of a leaf. It stands at the beginning of those that this
+// package writes, so that most leaves need not be read.
+func typeOf(raw []byte) (Type, error) {
+	if rest, ok := bytes.CutPrefix(raw, []byte(`{"v":1,"type":"`)); ok {
+		if end := bytes.IndexByte(rest, '"'); end > 0 {
+			return Type(rest[:end]), nil
+		}
 	}
-	return take(b)
+	leaf, err := ParseLeaf(raw)
+	return leaf.Type, err
 }
 
-// concerns tells from the beginning of a leaf, as this package writes it, whether
-// it has to be read: most leaves need not be.
-func (s *Search) concerns(raw []byte) bool {
-	rest, ok := bytes.CutPrefix(raw, []byte(`{"v":1,"type":"`))
-	if !ok {
-		return true
+// readLeaf reads a leaf in one go and gives it to take.
+func readLeaf[B any](raw []byte, take func(*Leaf[B]) error) error {
+	const op = "leaf parse"
+	var leaf Leaf[B]
+	if len(raw) > MaxLeaf {
+		return sallyport.E(sallyport.Integrity, op, "a leaf is too large")
 	}
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
-		return true
+	if err := json.Unmarshal(raw, &leaf); err != nil {
+		return sallyport.E(sallyport.Integrity, op, "a leaf is not a JSON object of its type").Because(plain(err))
 	}
-	switch Type(rest[:end]) {
-	case TypeSessionOpen, TypeSessionClose, TypeIntent, TypeDisclosure, TypeOutcome:
-		return true
+	if leaf.V != LeafVersion {
+		return sallyport.E(sallyport.Integrity, op, "a leaf has a version that is not known")
 	}
-	return false
+	return take(&leaf)
 }
 
-func (s *Search) open(leaf parsedLeaf, b SessionOpen) {
+// searchedIntent and searchedOutcome are what a search needs of [Intent] and
+// [Outcome].
+type searchedIntent struct {
+	Stmt     uint64   `json:"stmt"`
+	Phase    string   `json:"phase"`
+	Of       uint64   `json:"of"`
+	Class    string   `json:"class"`
+	Readable string   `json:"readable"`
+	Objects  []string `json:"objects"`
+	Effects  []string `json:"effects"`
+}
+
+type searchedOutcome struct {
+	Stmt   uint64 `json:"stmt"`
+	Status string `json:"status"`
+	Rows   uint64 `json:"rows"`
+}
+
+func (s *Search) open(leaf *Leaf[SessionOpen]) {
+	b := leaf.Body
 	switch {
 	case s.Resource != "" && b.Resource != s.Resource, !s.To.IsZero() && !leaf.Time.Before(s.To):
 	case b.Patients == s.Namespace:
@@ -211,7 +237,7 @@ func (s *Search) within(at time.Time) bool {
 	return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
 }
 
-func (s *Search) intent(in *searched, index uint64, at time.Time, b *Intent) {
+func (s *Search) intent(in *searched, index uint64, at time.Time, b *searchedIntent) {
 	holder := b.Of
 	if holder == 0 {
 		holder = b.Stmt
@@ -265,7 +291,7 @@ func (s *Search) disclosure(in *searched, id sallyport.SessionID, index uint64, 
 	return nil
 }
 
-func (s *Search) outcome(in *searched, id sallyport.SessionID, b *Outcome) {
+func (s *Search) outcome(in *searched, id sallyport.SessionID, b *searchedOutcome) {
 	st := in.stmts[b.Stmt]
 	if st == nil {
 		return

@@ -132,15 +132,21 @@ func TestSearch(t *testing.T) {
 		found, unknown string
 	}{
 		"all": {
-			evidence.Search{}, "7", []string{privacyKey, otherKey},
+			evidence.Search{},
+			"7",
+			[]string{privacyKey, otherKey},
 			"s1/1 a, s1/2 a, s3/1 e, s3/2 h", "s1/3 b:no-key, s1/5 g:no-outcome, s3/2 h:no-outcome",
 		},
 		"another": {
-			evidence.Search{}, "8", []string{privacyKey, otherKey},
+			evidence.Search{},
+			"8",
+			[]string{privacyKey, otherKey},
 			"s1/1 a", "s1/3 b:no-key, s1/5 g:no-outcome, s3/2 h:no-outcome",
 		},
 		"without a key": {
-			evidence.Search{}, "7", []string{privacyKey},
+			evidence.Search{},
+			"7",
+			[]string{privacyKey},
 			"s1/1 a, s3/1 e, s3/2 h", "s1/2 a:no-privacy-key, s1/3 b:no-key, s1/5 g:no-outcome, s3/2 h:no-outcome",
 		},
 		"one resource": {evidence.Search{Resource: "lab"}, "7", []string{privacyKey}, "s3/1 e, s3/2 h", "s3/2 h:no-outcome"},

@@ -92,7 +92,8 @@ func TestLeaves(t *testing.T) {
 	l := c.Leaves("s_1", 1, []string{"c/p"}, []evidence.UnknownPatients{{Reason: evidence.UnknownFunction, Rows: 4}}, 4)
 	want := fmt.Sprint([]evidence.UnknownPatients{
 		{Reason: evidence.UnknownFunction, Rows: 4},
-		{Relations: []string{"c/p"}, Reason: evidence.UnknownNullKey, Rows: 2}, {Relations: []string{"c/p"}, Reason: evidence.UnknownForm, Rows: 1},
+		{Relations: []string{"c/p"}, Reason: evidence.UnknownNullKey, Rows: 2},
+		{Relations: []string{"c/p"}, Reason: evidence.UnknownForm, Rows: 1},
 	})
 	if len(l) != 1 || l[0].Patients != 1 || fmt.Sprint(l[0].Unknown) != want || l[0].Key != 1 || l[0].Namespace != "n" || l[0].Rows != 4 || l[0].Parts != 0 {
 		t.Errorf("%+v", l)

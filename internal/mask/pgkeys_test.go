@@ -54,17 +54,38 @@ func TestCanonicalKeys(t *testing.T) {
 		value  string
 		want   string
 	}{
-		{keyInt2, false, "7", "7"}, {keyInt2, true, "\x00\x07", "7"}, {keyInt4, false, "7", "7"}, {keyInt4, true, "\x00\x00\x00\x07", "7"},
-		{keyInt8, false, "-7", "-7"}, {keyInt8, true, "\xff\xff\xff\xff\xff\xff\xff\xf9", "-7"}, {keyInt4, true, "\x07", "?"}, {keyInt4, false, "x", "?"},
-		{keyText, false, "7", "7"}, {keyText, true, "7", "7"}, {keyText, false, " a ", " a "}, {keyText, false, "", ""}, {keyVarchar, false, "MRN-1", "MRN-1"},
-		{keyBpchar, false, "7   ", "7"}, {keyBpchar, true, "MRN-1 ", "MRN-1"},
-		{keyNumeric, false, "7.00", "7"}, {keyNumeric, false, "7", "7"}, {keyNumeric, false, "70", "70"}, {keyNumeric, false, "0.50", "0.5"},
-		{keyNumeric, false, "0.00", "0"}, {keyNumeric, false, "NaN", "?"}, {keyNumeric, false, "", "?"},
-		{keyNumeric, true, "\x00\x01\x00\x00\x00\x00\x00\x02\x00\x07", "7"}, {keyNumeric, true, "\x00\x01\x00\x01\x00\x00\x00\x00\x00\x07", "70000"},
-		{keyNumeric, true, "\x00\x00\x00\x00\xc0\x00\x00\x00", "?"}, {keyNumeric, true, "\x00\x00\x00\x00\x00\x00\x00\x02", "0"},
+		{keyInt2, false, "7", "7"},
+		{keyInt2, true, "\x00\x07", "7"},
+		{keyInt4, false, "7", "7"},
+		{keyInt4, true, "\x00\x00\x00\x07", "7"},
+		{keyInt8, false, "-7", "-7"},
+		{keyInt8, true, "\xff\xff\xff\xff\xff\xff\xff\xf9", "-7"},
+		{keyInt4, true, "\x07", "?"},
+		{keyInt4, false, "x", "?"},
+		{keyText, false, "7", "7"},
+		{keyText, true, "7", "7"},
+		{keyText, false, " a ", " a "},
+		{keyText, false, "", ""},
+		{keyVarchar, false, "MRN-1", "MRN-1"},
+		{keyBpchar, false, "7   ", "7"},
+		{keyBpchar, true, "MRN-1 ", "MRN-1"},
+		{keyNumeric, false, "7.00", "7"},
+		{keyNumeric, false, "7", "7"},
+		{keyNumeric, false, "70", "70"},
+		{keyNumeric, false, "0.50", "0.5"},
+		{keyNumeric, false, "0.00", "0"},
+		{keyNumeric, false, "NaN", "?"},
+		{keyNumeric, false, "", "?"},
+		{keyNumeric, true, "\x00\x01\x00\x00\x00\x00\x00\x02\x00\x07", "7"},
+		{keyNumeric, true, "\x00\x01\x00\x01\x00\x00\x00\x00\x00\x07", "70000"},
+		{keyNumeric, true, "\x00\x00\x00\x00\xc0\x00\x00\x00", "?"},
+		{keyNumeric, true, "\x00\x00\x00\x00\x00\x00\x00\x02", "0"},
 		{keyUUID, true, string(uuid), "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
-		{keyUUID, false, "0F1E2D3C-4b5a-6978-8796-a5b4c3d2e1f0", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"}, {keyUUID, false, "0f1e", "?"},
-		{keyDate, false, "2001-02-03", "?"}, {keyTextArray, false, "{7}", "?"}, {keyText, false, strings.Repeat("k", 5000), strings.Repeat("k", 5000)},
+		{keyUUID, false, "0F1E2D3C-4b5a-6978-8796-a5b4c3d2e1f0", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+		{keyUUID, false, "0f1e", "?"},
+		{keyDate, false, "2001-02-03", "?"},
+		{keyTextArray, false, "{7}", "?"},
+		{keyText, false, strings.Repeat("k", 5000), strings.Repeat("k", 5000)},
 	} {
 		log := &keyLog{}
 		p := mask.NewPGPlan([]mask.PGColumn{{TypeOID: 25}, {TypeOID: c.oid, Binary: c.binary, Key: true}, {TypeOID: 25}}, "p")
@@ -227,4 +248,45 @@ func BenchmarkPassKeys(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
 		})
 	}
+}
+
+// FuzzKeys: whatever a target sends as keys, in rows or in a copy, the answer is what
+// it is without somebody who takes them, and each row of a copy gives one of each.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("7\t0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\t7.00\n"), uint8(0), uint32(keyInt4), false)
+	f.Add([]byte("7,,\"a\"\n8,b,\n"), uint8(1), uint32(keyNumeric), false)
+	f.Add([]byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff"), uint8(2), uint32(keyUUID), true)
+	f.Add(rowOf([]byte("\x00\x01\x00\x00\x00\x00\x00\x02\x00\x07"), []byte("x"), nil)[5:], uint8(0), uint32(keyNumeric), true)
+	f.Fuzz(func(t *testing.T, data []byte, kind uint8, oid uint32, binary bool) {
+		cols := []mask.PGColumn{{TypeOID: oid, Binary: binary, Key: true}, {TypeOID: keyText, Mask: true}, {TypeOID: oid, Binary: binary, Key: true}}
+		format := mask.CopyFormat{Kind: mask.CopyKind(kind % 3)}
+		copied := func(k mask.Keys) ([]byte, uint64, error) {
+			c, err := mask.NewPGCopy(cols, format, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k != nil {
+				c.SetKeys(k)
+			}
+			var b mask.Buffer
+			err = b.Copy(c, mask.FromUpstream(data))
+			return b.Take().AppendTo(nil), c.Rows(), err
+		}
+		log := &keyLog{}
+		want, rows, err1 := copied(nil)
+		got, _, err2 := copied(log)
+		if !bytes.Equal(want, got) || (err1 == nil) != (err2 == nil) {
+			t.Fatalf("with keys %q %v, without %q %v", got, err2, want, err1)
+		}
+		if err1 == nil && uint64(len(log.got)) != 2*rows {
+			t.Fatalf("%d keys of %d rows", len(log.got), rows)
+		}
+		p, plain := mask.NewPGPlan(cols, "p"), mask.NewPGPlan(cols, "p")
+		p.SetKeys(log)
+		var a, b mask.Buffer
+		err1, err2 = a.Row(plain, mask.FromUpstream(data)), b.Row(p, mask.FromUpstream(data))
+		if (err1 == nil) != (err2 == nil) || !bytes.Equal(a.Take().AppendTo(nil), b.Take().AppendTo(nil)) {
+			t.Fatalf("a row with keys: %v, without: %v", err2, err1)
+		}
+	})
 }
