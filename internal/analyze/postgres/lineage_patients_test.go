@@ -205,7 +205,7 @@ func TestNoPatientIsMissed(t *testing.T) {
 			cat.loadRelations(t, conn.Conn, nil)
 			q := queries{rand.New(rand.NewPCG(7, uint64(major)))}
 			judged, told := 0, 0
-			for judged < 200 {
+			for judged < 120 {
 				sql := q.query(2, true).sql
 				rows, before, err := answer(t.Context(), conn.Conn, sql)
 				if err != nil || len(rows) == 0 { // a FULL JOIN that PostgreSQL cannot do; or nothing was told
