@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ type Search struct {
 
 	result   Sightings
 	sessions map[sallyport.SessionID]*searched
-	bare     map[sallyport.ResourceID]uint64
+	others   map[[2]string]uint64 // sessions by resource and namespace
 }
 
 // Sightings is what a search found.
@@ -54,16 +55,16 @@ type Sightings struct {
 	Searched      uint64  `json:"searched"`
 	ExpectedFalse float64 `json:"expected_false"`
 	Sessions      uint64  `json:"sessions"` // that record whose rows are in their answers, under this namespace
-	// Unrecorded counts by resource the sessions that do not: nothing can be said of
-	// these.
-	Unrecorded []UnrecordedSessions `json:"unrecorded"`
+	// Unsearched counts the sessions of which nothing can be said.
+	Unsearched []UnsearchedSessions `json:"unsearched"`
 }
 
-// UnrecordedSessions counts sessions on a resource that named no key of patients
-// when they were opened.
-type UnrecordedSessions struct {
-	Resource sallyport.ResourceID `json:"resource"`
-	Sessions uint64               `json:"sessions"`
+// UnsearchedSessions counts sessions on a resource that named no key of patients
+// when they were opened, or one of another namespace.
+type UnsearchedSessions struct {
+	Resource  sallyport.ResourceID `json:"resource"`
+	Namespace string               `json:"namespace,omitempty"`
+	Sessions  uint64               `json:"sessions"`
 }
 
 // Sighting is a statement of a result.
@@ -225,11 +226,11 @@ func (s *Search) open(leaf *Leaf[SessionOpen]) {
 		b.Keys = nil
 		s.sessions[leaf.Session] = &searched{open: b, texts: map[uint64]*saidText{}, stmts: map[uint64]*searchedStmt{}}
 		s.result.Sessions++
-	case b.Patients == "":
-		if s.bare == nil {
-			s.bare = map[sallyport.ResourceID]uint64{}
+	default:
+		if s.others == nil {
+			s.others = map[[2]string]uint64{}
 		}
-		s.bare[b.Resource]++
+		s.others[[2]string{string(b.Resource), b.Patients}]++
 	}
 }
 
@@ -362,9 +363,12 @@ func (s *Search) Result() Sightings {
 	for _, id := range sortedKeys(s.sessions) {
 		s.close(id)
 	}
-	for _, id := range sortedKeys(s.bare) {
-		s.result.Unrecorded = append(s.result.Unrecorded, UnrecordedSessions{Resource: id, Sessions: s.bare[id]})
+	for at, n := range s.others {
+		s.result.Unsearched = append(s.result.Unsearched, UnsearchedSessions{Resource: sallyport.ResourceID(at[0]), Namespace: at[1], Sessions: n})
 	}
+	slices.SortFunc(s.result.Unsearched, func(a, b UnsearchedSessions) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Namespace, b.Namespace))
+	})
 	return s.result
 }
 

@@ -161,7 +161,7 @@ func TestSearch(t *testing.T) {
 			}
 			if name == "all" || name == "few" {
 				if all.FoundCount != 4 || all.UnknownCount != 3 || all.Searched != 4 || all.Sessions != 2 || all.ExpectedFalse <= 0 ||
-					!slices.Equal(all.Unrecorded, []evidence.UnrecordedSessions{{Resource: "clinic", Sessions: 1}}) {
+					!slices.Equal(all.Unsearched, []evidence.UnsearchedSessions{{Resource: "clinic", Sessions: 1}, {Resource: "zoo", Namespace: "animals", Sessions: 1}}) {
 					t.Errorf("%+v", all)
 				}
 				if x := all.Found[0]; x.Principal != "ci:x" || x.OnBehalf[0].ID != "dana" || x.Role != "etl" || x.Patients != 2 || x.Rows != 9 || x.Shown != "part" || x.Index == 0 {

@@ -216,8 +216,12 @@ func (a *app) showSightings(raw json.RawMessage, s evidence.Sightings) error {
 	if n := s.FoundCount + s.UnknownCount - uint64(len(t.rows)); n > 0 {
 		fmt.Fprintf(a.Stderr, "%d more are not listed; narrow the question with --from and --to\n", n)
 	}
-	for _, u := range s.Unrecorded {
-		fmt.Fprintf(a.Stderr, "%d sessions on %s had no key of patients: nothing is known of these\n", u.Sessions, clean(string(u.Resource)))
+	for _, u := range s.Unsearched {
+		what := "had no key of patients"
+		if u.Namespace != "" {
+			what = "had keys of patients of the namespace " + clean(u.Namespace)
+		}
+		fmt.Fprintf(a.Stderr, "%d sessions on %s %s: nothing is said of these\n", u.Sessions, clean(string(u.Resource)), what)
 	}
 	return nil
 }

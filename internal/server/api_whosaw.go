@@ -116,7 +116,7 @@ func (a *api) whoSaw(ctx context.Context, r *http.Request, c caller) (any, error
 	}
 	out.Sightings = s.Result()
 	out.Found, out.Unknown = nonNil(out.Found), nonNil(out.Unknown)
-	out.Unrecorded = nonNil(out.Unrecorded)
+	out.Unsearched = nonNil(out.Unsearched)
 	return out, nil
 }
 

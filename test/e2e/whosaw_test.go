@@ -196,7 +196,7 @@ func checkDisclosures(t *testing.T, g *gatewaytest.Gateway) {
 				t.Errorf("patient %d, %s: unknown is %q, want %q", p, c.sql, why, c.unknown)
 			}
 		}
-		if got.ExpectedFalse > 1e-9 || got.Searched == 0 || len(got.Unrecorded) != 0 {
+		if got.ExpectedFalse > 1e-9 || got.Searched == 0 || len(got.Unsearched) != 0 {
 			t.Errorf("patient %d: %+v", p, got)
 		}
 	}
