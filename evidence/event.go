@@ -56,6 +56,10 @@ func newBody(t Type) any {
 		return &KeyRotate{}
 	case TypeRollback:
 		return &Rollback{}
+	case TypeDisclosure:
+		return &Disclosure{}
+	case TypeWhoSaw:
+		return &WhoSaw{}
 	case TypeShipping:
 		return &Shipping{}
 	}

@@ -43,6 +43,8 @@ const (
 	TypeReplay       Type = "replay"        // Replay of a session's recording
 	TypeKeyRotate    Type = "key-rotate"    // KeyRotate: other keys sign checkpoints from now on
 	TypeRollback     Type = "rollback"      // Rollback: this log takes the place of one that lost its end
+	TypeDisclosure   Type = "disclosure"    // Disclosure: whose rows the answer of a statement was made of
+	TypeWhoSaw       Type = "who-saw"       // WhoSaw: somebody asked in which statements a patient is
 )
 
 // Leaf is one event. Its JSON form, with keys in this order and without
@@ -190,6 +192,9 @@ type SessionOpen struct {
 	Keys      []WrappedKey           `json:"keys"`            // the session's data keys, wrapped
 	Upstream  string                 `json:"upstream_tls"`    // version and cipher of the target's leg
 	Notes     []string               `json:"notes,omitempty"` // degradations that apply, in words
+	// Patients is the namespace of the patients' keys, where the resource names
+	// one; whose rows its answers were made of is then recorded ([Disclosure]).
+	Patients string `json:"patients,omitempty"`
 }
 
 // WrappedKey is a session's data key as the ledger keeps it: never in clear.

@@ -54,7 +54,7 @@ type SealKey struct {
 
 // NewSealKey returns the key of an epoch's first interval.
 func NewSealKey(first [SealKeySize]byte) SealKey {
-	id := derive(sealID, first)
+	id := sealDerive(sealID, first)
 	return SealKey{id: [8]byte(id[:8]), key: first}
 }
 
@@ -91,7 +91,7 @@ func ParseSealKeys(text string) ([]SealKey, error) {
 // when it is an epoch's first.
 func (k *SealKey) Secret() string { return hex.EncodeToString(k.key[:]) }
 
-func derive(label string, key [SealKeySize]byte) [SealKeySize]byte {
+func sealDerive(label string, key [SealKeySize]byte) [SealKeySize]byte {
 	var room [64]byte
 	return sha256.Sum256(append(append(room[:0], label...), key[:]...))
 }
@@ -108,7 +108,7 @@ func (k *SealKey) Interval() uint64 { return k.n }
 
 // Next forgets the key and goes on to that of the next interval.
 func (k *SealKey) Next() {
-	k.key = derive(sealNext, k.key)
+	k.key = sealDerive(sealNext, k.key)
 	k.n++
 }
 
@@ -121,7 +121,7 @@ func (k *SealKey) Seal(origin string, size uint64, root tlog.Hash) Seal {
 }
 
 func (k *SealKey) mac(origin string, size uint64, root tlog.Hash) []byte {
-	key := derive(sealMAC, k.key)
+	key := sealDerive(sealMAC, k.key)
 	h := hmac.New(sha256.New, key[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, k.n))
 	h.Write([]byte(Checkpoint{Origin: origin, Size: size, Root: root}.Text()))
@@ -161,7 +161,7 @@ func (k *SealKey) Check(s Seal, origin string) (missing uint64, err error) {
 type FrameKey struct{ key [SealKeySize]byte }
 
 // FrameKey returns the key of the interval's first frame.
-func (k *SealKey) FrameKey() FrameKey { return FrameKey{derive(frameFirst, k.key)} }
+func (k *SealKey) FrameKey() FrameKey { return FrameKey{sealDerive(frameFirst, k.key)} }
 
 // MAC authenticates a frame by its hash.
 func (k *FrameKey) MAC(frame [sha256.Size]byte) (mac [sha256.Size]byte) {
@@ -172,4 +172,4 @@ func (k *FrameKey) MAC(frame [sha256.Size]byte) (mac [sha256.Size]byte) {
 }
 
 // Next forgets the key and goes on to that of the next frame.
-func (k *FrameKey) Next() { k.key = derive(frameNext, k.key) }
+func (k *FrameKey) Next() { k.key = sealDerive(frameNext, k.key) }

@@ -207,13 +207,14 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	if !ok {
 		sub = t
 	}
-	g := gatewaytest.Start(sub, gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"),
+	g := gatewaytest.Start(sub, gatewaytest.Patients("phi.mrn", 1), gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"),
 		gatewaytest.Shipping("  - {name: archive, type: file, file: {dir: shipped}}\n"))
 	dir := env.WorkDir
 	for name, token := range map[string]string{
 		"ci.token":       g.CIToken(sub),
 		"officer.token":  g.HumanToken(sub, "alice", "privacy-officers"),
 		"auditor.token":  g.HumanToken(sub, "otto", "auditors"),
+		"privacy.token":  g.HumanToken(sub, "petra", "privacy-office"),
 		"admin.token":    g.HumanToken(sub, "sam", "security"),
 		"stranger.token": g.HumanToken(sub, "eve", "staff"),
 	} {
@@ -226,6 +227,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 	env.Setenv("SALLYPORT_CA", g.CA)
 	env.Setenv("CONFIG", g.Config)
 	env.Setenv("SHIPPED", filepath.Join(g.Dir, "shipped"))
+	env.Setenv("PRIVACYKEY", filepath.Join(g.Dir, "privacy-1.key"))
 	env.Setenv("VKEY", g.VerifierKeys()[0])
 	env.Setenv("DSN", g.DSN("TOKEN"))
 	env.Setenv("HOME", dir)

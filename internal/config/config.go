@@ -54,6 +54,9 @@ type Config struct {
 	Recording Recording `yaml:"recording"`
 	// Shipping names the receivers of the ledger's events.
 	Shipping []Destination `yaml:"shipping"`
+	// Disclosures says how patients are blinded in the record of whose rows answers
+	// are made of.
+	Disclosures Disclosures `yaml:"disclosures"`
 	// Vault says how stored credentials and keys are protected.
 	Vault Vault `yaml:"vault"`
 	// Witness says who has to cosign the ledger's checkpoints.
@@ -113,6 +116,8 @@ type API struct {
 	Auditors []string `yaml:"auditors"`
 	// Administrators may revoke grants and end sessions.
 	Administrators []string `yaml:"administrators"`
+	// Privacy may ask which statements a patient is in, as auditors may.
+	Privacy []string `yaml:"privacy"`
 }
 
 // Role says who may ask for or hold a role, and where.
@@ -170,6 +175,8 @@ type Resource struct {
 	Labels Path `yaml:"labels"`
 	// Masking is the file of masking rules; empty means the profile need-to-know.
 	Masking Path `yaml:"masking"`
+	// Patients, when given, has whose rows are in an answer recorded.
+	Patients *Patients `yaml:"patients"`
 	// Limits of this resource's sessions.
 	Limits Limits `yaml:"limits"`
 }

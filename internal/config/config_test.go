@@ -130,7 +130,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 				},
 			},
 		},
-		Vault:     config.Vault{Key: "file:/etc/gw/vault.key"},
+		Vault: config.Vault{Key: "file:/etc/gw/vault.key"},
 		Witness: config.Witness{
 			Policy: "/etc/gw/witnesses.policy", Lease: 30 * time.Second, Interval: 5 * time.Second, Timeout: 2 * time.Second, CA: "/etc/ca.pem",
 		},
@@ -243,6 +243,16 @@ func TestProblems(t *testing.T) {
 		{"same address", with("api: {tls", "api: {address: \"127.0.0.1:6432\", tls"), "gw.yaml:5: listen.postgres.address: is the address of listen.api as well"},
 		{"wait longer than the request", minimal + "requests: {expires: 5s}\n", "gw.yaml:22: requests.wait: is 20s, longer than the life of a request (requests.expires, 5s)"},
 		{"stranger", minimal + "api: {administrators: [oncall]}\n", `gw.yaml:22: api.administrators[0]: "oncall" is neither "group:NAME" nor "principal:ID"`},
+		{"privacy stranger", minimal + "api: {privacy: [oncall]}\n", `gw.yaml:22: api.privacy[0]: "oncall" is neither "group:NAME" nor "principal:ID"`},
+		{"patients without a privacy key", with("database: clinic", "database: clinic\n    labels: l.yaml\n    patients: {label: phi.mrn}"), "gw.yaml:21: resources[0].patients: needs a privacy key in disclosures.keys"},
+		{"patients without a label", with("database: clinic", "database: clinic\n    labels: l.yaml\n    patients: {namespace: x}") + privacy, "gw.yaml:21: resources[0].patients.label: is missing"},
+		{"patients of a wrong label", with("database: clinic", "database: clinic\n    labels: l.yaml\n    patients: {label: A b}") + privacy, `gw.yaml:21: resources[0].patients.label: "A b" is not a label`},
+		{"patients without labels", with("database: clinic", "database: clinic\n    patients: {label: phi.mrn}") + privacy, "gw.yaml:20: resources[0].patients.label: means nothing without a labels file"},
+		{"patients of a wrong namespace", with("database: clinic", "database: clinic\n    labels: l.yaml\n    patients: {label: a, namespace: A}") + privacy, `gw.yaml:21: resources[0].patients.namespace: "A" is not a name`},
+		{"privacy key without version", minimal + "disclosures: {keys: [{key: \"file:p\"}]}\n", "gw.yaml:22: disclosures.keys[0].version: is 0; number the versions from 1"},
+		{"privacy key without secret", minimal + "disclosures: {keys: [{version: 1}]}\n", "gw.yaml:22: disclosures.keys[0].key: is missing"},
+		{"privacy key twice", minimal + "disclosures: {keys: [{version: 1, key: \"file:p\"}, {version: 1, key: \"file:q\"}]}\n", "gw.yaml:22: disclosures.keys[1].version: 1 is there already"},
+		{"privacy key of the vault", minimal + "disclosures: {keys: [{version: 1, key: \"file:vault.key\"}]}\n", "gw.yaml:22: disclosures.keys[0].key: is the vault's master key"},
 		{"duplicate resource", with("vault: {key", "  - {name: clinic, type: postgres, address: \"h:1\", database: d, credential: {username: u, password: \"env:X\"}}\nvault: {key"), `gw.yaml:21: resources[1].name: "clinic" is there already`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -344,3 +354,6 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// privacy is a privacy key to go with a resource.
+const privacy = "disclosures: {keys: [{version: 1, key: \"file:p\"}]}\n"

@@ -59,8 +59,10 @@ func (c *Config) Validate() []Problem {
 	c.validateRoles(&f)
 	members(&f, "api.auditors", c.API.Auditors)
 	members(&f, "api.administrators", c.API.Administrators)
+	members(&f, "api.privacy", c.API.Privacy)
 	c.Requests.validate(&f)
 	c.validateResources(&f)
+	c.validateDisclosures(&f)
 	if c.Recording.MaxResponse <= 0 {
 		f.add("recording.max_response", "is %v; a recording that keeps no answer is no evidence", c.Recording.MaxResponse)
 	}

@@ -145,6 +145,7 @@ func (p *copyBinary) length(c *PGCopy, dst []byte) ([]byte, error) {
 	f := &c.fields[p.field]
 	if c.held != nil && !p.over && !c.held.room(f, n) {
 		p.over = true
+		c.unreadableKey()
 		dst = c.appendFields(dst)
 		c.held.reset()
 	}

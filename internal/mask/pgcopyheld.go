@@ -41,7 +41,7 @@ func (c *PGCopy) valueOf(f *copyField) []byte {
 }
 
 // wants reports whether the bytes of a field are needed.
-func (h *copyHeld) wants(f *pgField) bool { return f.act != actConstant || f.collects() }
+func (h *copyHeld) wants(f *pgField) bool { return f.act != actConstant || f.collects() || f.key }
 
 // add holds further bytes of the current field, of which nothing is needed beyond
 // the limit. It returns false when the row is larger than what may be held.
@@ -109,7 +109,14 @@ func (c *PGCopy) decodeHeld() {
 	h.values = h.values[:0]
 	for i := range h.fields {
 		f, fd := &h.fields[i], &c.fields[i]
-		if f.null || fd.act != actValue && !fd.collects() || f.to-f.from > heldField {
+		switch {
+		case !fd.key:
+		case f.null:
+			c.key(fd, nil, true)
+		case f.to-f.from > heldField:
+			c.unreadableKey()
+		}
+		if f.null || fd.act != actValue && !fd.collects() && !fd.key || f.to-f.from > heldField {
 			continue
 		}
 		f.known = true
@@ -120,6 +127,13 @@ func (c *PGCopy) decodeHeld() {
 		}
 		if f.known && fd.collects() {
 			c.work.collect(i, c.valueOf(f))
+		}
+		switch {
+		case !fd.key:
+		case f.known:
+			c.key(fd, c.valueOf(f), false)
+		default:
+			c.unreadableKey()
 		}
 	}
 	if !c.work.detects {

@@ -28,6 +28,9 @@ func NewPGCopy(cols []PGColumn, format CopyFormat, profile string) (*PGCopy, err
 			c.repl[i] = c.constant(fd)
 		}
 	}
+	if c.last >= 0 && c.work == nil { // a key is known when its row is whole
+		c.work = newPGWork(c.fields)
+	}
 	if c.work != nil {
 		c.held = &copyHeld{}
 	}

@@ -67,6 +67,7 @@ func (r *copyLines) mode(c *PGCopy) copyMode {
 // overflow lets go of a row that is too large to be held, inside a field.
 func (r *copyLines) overflow(c *PGCopy, dst []byte) []byte {
 	r.over = true
+	c.unreadableKey()
 	dst = c.separate(c.appendFields(dst), r.field)
 	if r.mode(c) != copyDrop {
 		dst = append(dst, c.held.raw[c.held.start:]...)

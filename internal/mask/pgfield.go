@@ -32,6 +32,7 @@ type pgField struct {
 	array    bool
 	detector Detector
 	patient  bool        // values are the key for date_shift
+	key      bool        // values are keys of patients for the record
 	known    scan.Entity // values feed the known values
 	row      int         // which of the rows that were joined the column is of
 	oid      uint32
@@ -56,7 +57,7 @@ func (f *pgField) isNull() bool { return binary.BigEndian.Uint32(f.repl) == pgNu
 
 // pgFieldOf decides what happens to a column.
 func pgFieldOf(output int, c PGColumn, profile string) pgField {
-	f := pgField{patient: c.Patient, known: c.Known, oid: c.TypeOID, binary: c.Binary}
+	f := pgField{patient: c.Patient, key: c.Key, known: c.Known, oid: c.TypeOID, binary: c.Binary}
 	if !c.masks() {
 		return f
 	}

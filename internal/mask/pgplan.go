@@ -55,6 +55,9 @@ type PGColumn struct {
 	// Patient says that the values are the patient's key, which date_shift needs.
 	// It may be set on a column that is not masked, and so may Known.
 	Patient bool
+	// Key says that the values are keys of patients, which disclosures record. It may
+	// be set on a column that is not masked.
+	Key bool
 	// Known says that the values are entities of this kind, such as names, which
 	// the scanned columns of the same row may hold as well. Only texts count.
 	Known scan.Entity
@@ -121,6 +124,9 @@ func (p *PGPlan) Pass(run Raw) (Masked, error) {
 		}
 		if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p.fields) {
 			return Masked{}, refuse(op, msgRowColumns)
+		}
+		if err := p.readKeys(body); err != nil {
+			return Masked{}, err
 		}
 		rest = next
 	}
@@ -207,6 +213,9 @@ const (
 func (p *PGPlan) appendRow(dst, body []byte) ([]byte, error) {
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p.fields) {
 		return nil, refuse(opRow, msgRowColumns)
+	}
+	if err := p.readKeys(body); err != nil {
+		return nil, err
 	}
 	if p.work != nil {
 		p.work.beginRow()

@@ -22,13 +22,19 @@ type pgMasker struct {
 	rows   uint64
 	nulls  []uint64 // per field
 	work   *pgWork  // nil when every mask is a constant
+	keys   Keys     // nil when nobody asks for them
+	last   int      // the last field whose values are keys of patients, or -1
+	keyBuf []byte   // of the current key
 }
 
 func newPGMasker(fields []pgField) pgMasker {
-	m := pgMasker{fields: fields, nulls: make([]uint64, len(fields))}
+	m := pgMasker{fields: fields, nulls: make([]uint64, len(fields)), last: -1}
 	values := false
 	for i := range fields {
 		m.masks = m.masks || fields[i].act != actPass
+		if fields[i].key {
+			m.last = i
+		}
 		values = values || fields[i].act == actValue
 	}
 	if values {

@@ -61,6 +61,7 @@ func newAPI(g *Gateway) *api {
 		"GET /v1/audit/verify":            a.verifyLedger,
 		"GET /v1/audit/proof":             a.proof,
 		"GET /v1/shipping":                a.shipping,
+		"POST /v1/audit/who-saw":          a.whoSaw,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

@@ -19,8 +19,8 @@ type caller struct {
 	sallyport.Principal
 	bound identity.Binding // of a gateway token
 	// auditor and administrator say whether the configuration names the caller as
-	// such. A gateway token never makes one: it is good for its resource alone.
-	auditor, administrator bool
+	// such, and privacy whether it is an officer for privacy. A gateway token never makes one: it is good for its resource alone.
+	auditor, administrator, privacy bool
 }
 
 // viaToken reports whether the caller came with a gateway token.
@@ -64,6 +64,7 @@ func (a *api) authenticate(ctx context.Context, r *http.Request) (caller, error)
 	c := caller{Principal: p, bound: bound}
 	if !c.viaToken() {
 		c.auditor, c.administrator = member(p, a.g.cfg.API.Auditors), member(p, a.g.cfg.API.Administrators)
+		c.privacy = member(p, a.g.cfg.API.Privacy)
 	}
 	return c, nil
 }
@@ -81,6 +82,7 @@ type whoami struct {
 	Token         *binding                `json:"token,omitempty"`
 	Auditor       bool                    `json:"auditor"`
 	Administrator bool                    `json:"administrator"`
+	Privacy       bool                    `json:"privacy"`
 }
 
 // binding is what a gateway token is good for.
@@ -96,7 +98,7 @@ func (a *api) whoami(_ context.Context, r *http.Request, c caller) (any, error) 
 	}
 	w := whoami{
 		ID: c.ID, Kind: c.Kind, Groups: nonNil(c.Groups), Attributes: c.Attributes, Subject: c.Subject, Delegation: c.Delegation,
-		Method: c.Authn.Method, Expires: c.Authn.Expires, Auditor: c.auditor, Administrator: c.administrator,
+		Method: c.Authn.Method, Expires: c.Authn.Expires, Auditor: c.auditor, Administrator: c.administrator, Privacy: c.privacy,
 	}
 	if c.viaToken() {
 		w.Token = &binding{c.bound.Resource, c.bound.Role, c.bound.Grant}

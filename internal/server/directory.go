@@ -33,8 +33,12 @@ type directory struct{ cfg *config.Config }
 func (d directory) Resource(id sallyport.ResourceID) (session.Resource, bool) {
 	for _, r := range d.cfg.Resources {
 		if r.Name == id {
+			ns := ""
+			if r.Patients != nil {
+				ns = r.Patients.Of(id)
+			}
 			return session.Resource{
-				ID: id, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password),
+				ID: id, Patients: ns, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password),
 				BeforeRelease: r.Intent == config.BeforeRelease,
 				Idle:          r.Limits.Idle, MaxSession: r.Limits.MaxSession, MaxSessions: r.Limits.Sessions,
 			}, true
@@ -115,6 +119,9 @@ func TargetConfig(ctx context.Context, r config.Resource, src Sources, deps Deps
 	var err error
 	if cfg.Masking, err = MaskingRules(ctx, string(r.Masking), src, deps.Now); err != nil {
 		return cfg, err
+	}
+	if r.Patients != nil {
+		cfg.Patients = r.Patients.Label
 	}
 	if r.Analyser != nil {
 		cfg.Analyser, cfg.AnalyserUsername = vault.Ref(r.Analyser.Password), r.Analyser.Username

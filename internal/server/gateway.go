@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/blob/file"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
+	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
@@ -73,6 +74,7 @@ type Gateway struct {
 	targets map[sallyport.ResourceID]*postgres.Target
 	conn    *postgres.Connector
 	ships   []destination
+	privacy *disclosure.Keyring // nil when there is no privacy key
 
 	apiListener, pgListener net.Listener
 	apiTLS, pgTLS           *tls.Config
@@ -238,12 +240,15 @@ func (g *Gateway) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if g.privacy, err = g.openPrivacy(ctx); err != nil {
+		return err
+	}
 	if g.targets, err = g.openTargets(ctx); err != nil {
 		return err
 	}
 	g.engine = session.New(session.Deps{
 		Fresh: g.fresh(), Events: g.events, Policy: g.policy.current, Identify: g.tokens, Grants: g.grants, Vault: g.vault,
-		Directory: directory{g.cfg}, Recorder: rec, Blobs: g.blobs, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
+		Directory: directory{g.cfg}, Recorder: rec, Blobs: g.blobs, Privacy: g.privacy, Now: g.deps.Now, Rand: g.deps.Rand, Logger: g.deps.Log,
 		Waits: session.Waits{
 			Grant: g.cfg.Requests.Wait, Hold: g.cfg.Requests.HoldWait, HoldInTx: g.cfg.Requests.HoldWaitInTransaction,
 			GrantWindow: g.cfg.Requests.Window,

@@ -23,6 +23,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
@@ -78,6 +79,9 @@ type Resource struct {
 	Idle          time.Duration // end a session after this long without a statement; 0 = never
 	MaxSession    time.Duration // end a session after this long; 0 = never
 	MaxSessions   int           // at once; 0 = no limit
+	// Patients is the namespace of the patients' keys; "" when it names none, and
+	// nothing is then recorded of whose rows answers are made of.
+	Patients string
 }
 
 // Waits says how long the engine keeps a client waiting for a human.
@@ -88,7 +92,8 @@ type Waits struct {
 	GrantWindow time.Duration // the window that a request by trying asks for
 }
 
-// Deps are the parts that an engine sequences. All but Fresh are required.
+// Deps are the parts that an engine sequences. All but Fresh and Privacy are
+// required.
 type Deps struct {
 	Events    *Events
 	Policy    func() *policy.Set // the loaded set; never nil
@@ -102,10 +107,13 @@ type Deps struct {
 	// Fresh returns nil while enough witnesses have cosigned the ledger lately;
 	// otherwise nothing is forwarded, and its error says why. It is asked for every
 	// statement. Nil where no witnesses are demanded.
-	Fresh  func(now time.Time) error
-	Now    func() time.Time
-	Rand   io.Reader
-	Logger *slog.Logger
+	Fresh func(now time.Time) error
+	// Privacy holds the keys that blind the keys of patients; nil when no resource
+	// names any.
+	Privacy *disclosure.Keyring
+	Now     func() time.Time
+	Rand    io.Reader
+	Logger  *slog.Logger
 }
 
 // Blobs stores sealed payloads that are too large for a leaf.

@@ -109,6 +109,11 @@ func (e *Events) Replay(ctx context.Context, b evidence.Replay) error {
 	return write(ctx, e, evidence.TypeReplay, b)
 }
 
+// WhoSaw records that somebody asked in which statements a patient is.
+func (e *Events) WhoSaw(ctx context.Context, b evidence.WhoSaw) error {
+	return write(ctx, e, evidence.TypeWhoSaw, b)
+}
+
 // Start records the beginning of an epoch.
 func (e *Events) Start(ctx context.Context, b evidence.Start) error {
 	return write(ctx, e, evidence.TypeStart, b)

@@ -297,18 +297,26 @@ type Result struct {
 	Rows   uint64
 	Bytes  uint64
 	Masked []mask.Count
+	// Disclosed says whose rows the answer was made of.
+	Disclosed Disclosed
 }
 
-// Settle posts the outcome of a permitted statement and its masking events. It
-// does not wait: they are durable with the next commit.
+// Settle posts whose rows a permitted statement's answer was made of, its outcome
+// and its masking events. It does not wait: they are durable with the next commit.
 func (s *Session) Settle(p Permit, r Result) error {
 	if err := s.rec.End(p.stmt); err != nil { // before the lock: the recording's sink takes it
 		return s.unrecorded(err)
 	}
+	disclosures := s.disclosures(p.stmt, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !p.Valid(s) || s.closed {
 		return sallyport.E(sallyport.Internal, "settle", "there is no such open statement")
+	}
+	for _, d := range disclosures { // first: an outcome without them says that there are none
+		if err := postLeaf(s, evidence.TypeDisclosure, d); err != nil {
+			return err
+		}
 	}
 	leaf := leafOf(s.engine.deps.Events, evidence.TypeOutcome, evidence.Outcome{
 		Stmt: p.stmt, Status: r.Status, Code: r.Code, Tag: r.Tag, Rows: r.Rows, Bytes: r.Bytes,

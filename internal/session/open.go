@@ -393,7 +393,7 @@ func (s *Session) Begin(ctx context.Context, t Target) error {
 	err := appendLeaf(ctx, s, evidence.TypeSessionOpen, evidence.SessionOpen{
 		Principal: s.principal, Resource: s.resource.ID, Protocol: s.resource.Protocol, Role: s.role, Grant: s.grant,
 		Rules: s.verdict.Rules, Policy: s.verdict.Policy, Client: s.ask.Client, TLS: s.ask.TLS,
-		Lineage: t.Lineage, Upstream: t.TLS, Notes: t.Notes, Keys: s.keys,
+		Lineage: t.Lineage, Upstream: t.TLS, Notes: t.Notes, Keys: s.keys, Patients: s.patients(),
 	})
 	s.begun = err == nil
 	return err

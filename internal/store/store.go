@@ -137,7 +137,8 @@ type EventFilter struct {
 
 // Read returns the event of a leaf and its decoded body: a pointer to the
 // body's type in package evidence, or nil for a type that this release does not
-// know and for a body that does not have the form of its type. Such a leaf is
+// know or needs nothing of (a disclosure's set is large and of no use here) and for
+// a body that does not have the form of its type. Such a leaf is
 // found as an event all the same; whether it is sound is for the verifier to
 // say, not for an index.
 func Read(e Entry) (Event, any) {
@@ -178,6 +179,8 @@ func Read(e Entry) (Event, any) {
 		ev.Principal = b.By
 	case *evidence.Replay:
 		ev.Principal = b.By
+	case *evidence.WhoSaw:
+		ev.Principal, ev.Resource = b.By, b.Resource
 	}
 	return ev, body
 }
@@ -213,6 +216,8 @@ func bodyOf(t evidence.Type) any {
 		return new(evidence.Export)
 	case evidence.TypeReplay:
 		return new(evidence.Replay)
+	case evidence.TypeWhoSaw:
+		return new(evidence.WhoSaw)
 	}
 	return nil
 }

@@ -50,7 +50,8 @@ const typed = "Barnabas Wetherford-Quick"
 // TestCanary has clients do much of what they can do with labelled data, and
 // then looks for its values everywhere where the gateway could have left them.
 func TestCanary(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Policy(holdPolicy()), gatewaytest.Schema(kinds+scraps), gatewaytest.Labels(kindLabels()), gatewaytest.Waits(0, 20*time.Second))
+	g := gatewaytest.Start(t, gatewaytest.Policy(holdPolicy()), gatewaytest.Schema(kinds+scraps), gatewaytest.Labels(kindLabels()), gatewaytest.Waits(0, 20*time.Second),
+		gatewaytest.Patients("phi.mrn", 1))
 	tap := &wiretap{}
 	token := g.CIToken(t)
 	for _, mode := range modes {

@@ -78,9 +78,11 @@ type options struct {
 	roles          []string
 	via            func(string) string
 	before         func(dir string) string
+	extra          string // lines at the end of the configuration
 	masking        string
 	shipping       string
 	files          map[string]string
+	patients       string
 }
 
 // Option changes how a gateway is set up.
@@ -100,6 +102,40 @@ func MoreLabels(lines string) Option { return func(o *options) { o.labels += lin
 
 // Masking gives the resource masking rules.
 func Masking(text string) Option { return func(o *options) { o.masking = text } }
+
+// Patients has the resource name the label of patients' keys; the privacy keys of
+// the versions are made of their numbers, see [PrivacyKey].
+func Patients(label string, versions ...int) Option {
+	return func(o *options) {
+		o.patients = "    patients: {label: " + label + ", namespace: hospital}\n"
+		keys := ""
+		for _, v := range versions {
+			keys += fmt.Sprintf("    - {version: %d, key: \"file:privacy-%d.key\"}\n", v, v)
+		}
+		o.extra += "disclosures:\n  keys:\n" + keys
+	}
+}
+
+// PrivacyKey is the secret of a version of a test gateway's privacy key.
+func PrivacyKey(version int) string {
+	return fmt.Sprintf("the privacy key number %d of a test gateway, long enough", version)
+}
+
+// Rewrite changes the configuration file of a stopped gateway.
+func (g *Gateway) Rewrite(t testing.TB, old, new string) {
+	t.Helper()
+	b, err := os.ReadFile(g.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(b), old, new, 1)
+	if text == string(b) {
+		t.Fatalf("the configuration does not hold %q", old)
+	}
+	if err := os.WriteFile(g.Config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // Lineage sets the resource's lineage mode.
 func Lineage(mode string) Option { return func(o *options) { o.lineage = mode } }
@@ -148,12 +184,15 @@ func Role(name string) Option {
 
 // Open permits everything that a clinic's ETL role may do without a grant.
 func Open() Option {
-	return func(o *options) {
-		o.policy = strings.Replace(clinic.Policy(), `@grant("group:privacy-officers")
+	return func(o *options) { o.policy = OpenPolicy() }
+}
+
+// OpenPolicy is the policy of [Open].
+func OpenPolicy() string {
+	return strings.Replace(clinic.Policy(), `@grant("group:privacy-officers")
 @max("1h")
 forbid(principal, action == Action::"connect", resource == Resource::"clinic") unless { context has grant };`,
-			`permit(principal, action == Action::"connect", resource == Resource::"nowhere");`, 1)
-	}
+		`permit(principal, action == Action::"connect", resource == Resource::"nowhere");`, 1)
 }
 
 // Start sets a gateway up and runs it until the test ends.
@@ -214,6 +253,9 @@ func (g *Gateway) write(t testing.TB) {
 		put("masking.yaml", g.opts.masking, 0o644)
 		masking = "    masking: masking.yaml\n"
 	}
+	for v := 1; v <= 3; v++ {
+		put(fmt.Sprintf("privacy-%d.key", v), PrivacyKey(v)+"\n", 0o600)
+	}
 	put("masking.key", "the masking secret of a test gateway, 32 bytes and more", 0o600)
 	for name, text := range g.opts.files {
 		put(name, text, 0o600)
@@ -232,7 +274,7 @@ listen:
   api: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   postgres: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
 auditors: [%s]
-api: {auditors: ["group:auditors"], administrators: ["group:security"]}
+api: {auditors: ["group:auditors"], administrators: ["group:security"], privacy: ["group:privacy-office"]}
 identity:
   issuers:
     - name: test
@@ -266,7 +308,7 @@ resources:
     labels: labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking)+extra+g.opts.shipping, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking+g.opts.patients)+extra+g.opts.extra+g.opts.shipping, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's

@@ -7,4 +7,5 @@ package postgres
 var (
 	Harmless        = harmless
 	RefusedFunction = refusedFunction
+	EqualOperator   = equalOperator
 )

@@ -73,8 +73,9 @@ type cell struct {
 	base    []ColumnRef
 	next    []*cell
 	unknown string
-	// copied says that the value is that of the only next, unchanged.
-	copied bool
+	// copied says that the value is that of the only next, unchanged; union that it
+	// is that of one of all next.
+	copied, union bool
 	// entry is what the cell is a column of, for tables and subqueries.
 	entry *entry
 }
@@ -197,6 +198,9 @@ type context struct {
 	// excluded is the index of ON CONFLICT's EXCLUDED entry, from 1.
 	excluded int
 	canTag   bool
+	equal    [][2]*cell     // columns that a condition makes equal in every row
+	set      map[int16]bool // columns of the result relation that rows get anew
+	windows  bool           // rows see other rows
 }
 
 type cte struct {
@@ -301,6 +305,7 @@ func (l *lineage) finish(p *Plan, answering []*context) {
 	}
 	p.Calls = l.calls
 	l.uses(p, all)
+	l.occurrences(p, answering)
 	for oid := range l.missing {
 		p.Missing = append(p.Missing, oid)
 	}
@@ -354,7 +359,7 @@ func (p *Plan) Absorb(inner *Plan) {
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
 		if len(sources) > 0 || unknown != "" {
-			o.Direct, o.Row = false, 0
+			o.Direct, o.Row, o.Origins = false, 0, nil
 		}
 		o.Columns = union(o.Columns, sources)
 		o.Unknown = cmp.Or(o.Unknown, unknown)
@@ -364,6 +369,10 @@ func (p *Plan) Absorb(inner *Plan) {
 	p.Calls = append(p.Calls, inner.Calls...)
 	p.Missing = append(p.Missing, inner.Missing...)
 	p.Relations = append(p.Relations, inner.Relations...)
+	for _, o := range inner.Occurrences {
+		o.Shown = nil
+		p.Occurrences = append(p.Occurrences, o)
+	}
 }
 
 // Explained is the plan of EXPLAIN of p's statement, which returns text. The

@@ -67,6 +67,9 @@ func (l *lineage) join(v nodetree.Value, q *context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.equalities(quals, q); err != nil {
+		return err
+	}
 	return l.expr(quals, q, q.preds)
 }
 
@@ -156,6 +159,11 @@ func (l *lineage) setOperation(n *nodetree.Node, q *context) error {
 	}
 	if q.command != CommandSelect {
 		return l.fail("a set operation outside a query")
+	}
+	if onlyUnion(v) {
+		for _, out := range q.outs {
+			out.union = out.copied
+		}
 	}
 	return l.setArm(v, q)
 }

@@ -107,6 +107,9 @@ func (l *lineage) fill(n *nodetree.Node, q *context) error {
 		return err
 	}
 	q.result = int(result)
+	if q.windows, err = l.boolean(n, "hasWindowFuncs"); err != nil {
+		return err
+	}
 	for _, step := range []func(*nodetree.Node, *context) error{
 		l.ctes, l.rangeTable, l.targetList, l.conflict, l.joinTree, l.clauses, l.mergeActions, l.returning, l.relationUses,
 	} {
@@ -254,6 +257,9 @@ func (l *lineage) assign(q *context, t target, e sallyport.Effect) error {
 		return l.fail("a write to something that is no relation's column")
 	}
 	l.flows = append(l.flows, flow{target: ColumnRef{r.relid, int16(t.number)}, from: t.cell})
+	if q.command != CommandInsert || q.excluded != 0 {
+		q.changes(int16(t.number))
+	}
 	l.use(r.relid, e, int16(t.number))
 	return nil
 }

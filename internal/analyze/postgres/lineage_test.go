@@ -161,12 +161,16 @@ func TestLineageFromFiles(t *testing.T) {
 		want := &postgres.Plan{
 			Command: postgres.CommandSelect, HasRows: true,
 			Outputs: []postgres.PlanOutput{
-				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}, Direct: true, Row: 1},
-				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}, Direct: true, Row: 1},
+				{Name: "id", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}, Direct: true, Row: 1, Origins: []postgres.ColumnRef{{Relation: oid, Attnum: 1}}},
+				{Name: "zip", Columns: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}, Direct: true, Row: 1, Origins: []postgres.ColumnRef{{Relation: oid, Attnum: 5}}},
 			},
 			Predicates: []postgres.ColumnRef{{Relation: oid, Attnum: 1}, {Relation: oid, Attnum: 5}},
 			Relations:  []postgres.RelationUse{{Relation: oid, Effect: sallyport.Read, Columns: []int16{1, 5}}},
-			Missing:    []uint32{oid},
+			Occurrences: []postgres.Occurrence{{
+				Relation: oid, Effect: sallyport.Read,
+				Shown: []postgres.ShownColumn{{Attnum: 1, Output: 0}, {Attnum: 5, Output: 1}},
+			}},
+			Missing: []uint32{oid},
 		}
 		if diff := cmp.Diff(want, p); diff != "" {
 			t.Errorf("%d: %s", major, diff)

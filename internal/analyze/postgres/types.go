@@ -206,7 +206,10 @@ type Plan struct {
 	// Predicates are the columns that decide which rows, joins, groups or orders.
 	Predicates []ColumnRef
 	Relations  []RelationUse
-	Flows      []PlanFlow
+	// Occurrences are the places where the statement reaches a table, each once. A
+	// table that is named twice has two.
+	Occurrences []Occurrence
+	Flows       []PlanFlow
 	// Calls are the functions and operators that could not be proved pure.
 	Calls []Call
 	// Missing lists OIDs that the catalog did not know. A caller refreshes its
@@ -227,8 +230,30 @@ type PlanOutput struct {
 	// Row is the same number, from 1, for direct outputs that are always of the same
 	// row; 0 for all others.
 	Row int
+	// Origins are the columns of which one is the value, unchanged: several for a
+	// UNION. None when the value is not that of a column.
+	Origins []ColumnRef
 	// Unknown, when not empty, says why the sources could not be proved complete.
 	Unknown string
+}
+
+// Occurrence is one place in a statement where the rows of a table are reached.
+type Occurrence struct {
+	Relation uint32
+	Effect   sallyport.Effect // Read, Write or Delete
+	// Shown says which outputs tell a column's value for every row of this occurrence
+	// that has a part in a row of the answer. A row that is not there, as in an outer
+	// join, shows as NULL.
+	Shown []ShownColumn
+	// Set are the columns to which the statement gives rows that were there already
+	// another value: what an output shows is not what was there.
+	Set []int16
+}
+
+// ShownColumn is a column whose value an output tells.
+type ShownColumn struct {
+	Attnum int16
+	Output int // from 0
 }
 
 // PlanFlow is a write into Target of data that derives from Columns.

@@ -115,7 +115,7 @@ func (r *relay) cursorPlan(ctx context.Context, g *analyze.Gated) (*plan, error)
 	}
 	st := *p.stmt
 	st.Class, st.Readable, st.Effects = g.Class, analyze.Readable(g.Text), g.Effects
-	return &plan{gated: g, stmt: &st, treeKey: p.treeKey, inner: p.inner, unproved: p.unproved}, nil
+	return &plan{gated: g, stmt: &st, treeKey: p.treeKey, inner: p.inner, unproved: p.unproved, subjects: p.subjects}, nil
 }
 
 // innerPlan has the query inside a utility statement analysed by itself.

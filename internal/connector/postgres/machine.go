@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/postgres"
+	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/wire/pgwire"
@@ -105,6 +106,12 @@ type execution struct {
 	inner    bool // a tree of a statement inside a function was seen
 	copyIn   bool
 	shown    bool // the recording has the description of this result
+
+	// What is known of the patients of the answer.
+	patients        *disclosure.Collector // nil when no output is a patient's key
+	innerTables     []string              // with keys of patients, read inside functions
+	unlinked        bool                  // there were rows of unproved lineage
+	outputs, masked int                   // that may hold data; and of them, masked
 }
 
 // portal is a bound statement.

@@ -30,6 +30,8 @@ type plan struct {
 	calls bool
 	// unproved says that no tree could be had; everything is masked.
 	unproved bool
+	// subjects says whose rows the answer is made of.
+	subjects subjects
 }
 
 // maxKey is the longest cache key in bytes. Longer statements are analysed

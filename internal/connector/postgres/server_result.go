@@ -24,6 +24,9 @@ type rowMask struct {
 	plan    *mask.PGPlan
 	adm     *session.Admission
 	formats []int16
+
+	outputs, masked int
+	unlinked        bool
 }
 
 // resultMessage handles what answers a Query or an Execute, but for rows.
@@ -167,6 +170,7 @@ func (r *relay) columns(e *execution, fields []pgwire.Field, proved bool) []mask
 		proved = false
 	}
 	if !proved {
+		e.unlinked, e.outputs, e.masked = true, len(cols), len(cols)
 		unknown := sallyport.Mask{Labels: []sallyport.Label{sallyport.Unclassified}, Reason: unknownLineage}
 		for i := range cols {
 			cols[i] = r.target.cfg.Masking.Column(cols[i], sallyport.Output{Unknown: true}, &unknown)
@@ -174,6 +178,10 @@ func (r *relay) columns(e *execution, fields []pgwire.Field, proved bool) []mask
 		return cols
 	}
 	masks := e.adm.Masks() // in the order of the outputs
+	e.outputs, e.masked = dataOutputs(e.plan.stmt), len(masks)
+	for _, i := range e.plan.subjects.keys {
+		cols[i].Key = true
+	}
 	for i := range cols {
 		var m *sallyport.Mask
 		if len(masks) > 0 && masks[0].Output == i {
@@ -231,13 +239,16 @@ func (r *relay) beginRows(e *execution) error {
 		if c := &e.prep.rows; c.plan != nil && c.adm == e.adm && equalFormats(c.formats, e.formats) && !e.inner {
 			e.rows = c.plan.Fork()
 			e.rows.SetContext(r.sess.Context())
+			e.outputs, e.masked, e.unlinked = c.outputs, c.masked, c.unlinked
+			r.readKeys(e, e.rows)
 			return nil
 		}
 	}
 	e.rows = r.maskOf(r.columns(e, e.fields, r.proved(e) && !e.inner))
 	if e.prep != nil && !e.inner {
-		e.prep.rows = rowMask{plan: e.rows.Fork(), adm: e.adm, formats: e.formats}
+		e.prep.rows = rowMask{plan: e.rows.Fork(), adm: e.adm, formats: e.formats, outputs: e.outputs, masked: e.masked, unlinked: e.unlinked}
 	}
+	r.readKeys(e, e.rows)
 	return nil
 }
 
@@ -384,6 +395,7 @@ func (r *relay) beginCopy(e *execution, typ byte, body []byte) error {
 		return err
 	}
 	e.copy.SetContext(r.sess.Context())
+	r.readKeys(e, e.copy)
 	_, err = r.pass(typ, body)
 	return err
 }
@@ -408,6 +420,9 @@ func (r *relay) settle(e *execution, status, code, tag string) error {
 		return nil
 	}
 	e.settled = true
+	if e.patients != nil {
+		defer e.patients.Release()
+	}
 	counts := e.counts
 	if e.withheld > 0 {
 		counts = append(counts, r.target.diagnosticCount(e.withheld))
@@ -420,7 +435,9 @@ func (r *relay) settle(e *execution, status, code, tag string) error {
 		e.n = e.copy.Rows()
 		counts = append(counts, e.copy.TakeCounts()...)
 	}
-	return r.sess.Settle(e.permit, session.Result{Status: status, Code: code, Tag: tag, Rows: e.n, Bytes: e.bytes, Masked: counts})
+	return r.sess.Settle(e.permit, session.Result{
+		Status: status, Code: code, Tag: tag, Rows: e.n, Bytes: e.bytes, Masked: counts, Disclosed: r.disclosed(e, status),
+	})
 }
 
 // settleParse posts the outcome of having a statement analysed.

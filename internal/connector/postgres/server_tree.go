@@ -94,7 +94,7 @@ func (r *relay) executionTree(ctx context.Context, due expectation, text []byte)
 	// A statement inside a function: what it reads may come out in the answer.
 	lineage, err := r.target.lineage(ctx, text)
 	if err != nil || r.target.readsData(lineage) {
-		e.inner = true
+		e.inner, e.innerTables = true, r.target.tablesOf(lineage)
 		if e.begun && e.rows != nil {
 			e.counts = append(e.counts, e.rows.TakeCounts()...)
 			e.before += e.rows.Rows()

@@ -40,6 +40,9 @@ type TargetConfig struct {
 	Labels  catalog.Config
 	// Masking says how what must be masked is masked.
 	Masking *rules.Set
+	// Patients is the label of columns that hold keys of patients; "" when whose rows
+	// are in an answer is not recorded.
+	Patients sallyport.Label
 	// Lease returns a credential.
 	Lease func(ctx context.Context, ref vault.Ref) (*vault.Lease, error)
 	Now   func() time.Time
@@ -198,9 +201,10 @@ func (t *Target) build(ctx context.Context, g *analyze.Gated, tree []byte, field
 	if err != nil {
 		return nil, err
 	}
+	st := t.partial(lineage.Statement(g, t.cfg.Resource, names))
 	return &plan{
-		gated: g, stmt: t.partial(lineage.Statement(g, t.cfg.Resource, names)), inner: fields,
-		treeKey: string(appendTreeKey(nil, tree)), calls: len(lineage.Calls) > 0, lineage: lineage,
+		gated: g, stmt: st, inner: fields, treeKey: string(appendTreeKey(nil, tree)), calls: len(lineage.Calls) > 0, lineage: lineage,
+		subjects: t.identify(st, g, lineage, true, names),
 	}, nil
 }
 
@@ -225,10 +229,12 @@ func (t *Target) utility(ctx context.Context, g *analyze.Gated, path []string, i
 		p.stmt = g.Statement(t.cfg.Resource, path, func(schema, name string) (analyze.Relation, bool) {
 			return names.Resolve(schema, name, path)
 		})
+		p.subjects = t.identify(p.stmt, g, nil, false, names)
 		return p, nil
 	}
 	p.inner, p.treeKey, p.calls = inner.inner, inner.treeKey, inner.calls
 	p.stmt = t.partial(inner.lineage.Statement(located(g, path), t.cfg.Resource, names))
+	p.subjects = t.identify(p.stmt, g, inner.lineage, g.Answer == analyze.AnswerInner, names)
 	return p, nil
 }
 
