@@ -183,15 +183,24 @@ type SessionOpen struct {
 	Keys      []WrappedKey           `json:"keys"`            // the session's data keys, wrapped
 	Upstream  string                 `json:"upstream_tls"`    // version and cipher of the target's leg
 	Notes     []string               `json:"notes,omitempty"` // degradations that apply, in words
+	// Class and Expires govern all that the session's keys seal. A record without
+	// them is kept by the default class.
+	Class   string    `json:"retention,omitempty"`
+	Expires time.Time `json:"retained_until,omitzero"`
 }
 
-// WrappedKey is a session's data key as the ledger keeps it: never in clear.
+// WrappedKey is a session's data key as the ledger keeps it: never in clear. A
+// key for texts that has By stands here twice, in two halves of which the key is
+// the exclusive or: one is wrapped to the auditors, the other to the session's
+// key in the gateway's key store, which can be destroyed.
 type WrappedKey struct {
 	ID      string `json:"id"`
 	Purpose string `json:"purpose"` // "text" (exact statements) or "recording" (masked answers)
-	// To is "age" (the auditors' recipients) or "vault" (the gateway's own key).
+	// To is "age" (the auditors' recipients), "session" (the session's key, which By
+	// names) or, in old records, "vault" (the gateway's own key).
 	To      string `json:"to"`
-	Wrapped []byte `json:"wrapped"` // base64 in JSON
+	Wrapped []byte `json:"wrapped"`      // base64 in JSON
+	By      string `json:"by,omitempty"` // the session's key in the key store, without which nothing opens
 }
 
 // SessionClose is the body of TypeSessionClose. Head repeats the Prev that the

@@ -50,6 +50,8 @@ type Config struct {
 	Resources []Resource `yaml:"resources"`
 	// Recording bounds what a recording keeps.
 	Recording Recording `yaml:"recording"`
+	// Retention says how long what sessions seal is kept.
+	Retention Retention `yaml:"retention"`
 	// Vault says how stored credentials and keys are protected.
 	Vault Vault `yaml:"vault"`
 	// Log governs the operator's log.
@@ -66,6 +68,7 @@ func (c *Config) setDefaults() {
 		HoldWait: time.Minute, HoldWaitInTransaction: 5 * time.Second,
 	}
 	c.Recording.MaxResponse = 1 << 20
+	c.Retention.Sweep = 24 * time.Hour
 	c.Log = Log{Level: "info", Format: "text"}
 }
 
@@ -165,6 +168,8 @@ type Resource struct {
 	Masking Path `yaml:"masking"`
 	// Limits of this resource's sessions.
 	Limits Limits `yaml:"limits"`
+	// Retention is the class of what its sessions seal; empty means "default".
+	Retention string `yaml:"retention"`
 }
 
 func (r *Resource) setDefaults() {
@@ -248,8 +253,8 @@ type Recording struct {
 
 // Vault says how stored credentials and data keys are protected.
 type Vault struct {
-	// Key refers to the master key: "file:" or "env:".
-	Key SecretRef `yaml:"key"`
+	// Key refers to the master key: "file:", "env:" or the URI of a key in a KMS.
+	Key MasterRef `yaml:"key"`
 }
 
 // Log governs the operator's log, which never holds a statement's values.

@@ -139,6 +139,9 @@ func resolveIn(v reflect.Value, dir string) {
 	case *SecretRef:
 		*p = p.in(dir)
 		return
+	case *MasterRef:
+		*p = p.in(dir)
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -63,13 +63,10 @@ func (c *Config) Validate() []Problem {
 	if c.Recording.MaxResponse <= 0 {
 		f.add("recording.max_response", "is %v; a recording that keeps no answer is no evidence", c.Recording.MaxResponse)
 	}
-	switch c.Vault.Key.Scheme() {
-	case "file", "env":
-	case "":
+	if c.Vault.Key == "" {
 		f.add("vault.key", `is missing; name a master key, such as "file:vault.key"`)
-	default:
-		f.add("vault.key", `want "file:PATH" or "env:NAME": the vault cannot hold its own key`)
 	}
+	c.validateRetention(&f)
 	oneOf(&f, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&f, "log.format", c.Log.Format, "text", "json")
 	return f

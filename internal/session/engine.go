@@ -22,7 +22,6 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
@@ -54,7 +53,7 @@ type Grants interface {
 // Vault leases target credentials and keeps the keys of sessions.
 type Vault interface {
 	Lease(ctx context.Context, ref vault.Ref) (*vault.Lease, error)
-	NewDataKey(purpose string) (*vault.DataKey, evidence.WrappedKey, error)
+	NewSessionKey(t vault.Terms) (*vault.SessionKey, error)
 	Fingerprint(text []byte) string
 }
 
@@ -78,6 +77,9 @@ type Resource struct {
 	Idle          time.Duration // end a session after this long without a statement; 0 = never
 	MaxSession    time.Duration // end a session after this long; 0 = never
 	MaxSessions   int           // at once; 0 = no limit
+	// Retention is how long what the session seals is kept; the zero value is the
+	// default class.
+	Retention sallyport.Retention
 }
 
 // Waits says how long the engine keeps a client waiting for a human.
@@ -132,6 +134,13 @@ func (e *Engine) Live() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.live)
+}
+
+// Alive reports whether a session is open.
+func (e *Engine) Alive(id sallyport.SessionID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.live[id] != nil
 }
 
 // End ends the live session with the given id, for the reason that its client
