@@ -4,6 +4,8 @@
 package evidence
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -95,4 +97,30 @@ type EvidenceOpen struct {
 	Key       string                `json:"key"`                  // [WrappedKey.ID]
 	Stmts     []uint64              `json:"statements,omitempty"` // that were asked for; none means all
 	Purpose   string                `json:"purpose"`
+}
+
+// Say says in a sentence when and why the session was erased; index and at are
+// those of the event.
+func (k KeyDestroyed) Say(index uint64, at time.Time) string {
+	by := "retention class " + k.Class
+	if k.Rule != RuleExpired {
+		by = "order of " + string(k.By)
+	}
+	return fmt.Sprintf("erased on %s by %s (event %d)", at.UTC().Format(time.DateOnly), by, index)
+}
+
+// SealedOf returns the ciphertext that a leaf commits to, or nil.
+func SealedOf(leaf Leaf[json.RawMessage]) (*Sealed, error) {
+	switch leaf.Type {
+	case TypeIntent:
+		b, err := Body[Intent](leaf)
+		return b.Sealed, err
+	case TypeDenial:
+		b, err := Body[Denial](leaf)
+		return b.Sealed, err
+	case TypeRecording:
+		b, err := Body[Recording](leaf)
+		return &b.Sealed, err
+	}
+	return nil, nil
 }

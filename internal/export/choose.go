@@ -312,22 +312,6 @@ func (c *choice) takes(index uint64, leaf parsedLeaf) (bool, error) {
 
 func chosen(s *span) bool { return s != nil && s.chosen }
 
-// sealedOf returns the ciphertext that a leaf commits to, or nil.
-func sealedOf(leaf parsedLeaf) (*evidence.Sealed, error) {
-	switch leaf.Type {
-	case evidence.TypeIntent:
-		b, err := evidence.Body[evidence.Intent](leaf)
-		return b.Sealed, err
-	case evidence.TypeDenial:
-		b, err := evidence.Body[evidence.Denial](leaf)
-		return b.Sealed, err
-	case evidence.TypeRecording:
-		b, err := evidence.Body[evidence.Recording](leaf)
-		return &b.Sealed, err
-	}
-	return nil, nil
-}
-
 // recorded reports whether a session has a recording.
 func recorded(leaves []evidence.IndexedLeaf) bool {
 	for _, l := range leaves {

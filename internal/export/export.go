@@ -200,7 +200,7 @@ func (b *builder) gather(ctx context.Context, c *choice) ([]evidence.IndexedLeaf
 			}
 			b.sessions[leaf.Session] = append(b.sessions[leaf.Session], l)
 		}
-		sealed, err := sealedOf(leaf)
+		sealed, err := evidence.SealedOf(leaf)
 		if sealed != nil && len(sealed.Data) == 0 && !seen[sealed.SHA256] {
 			seen[sealed.SHA256] = true
 			b.blobs = append(b.blobs, sealed.SHA256)

@@ -35,7 +35,7 @@ func layers() []layer {
 			"these know one part of the domain each, and nothing of sessions",
 		},
 		{
-			[]string{"internal/session", "internal/export"},
+			[]string{"internal/session", "internal/export", "internal/retention"},
 			"the session engine is the only package that sequences the steps",
 		},
 		{

@@ -119,6 +119,8 @@ type KeyInfo struct {
 	Doom []byte
 	// Gone is true when the key itself was destroyed already.
 	Gone bool
+	// Damaged says why the key's file cannot be read; there are no terms then.
+	Damaged error
 }
 
 // SessionKeys calls fn for each session's key that expires in the month of until
@@ -180,7 +182,7 @@ func (s keyStore) month(month string, doomed bool, fn func(KeyInfo) error) error
 		case sallyport.KindOf(err) == sallyport.NotFound && dooms[id]:
 			k.Gone = true
 		default:
-			return err
+			k.Damaged = err
 		}
 		if err := fn(k); err != nil {
 			return err
