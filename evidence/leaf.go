@@ -334,6 +334,9 @@ type Export struct {
 	Filter  string                `json:"filter"`
 	Size    uint64                `json:"tree_size"` // of the checkpoint in the bundle
 	Purpose string                `json:"purpose"`
+	// WithKeys says that the gateway's halves of the keys of exact texts went out
+	// with it, so that an auditor can open it without a further event.
+	WithKeys bool `json:"with_keys,omitempty"`
 }
 
 // Replay is the body of TypeReplay.

@@ -124,3 +124,9 @@ func SealedOf(leaf Leaf[json.RawMessage]) (*Sealed, error) {
 	}
 	return nil, nil
 }
+
+// ResumeChain continues the chain of a session whose first leaves are not there
+// any more: seq and head are those of the last one that is missing.
+func ResumeChain(session sallyport.SessionID, seq uint64, head string) Chain {
+	return Chain{session: session, seq: seq, head: head}
+}

@@ -108,6 +108,8 @@ func (v *verifier) run() {
 	v.checkDerived()
 	v.checkSealed()
 	v.checkReplays()
+	v.checkErased()
+	v.checkHalves()
 	v.summarise()
 }
 

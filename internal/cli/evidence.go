@@ -42,15 +42,16 @@ func (a *app) evidenceCommand() *cobra.Command {
 	verify := a.command("verify FILE", "Check an evidence bundle, offline", cobra.ExactArgs(1),
 		func(_ context.Context, args []string) error { return a.evidenceVerify(args[0], keys) })
 	verify.Flags().StringArrayVar(&keys, "key", nil, "verifier key that you trust, or @FILE; may be given several times")
-	return a.group("evidence", "Export evidence and check it", exp, verify)
+	return a.group("evidence", "Export evidence, check it and open what is sealed in it", exp, verify, a.openCommand())
 }
 
 // export says what goes into a bundle and where it goes.
 type export struct {
 	from, to, principal, resource, session, grant, purpose string
 
-	file  string
-	force bool
+	file     string
+	force    bool
+	withKeys bool
 }
 
 func (x *export) outputFlags(cmd *cobra.Command) {
@@ -58,11 +59,15 @@ func (x *export) outputFlags(cmd *cobra.Command) {
 	f.StringVar(&x.purpose, "purpose", "", "what it is for; it goes on record")
 	f.StringVarP(&x.file, "file", "f", "", "file to write, or - for standard output")
 	f.BoolVar(&x.force, "force", false, "overwrite the file")
+	f.BoolVar(&x.withKeys, "with-keys", false, "add the gateway's halves of keys, so that an auditor can open texts without it; goes on record")
 }
 
 // body is what the API is asked.
-func (x *export) body(now time.Time) (map[string]string, error) {
-	out := map[string]string{"purpose": x.purpose}
+func (x *export) body(now time.Time) (map[string]any, error) {
+	out := map[string]any{"purpose": x.purpose}
+	if x.withKeys {
+		out["with_keys"] = true
+	}
 	for name, text := range map[string]string{"from": x.from, "to": x.to} {
 		t, err := when(now, text)
 		if err != nil {

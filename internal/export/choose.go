@@ -305,7 +305,16 @@ func (c *choice) takes(index uint64, leaf parsedLeaf) (bool, error) {
 		return !c.narrow && who && c.during(leaf.Time), err
 	case evidence.TypeReplay:
 		b, err := evidence.Body[evidence.Replay](leaf)
-		return c.sessions[b.Session] != nil && c.sessions[b.Session].chosen, err
+		return chosen(c.sessions[b.Session]), err
+	case evidence.TypeKeyDestroyed:
+		b, err := evidence.Body[evidence.KeyDestroyed](leaf)
+		return chosen(c.sessions[b.OfSession]), err
+	case evidence.TypeEvidenceOpen:
+		b, err := evidence.Body[evidence.EvidenceOpen](leaf)
+		return chosen(c.sessions[b.OfSession]), err
+	case evidence.TypeLegalHold:
+		b, err := evidence.Body[evidence.LegalHold](leaf)
+		return !c.narrow && c.during(leaf.Time) || chosen(c.sessions[b.Filter.Session]) || chosen(c.grants[b.Filter.Grant]), err
 	}
 	return !c.narrow && c.during(leaf.Time), nil
 }

@@ -36,6 +36,12 @@ type Source struct {
 	// a line. It is nil where the exporter may not read recordings; an error of
 	// the kind NotFound means that this one cannot be decoded any more.
 	Replay func(ctx context.Context, session sallyport.SessionID, leaves []evidence.IndexedLeaf) ([]byte, error)
+	// Halves returns the gateway's halves of the keys of exact texts in leaves. It
+	// is nil unless the bundle is to be opened without the gateway.
+	Halves func(ctx context.Context, leaves []evidence.IndexedLeaf) ([]evidence.Half, error)
+	// Minimum returns the lowest index that the log keeps; nil means that nothing
+	// was pruned. A session that began below it is left out.
+	Minimum func() uint64
 	// Signer signs the manifest; its key must be among Keys.
 	Signer     note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
@@ -189,7 +195,7 @@ func (b *builder) gather(ctx context.Context, c *choice) ([]evidence.IndexedLeaf
 	seen := map[string]bool{}
 	err := b.scan(ctx, func(index uint64, raw []byte, leaf parsedLeaf) error {
 		chosen, err := c.takes(index, leaf)
-		if err != nil || !chosen {
+		if err != nil || !chosen || b.cut(leaf) {
 			return err
 		}
 		l := evidence.IndexedLeaf{Index: index, Raw: append([]byte{}, raw...)}
@@ -233,7 +239,10 @@ func (b *builder) leaves(ctx context.Context, leaves []evidence.IndexedLeaf) err
 		return err
 	}
 	files := []evidence.File{{Name: evidence.LeavesName, Content: lines}, {Name: evidence.ProofsName, Content: proofs}}
-	return b.add(append(files, derived...))
+	if err := b.add(append(files, derived...)); err != nil {
+		return err
+	}
+	return b.retention(ctx, leaves)
 }
 
 // payloads writes the ciphertexts and the decoded replays.

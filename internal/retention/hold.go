@@ -125,7 +125,15 @@ func (s *Service) SetHold(ctx context.Context, by sallyport.PrincipalID, f evide
 	// In force before it is on record: should the record fail, the gateway stops.
 	h.At, h.Index = s.deps.Now().UTC(), s.deps.Log.Size()
 	s.holds = append(s.holds, h)
-	return h, s.deps.Journal.LegalHold(ctx, h.LegalHold)
+	if err := s.deps.Journal.LegalHold(ctx, h.LegalHold); err != nil {
+		return h, err
+	}
+	all, err := s.readHolds(ctx) // which event it became
+	if i := slices.IndexFunc(all, func(x Hold) bool { return x.ID == h.ID }); i >= 0 {
+		h = all[i]
+		s.holds[len(s.holds)-1] = h
+	}
+	return h, err
 }
 
 // ReleaseHold ends a legal hold. Errors: NotFound when no such hold is in force.

@@ -285,3 +285,26 @@ func (s *Service) wanted(ctx context.Context, minimum uint64) (map[sallyport.Pol
 	}
 	return out, nil
 }
+
+// PrunedTo returns the minimum that the ledger's latest event about it names;
+// zero when there is none.
+func (s *Service) PrunedTo(ctx context.Context) (uint64, error) {
+	found, err := s.deps.Index.Events(ctx, store.EventFilter{Types: []evidence.Type{evidence.TypeLogPruned}, Limit: 1})
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	b, err := body[evidence.LogPruned](ctx, s, found[0].Index)
+	return b.Minimum, err
+}
+
+// completePruning carries out a pruning that is on record and was interrupted.
+func (s *Service) completePruning(ctx context.Context) error {
+	to, err := s.PrunedTo(ctx)
+	if err != nil || to <= s.deps.Log.Minimum() {
+		return err
+	}
+	if err := s.deps.Log.Prune(ctx, to); err != nil {
+		return err
+	}
+	return s.deps.Index.Prune(ctx, to)
+}

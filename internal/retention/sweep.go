@@ -275,9 +275,12 @@ func (s *Service) payloads(ctx context.Context, b *evidence.KeyDestroyed) (blobs
 
 // Complete finishes the destructions that were interrupted: those that are on
 // record are carried out; those that are not are put on record first, or taken
-// back where a hold has come.
+// back where a hold has come. A pruning that is on record is carried out as well.
 func (s *Service) Complete(ctx context.Context) error {
 	if err := s.deps.CatchUp(ctx); err != nil {
+		return err
+	}
+	if err := s.completePruning(ctx); err != nil {
 		return err
 	}
 	return s.deps.Keys.SessionKeys(time.Unix(0, 0), func(k vault.KeyInfo) error {

@@ -29,6 +29,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
 	"github.com/sallyport-dev/sallyport/internal/record"
+	"github.com/sallyport-dev/sallyport/internal/retention"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/vault"
@@ -37,13 +38,16 @@ import (
 // heartbeatEvery is the pace of the heartbeats on the ledger.
 const heartbeatEvery = 10 * time.Second
 
-// Deps are what a gateway takes from outside. All but LedgerFS are required.
+// Deps are what a gateway takes from outside. All but LedgerFS and KMS are required.
 type Deps struct {
 	Now     func() time.Time
 	Rand    io.Reader
 	Getenv  func(string) string
 	Log     *slog.Logger
 	Version string
+	// KMS are the clients of key management services that the vault's master key
+	// may lie in. May be empty.
+	KMS []vault.KMS
 	// LedgerFS is where the ledger is kept; nil means the operating system's
 	// files. Tests end the disk through it.
 	LedgerFS ledger.FS
@@ -55,20 +59,22 @@ type Gateway struct {
 	cfg  *config.Config
 	deps Deps
 
-	signer  note.Signer
-	vkey    string
-	log     *ledger.Log
-	vault   *vault.Vault
-	store   *sqlite.Store
-	blobs   *file.Store
-	index   *index
-	events  *session.Events
-	policy  *policies
-	tokens  *identity.Tokens
-	grants  *grant.Service
-	engine  *session.Engine
-	targets map[sallyport.ResourceID]*postgres.Target
-	conn    *postgres.Connector
+	signer note.Signer
+	vkey   string
+	log    *ledger.Log
+	vault  *vault.Vault
+	store  *sqlite.Store
+	blobs  *file.Store
+	index  *index
+	events *session.Events
+	policy *policies
+	tokens *identity.Tokens
+	grants *grant.Service
+	engine *session.Engine
+
+	retention *retention.Service
+	targets   map[sallyport.ResourceID]*postgres.Target
+	conn      *postgres.Connector
 
 	apiListener, pgListener net.Listener
 	apiTLS, pgTLS           *tls.Config
@@ -82,6 +88,7 @@ func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err e
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
 		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+		g.openRetention,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
@@ -175,7 +182,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 func (g *Gateway) openVault(context.Context) error {
 	v, err := vault.Open(vault.Options{
 		Path: g.path("vault.json"), Master: vault.Ref(g.cfg.Vault.Key), Recipients: g.cfg.Auditors,
-		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand,
+		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand, KMS: g.deps.KMS,
 	})
 	if err != nil {
 		return err
@@ -259,6 +266,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
 	eg.Go(func() error { return g.heartbeat(ectx) })
 	eg.Go(func() error { return g.sweepTokens(ectx) })
+	eg.Go(func() error { g.retention.Run(ectx, g.cfg.Retention.Sweep); return nil })
 	for _, t := range g.targets {
 		eg.Go(func() error { t.Run(ectx); return nil })
 	}

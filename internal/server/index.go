@@ -65,6 +65,12 @@ func (x *index) step(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if least := x.log.Minimum(); from == 0 && least > 0 { // it is built anew
+		from = least
+		if err := x.db.Skip(ctx, least); err != nil {
+			return 0, err
+		}
+	}
 	if from >= x.log.Size() {
 		return from, nil
 	}

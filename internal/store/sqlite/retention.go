@@ -9,7 +9,6 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/store"
 )
 
@@ -82,6 +81,9 @@ func (x Index) Prune(ctx context.Context, before uint64) error {
 	})
 }
 
+// prunedRow is the type of the row that stands for leaves that were pruned.
+const prunedRow = "pruned"
+
 // Skip makes next the index of the leaf to put next, in an index that is empty:
 // the leaves before it were pruned.
 func (x Index) Skip(ctx context.Context, next uint64) error {
@@ -92,7 +94,7 @@ func (x Index) Skip(ctx context.Context, next uint64) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO events (leaf, type, at, session, seq, principal, resource, request, grant_id)
-			VALUES ($1, $2, 0, '', 0, '', '', '', '')`, next-1, string(evidence.TypeLogPruned))
+			VALUES ($1, $2, 0, '', 0, '', '', '', '')`, next-1, prunedRow)
 		if err != nil {
 			return unavailable(op, err)
 		}
