@@ -42,12 +42,6 @@ func (x Index) Latest(ctx context.Context, before uint64) (time.Time, error) {
 		})
 }
 
-// Since returns the ledger index of the first event that is not older than t;
-// false when all are.
-func (x Index) Since(ctx context.Context, t time.Time) (uint64, bool, error) {
-	return x.First(ctx, store.EventFilter{From: t})
-}
-
 // Begun returns the sessions whose first event lies below a ledger index, oldest
 // first.
 func (x Index) Begun(ctx context.Context, before uint64) ([]store.Session, error) {
