@@ -170,7 +170,7 @@ func (v *verifier) checkHalves() {
 			v.fault(HalvesName, -1, -1, "it has a half of a key that is of no session of the bundle")
 		}
 	}
-	v.notice("the bundle holds the gateway's halves of %d keys: with an auditor's identity it opens exact texts without a further record", len(halves))
+	v.notice("the bundle holds the gateway's halves of %d key(s): with an auditor's identity it opens exact texts without a further record", len(halves))
 }
 
 // AppendHalfLine appends a line of [HalvesName].

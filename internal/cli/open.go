@@ -301,6 +301,11 @@ func (x *opener) key(ctx context.Context, id sallyport.SessionID, open evidence.
 	}
 	w := open.Keys[i]
 	var half []byte
+	if w.By != "" { // an identity that opens nothing is not put on record
+		if _, err := vault.OpenAge(w, make([]byte, evidence.HalfSize), x.identities...); err != nil {
+			return nil, err
+		}
+	}
 	if x.client != nil {
 		var answer struct {
 			Half []byte `json:"half"`

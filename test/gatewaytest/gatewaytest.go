@@ -120,6 +120,9 @@ func Role(name string) Option {
 	}
 }
 
+// Extra adds lines to the configuration.
+func Extra(lines string) Option { return func(o *options) { o.extra += lines } }
+
 // Open permits everything that a clinic's ETL role may do without a grant.
 func Open() Option {
 	return func(o *options) {
