@@ -67,6 +67,7 @@ func (a *app) retentionStatus(ctx context.Context) error {
 		Damaged int    `json:"damaged"`
 		Holds   int    `json:"holds"`
 		Minimum uint64 `json:"minimum"`
+		Stopped string `json:"stopped"`
 	}
 	raw, err := c.ask(ctx, http.MethodGet, "/v1/retention", nil, nil, &st)
 	if err != nil {
@@ -81,6 +82,9 @@ func (a *app) retentionStatus(ctx context.Context) error {
 	}
 	if st.Doomed > 0 || st.Damaged > 0 {
 		fmt.Fprintf(a.Stderr, "%d destructions are not complete, %d keys cannot be read; the operator must look at the gateway's log\n", st.Doomed, st.Damaged)
+	}
+	if st.Stopped != "" {
+		fmt.Fprintf(a.Stderr, "nothing is destroyed until an administrator runs `sallyport retention sweep`: %s\n", clean(st.Stopped))
 	}
 	fmt.Fprintf(a.Stderr, "legal holds in force: %d; the ledger is kept from event %d on\n", st.Holds, st.Minimum)
 	return nil

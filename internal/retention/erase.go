@@ -19,6 +19,8 @@ import (
 // a legal hold covers it; Invalid when its keys stand in the ledger itself, as
 // old releases wrote them.
 func (s *Service) Erase(ctx context.Context, by sallyport.PrincipalID, id sallyport.SessionID, reason string) (*Erasure, error) {
+	s.work.Lock()
+	defer s.work.Unlock()
 	if err := s.deps.CatchUp(ctx); err != nil {
 		return nil, err
 	}
@@ -96,6 +98,8 @@ type Status struct {
 	Holds    int       `json:"holds"`   // in force
 	Minimum  uint64    `json:"minimum"` // the ledger's lowest index that is kept
 	TreeSize uint64    `json:"tree_size"`
+	// Stopped says why the sweeper destroys nothing by itself; "" when it does.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // Status reads every key's terms.
@@ -105,7 +109,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	s.mu.Lock()
-	st.Holds = len(s.holds)
+	st.Holds, st.Stopped = len(s.holds), s.doubt
 	s.mu.Unlock()
 	classes := map[string]*Class{}
 	err := s.deps.Keys.SessionKeys(time.Time{}, func(k vault.KeyInfo) error {

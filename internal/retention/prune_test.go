@@ -129,7 +129,7 @@ func TestPruningIsCompleted(t *testing.T) {
 	}
 	// An index that is lost is built anew from what is left.
 	b.must(b.db.Index().Reset(t.Context()))
-	b.must(b.db.Index().Skip(t.Context(), b.log.Minimum()))
+	b.must(b.db.Index().StartAt(t.Context(), b.log.Minimum()))
 	b.must(b.catchUp(t.Context()))
 	if first, ok, err := b.db.Index().First(t.Context(), store.EventFilter{Types: []evidence.Type{evidence.TypeStop}}); first != 300 || !ok || err != nil {
 		t.Errorf("the index begins at %d, %v", first, err)

@@ -19,6 +19,7 @@ package retention
 import (
 	"context"
 	"encoding/base32"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -103,16 +104,51 @@ type Deps struct {
 type Service struct {
 	deps Deps
 
+	work sync.Mutex // held by whoever destroys, so that destructions do not cross
+
 	// mu is held from the look at the holds until the event is durable, so that a
 	// hold that was acknowledged is heeded by everything that comes after it.
 	mu    sync.Mutex
 	holds []Hold // in force; guarded by mu
+	doubt string // why the sweeper does not believe the clock; "" when it does; guarded by mu
 }
 
 // New returns a service that knows the holds in force.
 func New(ctx context.Context, d Deps) (*Service, error) {
 	s := &Service{deps: d}
-	return s, s.loadHolds(ctx)
+	if err := s.loadHolds(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.judgeClock(ctx)
+}
+
+// maxJump is how far the clock may be ahead of the last sign of life before the
+// sweeper does not destroy by it. A clock that is wrong once would destroy what
+// nothing brings back.
+const maxJump = 45 * 24 * time.Hour
+
+// judgeClock compares the clock with the last event of the epoch before this one.
+func (s *Service) judgeClock(ctx context.Context) error {
+	starts, err := s.deps.Index.Events(ctx, store.EventFilter{Types: []evidence.Type{evidence.TypeStart}, Limit: 1})
+	if err != nil || len(starts) == 0 {
+		return err
+	}
+	last, err := s.deps.Index.Latest(ctx, starts[0].Index)
+	if err == nil && !last.IsZero() {
+		s.jumped(last, s.deps.Now())
+	}
+	return err
+}
+
+// jumped notes a clock that went on too far between two looks at it.
+func (s *Service) jumped(last, now time.Time) {
+	if now.Sub(last) <= maxJump {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubt = fmt.Sprintf("the clock stands at %s, and the last sign of life is of %s", now.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly))
+	s.deps.Logger.Error("nothing is destroyed until an administrator runs `sallyport retention sweep`: " + s.doubt)
 }
 
 const op = "retention"

@@ -273,3 +273,41 @@ func TestRun(t *testing.T) {
 	b.reopen()
 	b.wantReadable("what the sweeper found", w, false)
 }
+
+// TestClockThatJumped: a sweeper does not destroy by a clock that is far ahead of
+// the last sign of life, until somebody vouches for it.
+func TestClockThatJumped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	append1(b, nil, evidence.TypeStart, evidence.Start{Epoch: 1})
+	w := b.session("clinic", "short", short)
+	b.now = short.After(b.now)
+	append1(b, nil, evidence.TypeStart, evidence.Start{Epoch: 2})
+	b.reopen()
+	runOnce(t, b)
+	b.wantReadable("after a jump of the clock", w, true)
+	if st, err := b.keeper.Status(t.Context()); err != nil || !strings.Contains(st.Stopped, "the last sign of life is of 2026-11-21") {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	if r := b.sweep(true); r.Destroyed != 1 {
+		t.Errorf("a dry run: %+v", r)
+	}
+	runOnce(t, b)
+	b.wantReadable("after a dry run", w, true)
+	if r := b.sweep(false); r.Destroyed != 1 {
+		t.Errorf("by hand: %+v", r)
+	}
+	b.wantReadable("by hand", w, false)
+}
+
+// runOnce lets the sweeper look once: an end that has come already is heeded
+// after the look.
+func runOnce(t *testing.T, b *bench) {
+	t.Helper()
+	ctx, cancel := contextFor(t)
+	done := make(chan struct{})
+	go func() { defer close(done); b.keeper.Run(ctx, time.Hour) }()
+	b.sweep(true) // the sweeper is at work or was
+	cancel()
+	<-done
+}

@@ -21,28 +21,42 @@ const batchSize = 64
 // look is the pace at which the sweeper looks at the clock, which may jump.
 const look = time.Minute
 
-// Run sweeps at once and then after each interval, until ctx ends.
+// Run sweeps at once and then after each interval, until ctx ends. When the clock
+// has jumped it leaves everything until somebody sweeps by hand.
 func (s *Service) Run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(min(look, every))
 	defer tick.Stop()
 	next := s.deps.Now()
+	last := next
 	for {
-		if now := s.deps.Now(); !now.Before(next) {
+		now := s.deps.Now()
+		s.jumped(last, now)
+		last = now
+		if !now.Before(next) {
 			next = now.Add(every)
-			switch r, err := s.Sweep(ctx, false); {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				s.deps.Logger.Error("what has expired could not be destroyed; it is tried again at the next sweep", "err", err)
-			case r.Destroyed > 0 || r.Failed > 0:
-				s.deps.Logger.Info("keys of expired sessions were destroyed", "destroyed", r.Destroyed, "held", r.Held, "failed", r.Failed)
-			}
+			s.sweepByItself(ctx)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+func (s *Service) sweepByItself(ctx context.Context) {
+	s.mu.Lock()
+	doubt := s.doubt
+	s.mu.Unlock()
+	if doubt != "" {
+		return
+	}
+	switch r, err := s.sweep(ctx, false); {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.deps.Logger.Error("what has expired could not be destroyed; it is tried again at the next sweep", "err", err)
+	case r.Destroyed > 0 || r.Failed > 0:
+		s.deps.Logger.Info("keys of expired sessions were destroyed", "destroyed", r.Destroyed, "held", r.Held, "failed", r.Failed)
 	}
 }
 
@@ -69,13 +83,25 @@ const maxListed = 1000
 
 // Sweep destroys the keys whose retention is over and that no hold covers, after
 // completing what an earlier sweep began. A dry run only says what it would do.
+// Whoever calls it vouches for the clock.
 func (s *Service) Sweep(ctx context.Context, dry bool) (Swept, error) {
+	if !dry {
+		s.mu.Lock()
+		s.doubt = ""
+		s.mu.Unlock()
+	}
+	return s.sweep(ctx, dry)
+}
+
+func (s *Service) sweep(ctx context.Context, dry bool) (Swept, error) {
+	s.work.Lock()
+	defer s.work.Unlock()
 	var r Swept
 	if err := s.deps.CatchUp(ctx); err != nil {
 		return r, err
 	}
 	if !dry {
-		if err := s.Complete(ctx); err != nil {
+		if err := s.completeAll(ctx); err != nil {
 			return r, err
 		}
 	}
@@ -277,6 +303,12 @@ func (s *Service) payloads(ctx context.Context, b *evidence.KeyDestroyed) (blobs
 // record are carried out; those that are not are put on record first, or taken
 // back where a hold has come. A pruning that is on record is carried out as well.
 func (s *Service) Complete(ctx context.Context) error {
+	s.work.Lock()
+	defer s.work.Unlock()
+	return s.completeAll(ctx)
+}
+
+func (s *Service) completeAll(ctx context.Context) error {
 	if err := s.deps.CatchUp(ctx); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (x *index) step(ctx context.Context) (uint64, error) {
 	}
 	if least := x.log.Minimum(); from == 0 && least > 0 { // it is built anew
 		from = least
-		if err := x.db.Skip(ctx, least); err != nil {
+		if err := x.db.StartAt(ctx, least); err != nil {
 			return 0, err
 		}
 	}

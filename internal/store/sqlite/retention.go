@@ -78,10 +78,10 @@ func (x Index) Prune(ctx context.Context, before uint64) error {
 // prunedRow is the type of the row that stands for leaves that were pruned.
 const prunedRow = "pruned"
 
-// Skip makes next the index of the leaf to put next, in an index that is empty:
+// StartAt makes next the index of the leaf to put next, in an index that is empty:
 // the leaves before it were pruned.
-func (x Index) Skip(ctx context.Context, next uint64) error {
-	const op = "index skip"
+func (x Index) StartAt(ctx context.Context, next uint64) error {
+	const op = "index start"
 	return x.s.change(ctx, op, func(tx *sql.Tx) error {
 		at, err := cursor(ctx, tx)
 		if err != nil || at != 0 || next == 0 {

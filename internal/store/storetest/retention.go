@@ -77,12 +77,12 @@ func indexRetention(t *testing.T, s Store, _ func() Store) {
 	if n, err := x.Cursor(t.Context()); n != size+2 || err != nil {
 		t.Errorf("Cursor = %d, %v", n, err)
 	}
-	must(t, x.Skip(t.Context(), 3)) // not empty: nothing happens
+	must(t, x.StartAt(t.Context(), 3)) // not empty: nothing happens
 	if n, err := x.Cursor(t.Context()); n != size+2 || err != nil {
 		t.Errorf("Cursor = %d, %v", n, err)
 	}
 	must(t, x.Reset(t.Context()))
-	must(t, x.Skip(t.Context(), cut))
+	must(t, x.StartAt(t.Context(), cut))
 	must(t, x.Put(t.Context(), all[cut:]...))
 	if n, err := x.Cursor(t.Context()); n != size || err != nil {
 		t.Errorf("built anew from %d: Cursor = %d, %v", cut, n, err)

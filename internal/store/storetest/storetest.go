@@ -32,7 +32,7 @@ type Index interface {
 	Begun(ctx context.Context, before uint64) ([]store.Session, error)
 	Policies(ctx context.Context, from uint64) ([]sallyport.PolicyDigest, error)
 	Prune(ctx context.Context, before uint64) error
-	Skip(ctx context.Context, next uint64) error
+	StartAt(ctx context.Context, next uint64) error
 }
 
 // Store is one open database, with the parts that its consumers use.
