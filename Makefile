@@ -19,7 +19,7 @@ export GOAMD64 ?= $(shell test/scripts/goamd64)
 # goroutines that share state. The whole tree under it takes too long on two
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
-	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/...
+	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/retention/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed

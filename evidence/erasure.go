@@ -150,7 +150,7 @@ func (v *verifier) checkHalves() {
 	if !ok {
 		return
 	}
-	halves, err := parseHalves(text)
+	halves, err := ParseHalves(text)
 	if err != nil {
 		v.fault(HalvesName, -1, -1, "%v", err)
 		return
@@ -182,7 +182,8 @@ func AppendHalfLine(dst []byte, h Half) ([]byte, error) {
 	return append(append(dst, b...), '\n'), nil
 }
 
-func parseHalves(text []byte) ([]Half, error) {
+// ParseHalves reads [HalvesName].
+func ParseHalves(text []byte) ([]Half, error) {
 	var out []Half
 	for n := 1; len(text) > 0; n++ {
 		line, rest, ok := bytes.Cut(text, []byte("\n"))

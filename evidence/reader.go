@@ -62,7 +62,7 @@ func ReadBundle(r io.ReaderAt, size int64, opt Options) (*Bundle, *Report, error
 		return b, report, nil
 	}
 	if err == nil {
-		b.Halves, err = parseHalves(halves)
+		b.Halves, err = ParseHalves(halves)
 	}
 	return b, report, err
 }

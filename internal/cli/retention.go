@@ -250,8 +250,12 @@ func holdTable(holds []legalHold) table {
 func covering(f evidence.HoldFilter) string {
 	var parts []string
 	for _, p := range []struct{ name, value string }{
-		{"session", string(f.Session)}, {"principal", string(f.Principal)}, {"resource", string(f.Resource)}, {"grant", string(f.Grant)},
-		{"from", stamp(f.From)}, {"to", stamp(f.To)},
+		{"session", string(f.Session)},
+		{"principal", string(f.Principal)},
+		{"resource", string(f.Resource)},
+		{"grant", string(f.Grant)},
+		{"from", stamp(f.From)},
+		{"to", stamp(f.To)},
 	} {
 		if p.value != "" {
 			parts = append(parts, p.name+"="+p.value)

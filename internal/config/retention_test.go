@@ -24,8 +24,10 @@ func TestRetentionProblems(t *testing.T) {
 	if err == nil {
 		t.Fatal("it was accepted")
 	}
-	for _, want := range []string{"retention.sweep: is 10s", "retention.classes[0].period: want a period", "retention.classes[1].name: \"short\" is there already",
-		"retention.classes[2].period: is missing", "resources[0].retention: there is no retention class \"absent\""} {
+	for _, want := range []string{
+		"retention.sweep: is 10s", "retention.classes[0].period: want a period", "retention.classes[1].name: \"short\" is there already",
+		"retention.classes[2].period: is missing", "resources[0].retention: there is no retention class \"absent\"",
+	} {
 		if got := text + errText(err); !strings.Contains(got, want) {
 			t.Errorf("no problem %q in:\n%s", want, errText(err))
 		}

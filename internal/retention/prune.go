@@ -289,6 +289,9 @@ func (s *Service) wanted(ctx context.Context, minimum uint64) (map[sallyport.Pol
 // PrunedTo returns the minimum that the ledger's latest event about it names;
 // zero when there is none.
 func (s *Service) PrunedTo(ctx context.Context) (uint64, error) {
+	if err := s.deps.CatchUp(ctx); err != nil {
+		return 0, err
+	}
 	found, err := s.deps.Index.Events(ctx, store.EventFilter{Types: []evidence.Type{evidence.TypeLogPruned}, Limit: 1})
 	if err != nil || len(found) == 0 {
 		return 0, err

@@ -38,7 +38,7 @@ import (
 // heartbeatEvery is the pace of the heartbeats on the ledger.
 const heartbeatEvery = 10 * time.Second
 
-// Deps are what a gateway takes from outside. All but LedgerFS and KMS are required.
+// Deps are what a gateway takes from outside. All but those of the ledger and KMS are required.
 type Deps struct {
 	Now     func() time.Time
 	Rand    io.Reader
@@ -51,6 +51,9 @@ type Deps struct {
 	// LedgerFS is where the ledger is kept; nil means the operating system's
 	// files. Tests end the disk through it.
 	LedgerFS ledger.FS
+	// LedgerSegment is the size of a segment of the ledger's write-ahead log; zero
+	// is the ledger's own default.
+	LedgerSegment int64
 }
 
 // Gateway is an opened gateway. It listens from [Open] on and serves in
@@ -170,6 +173,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 	g.signer, g.vkey = signer, vkey
 	g.log, err = ledger.Open(ctx, ledger.Options{
 		Dir: g.path("ledger"), Origin: g.cfg.Origin, Signer: signer, Verifiers: note.VerifierList(verifier), Now: g.deps.Now, FS: g.deps.LedgerFS,
+		SegmentSize: g.deps.LedgerSegment,
 	})
 	if err != nil {
 		return err

@@ -5,22 +5,20 @@ package server_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
-	"github.com/sallyport-dev/sallyport/internal/config"
-	"github.com/sallyport-dev/sallyport/internal/server"
+	"github.com/sallyport-dev/sallyport/internal/ledger"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
@@ -287,7 +285,8 @@ func TestExportWithKeys(t *testing.T) {
 // TestSweeperOfAGateway: a gateway destroys by itself what has expired, by the
 // clock that it is given.
 func TestSweeperOfAGateway(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Open(), gatewaytest.Extra("retention: {classes: [{name: default, period: 20 days}]}\n"))
+	var ahead atomic.Int64
+	g := gatewaytest.Start(t, gatewaytest.Open(), gatewaytest.Extra("retention: {classes: [{name: default, period: 20 days}]}\n"), shifted(&ahead))
 	c := newClient(t, g)
 	eve := g.HumanToken(t, "eve", "auditors")
 	ended(t, c, g, eve, simple, "select id, name from patients")
@@ -302,32 +301,101 @@ func TestSweeperOfAGateway(t *testing.T) {
 	if keys() != 1 {
 		t.Fatalf("%d keys are kept", keys())
 	}
-	cfg, err := config.Load(g.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	gw, err := server.Open(ctx, cfg, server.Deps{
-		Now: func() time.Time { return time.Now().AddDate(0, 0, 21) }, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk,
-		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ran := make(chan error, 1)
-	go func() { ran <- gw.Run(ctx) }()
+	ahead.Store(int64(21 * 24 * time.Hour))
+	g.Run(t)
 	for range 2000 {
 		if keys() == 0 {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	cancel()
-	if err := <-ran; err != nil || keys() != 0 {
-		t.Errorf("%d keys are left; %v", keys(), err)
+	g.Stop(t)
+	if keys() != 0 {
+		t.Errorf("%d keys are left", keys())
 	}
 	if left, err := filepath.Glob(filepath.Join(g.Dir, "data", "recordings", "??", "*")); err != nil || len(left) != 0 {
 		t.Errorf("recordings are left: %v, %v", left, err)
 	}
 }
+
+// shifted is a clock that is ahead of the real one.
+func shifted(ahead *atomic.Int64) gatewaytest.Option {
+	return gatewaytest.Clock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+}
+
+// TestPruneOverTheAPI prunes a gateway's ledger and asks everything of what is
+// left.
+func TestPruneOverTheAPI(t *testing.T) {
+	var ahead atomic.Int64
+	g := gatewaytest.Start(t, gatewaytest.Open(), gatewaytest.Extra("retention: {classes: [{name: default, period: 20 days}]}\n"), shifted(&ahead),
+		gatewaytest.Segment(ledger.MinSegmentSize))
+	c := newClient(t, g)
+	eve := g.HumanToken(t, "eve", "auditors")
+	var work []string
+	for i := range 150 {
+		work = append(work, fmt.Sprintf("select %d", i))
+	}
+	old := ended(t, c, g, eve, simple, work...)
+	g.Stop(t)
+	ahead.Store(int64(21 * 24 * time.Hour))
+	g.Run(t) // and sweeps
+	c = newClient(t, g)
+	eve, sam := g.HumanToken(t, "eve", "auditors"), g.HumanToken(t, "sam", "security")
+	fresh := ended(t, c, g, eve, simple, work...)
+	type pruning struct {
+		Minimum, Bound uint64
+		Why            string
+		Done           bool
+	}
+	dry := call[pruning](c, sam, "POST", "/v1/retention/prune", object{"before": "0", "dry_run": true})
+	if dry.Bound < 200 || dry.Done || dry.Minimum != 0 {
+		t.Fatalf("a dry run: %+v", dry)
+	}
+	c.refused(sam, "POST", "/v1/retention/prune", object{"before": fmt.Sprint(dry.Bound + 1), "reason": "yearly"}, http.StatusConflict, "conflict")
+	c.refused(sam, "POST", "/v1/retention/prune", object{"before": "soon", "reason": "yearly"}, http.StatusBadRequest, "invalid")
+	c.refused(sam, "POST", "/v1/retention/prune", object{"before": "5"}, http.StatusBadRequest, "invalid")
+	if p := call[pruning](c, sam, "POST", "/v1/retention/prune", object{"before": fmt.Sprint(dry.Bound), "reason": "yearly"}); !p.Done || p.Minimum != dry.Bound {
+		t.Fatalf("pruned: %+v", p)
+	}
+	check := func() {
+		t.Helper()
+		v := call[struct {
+			OK      bool
+			Minimum uint64
+			Faults  []string
+		}](c, eve, "GET", "/v1/audit/verify", nil)
+		if !v.OK || v.Minimum != dry.Bound {
+			t.Errorf("the ledger: %+v", v)
+		}
+		c.refused(eve, "GET", "/v1/sessions/"+old, nil, http.StatusNotFound, "not found")
+		if lines, _ := steps(t, must(c.raw(eve, "GET", "/v1/sessions/"+fresh+"/replay", nil))); len(lines) < 150 {
+			t.Errorf("the replay of a session that is kept has %d lines", len(lines))
+		}
+		b, r := bundle(t, c, g, object{})
+		if !r.OK() || r.WholeLog || !strings.Contains(strings.Join(r.Notices, "\n"), fmt.Sprintf("pruned up to leaf %d", dry.Bound)) {
+			t.Errorf("a bundle of everything: %v\n%v", r.Faults, r.Notices)
+		}
+		for _, l := range strings.Split(string(file(t, b, evidence.LeavesName)), "\n") {
+			if strings.Contains(l, `"session":"`+old+`"`) {
+				t.Fatal("the bundle holds a session whose beginning was pruned")
+			}
+		}
+		if _, r := bundle(t, c, g, object{"session": fresh}); !r.OK() || r.Sessions != 1 {
+			t.Errorf("a bundle of a session: %v", r.Faults)
+		}
+	}
+	check()
+	g.Stop(t)
+	if err := os.Remove(filepath.Join(g.Dir, "data", "store.db")); err != nil { // the index is built anew
+		t.Fatal(err)
+	}
+	for _, name := range []string{"store.db-wal", "store.db-shm"} {
+		_ = os.Remove(filepath.Join(g.Dir, "data", name))
+	}
+	g.Run(t)
+	c = newClient(t, g)
+	eve = g.HumanToken(t, "eve", "auditors")
+	check()
+}
+
+func must(_ int, b []byte) []byte { return b }
