@@ -220,6 +220,9 @@ type opener struct {
 	client     *client
 	bundle     *evidence.Bundle
 	identities []age.Identity
+
+	opened   int     // texts
+	unopened []error // of sessions whose keys could not be put together
 }
 
 // open opens one session after the other.
@@ -246,8 +249,15 @@ func (x *opener) open(ctx context.Context, out *openings) error {
 			if err != nil {
 				return err
 			}
-			if keys[leaf.Session], err = x.key(ctx, leaf.Session, open); err != nil {
-				return err
+			switch keys[leaf.Session], err = x.key(ctx, leaf.Session, open); sallyport.KindOf(err) {
+			case sallyport.Integrity, sallyport.NotFound: // sealed to others, or erased since: the rest may open
+				x.unopened = append(x.unopened, err)
+				msg, _ := describe(err)
+				out.Statements = append(out.Statements, plainText{Session: leaf.Session, Index: l.Index, At: leaf.Time, Kind: "session", Missing: msg})
+			default:
+				if err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -263,6 +273,10 @@ func (x *opener) open(ctx context.Context, out *openings) error {
 			return err
 		}
 		out.Statements = append(out.Statements, p)
+		x.opened++
+	}
+	if x.opened == 0 && len(x.unopened) > 0 {
+		return x.unopened[0]
 	}
 	return nil
 }

@@ -117,6 +117,11 @@ func (a *api) listHolds(ctx context.Context, r *http.Request, c caller) (any, er
 	if err := c.needKeeper(); err != nil {
 		return nil, err
 	}
+	switch q.Get("all") {
+	case "", "true", "false":
+	default:
+		return nil, invalid("all is neither true nor false", "")
+	}
 	holds, err := a.g.retention.Holds(ctx, q.Get("all") == "true")
 	return map[string]any{"holds": nonNil(holds)}, err
 }

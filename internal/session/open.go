@@ -363,6 +363,9 @@ type Target struct {
 func (s *Session) Begin(ctx context.Context, t Target) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
 	terms, err := s.prepare()
 	if err != nil {
 		return err
