@@ -6,6 +6,7 @@ package retention
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -32,11 +33,14 @@ func (s *Service) Erase(ctx context.Context, by sallyport.PrincipalID, id sallyp
 	if s.deps.Alive(id) {
 		return nil, conflict("the session is not over", "end it first: sallyport session end "+string(id))
 	}
-	if e, err := s.erased(ctx, id); err != nil || e != nil {
-		if err == nil {
-			err = conflict("the session was "+e.String(), "nothing is left to erase")
-		}
+	switch e, err := s.erased(ctx, id); {
+	case err != nil:
 		return nil, err
+	case e != nil:
+		if again, err := s.repeat(ctx, e); again || err != nil {
+			return e, err
+		}
+		return nil, conflict("the session was "+e.String(), "nothing is left to erase")
 	}
 	open, err := body[evidence.SessionOpen](ctx, s, row.First)
 	if err != nil {
@@ -66,6 +70,29 @@ func (s *Service) Erase(ctx context.Context, by sallyport.PrincipalID, id sallyp
 			WithHint("it is completed at the next sweep; the operator must look at the gateway's disk")
 	}
 	return e, nil
+}
+
+// repeat destroys once more a key whose destruction is on record and that a key
+// store restored from a backup brought back. It reports whether there was one.
+func (s *Service) repeat(ctx context.Context, e *Erasure) (bool, error) {
+	if _, err := s.deps.Keys.SessionTerms(e.Key); err != nil {
+		if sallyport.KindOf(err) == sallyport.NotFound {
+			err = nil
+		}
+		return false, err
+	}
+	note, err := json.Marshal(e.KeyDestroyed)
+	if err != nil {
+		return false, sallyport.E(sallyport.Internal, op, "an event cannot be encoded").Because(err)
+	}
+	if err := s.deps.Keys.DoomKey(e.Key, note); err != nil {
+		return false, err
+	}
+	blobs, err := s.payloads(ctx, &e.KeyDestroyed)
+	if err != nil {
+		return false, err
+	}
+	return true, s.finish(ctx, e.Key, blobs)
 }
 
 // KeyOf returns the id of the key that a session's keys are wrapped by; "" where

@@ -4,6 +4,8 @@
 package retention_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +224,9 @@ func TestErase(t *testing.T) {
 		t.Errorf("a live session: %v", err)
 	}
 	b.alive[w.id] = false
+	path := filepath.Join(b.dir, "session-keys", "2027-11", w.key)
+	backup, err := os.ReadFile(path)
+	b.must(err)
 	e, err := b.keeper.Erase(t.Context(), "human:sam", w.id, "ordered by the court")
 	if err != nil || e.Rule != "erased" || e.By != "human:sam" || e.Reason != "ordered by the court" || e.Payloads != 3 || e.Blobs != 2 {
 		t.Fatalf("%+v, %v", e, err)
@@ -233,6 +238,16 @@ func TestErase(t *testing.T) {
 	b.wantReadable("the other", other, true)
 	if _, err := b.keeper.Erase(t.Context(), "human:sam", w.id, "again"); sallyport.KindOf(err) != sallyport.Conflict || !strings.Contains(err.Error(), "erased on") {
 		t.Errorf("twice: %v", err)
+	}
+	// A key store that is restored brings the key back, and it can be destroyed
+	// again under the same record.
+	b.must(os.WriteFile(path, backup, 0o600))
+	if again, err := b.keeper.Erase(t.Context(), "human:sam", w.id, "again"); err != nil || again.Index != e.Index || again.Reason != "ordered by the court" {
+		t.Errorf("after a restore: %+v, %v", again, err)
+	}
+	b.wantReadable("erased again", w, false)
+	if n := len(eventsOf[evidence.KeyDestroyed](b, evidence.TypeKeyDestroyed)); n != 1 {
+		t.Errorf("%d records", n)
 	}
 	st, err := b.keeper.Status(t.Context())
 	if err != nil || len(st.Classes) != 1 || st.Classes[0].Kept != 1 || st.Classes[0].Name != "year" {

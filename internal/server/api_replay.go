@@ -82,9 +82,14 @@ func (a *api) replaySession(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return err
 	}
-	key, err := a.recordingKey(t)
-	if err != nil {
-		if t.erased, err = a.whyErased(ctx, s.ID, err); err != nil {
+	var key record.Opener
+	switch e, err := a.g.retention.Erased(ctx, s.ID); {
+	case err != nil:
+		return err
+	case e != nil:
+		t.erased = e.String()
+	default:
+		if key, err = a.recordingKey(t); err != nil {
 			return err
 		}
 	}
@@ -120,6 +125,9 @@ func (a *api) recordingKey(t *story) (record.Opener, error) {
 // replayedSession renders a whole session's replay for a bundle, from the leaves
 // that are in it.
 func (a *api) replayedSession(ctx context.Context, id sallyport.SessionID, leaves []evidence.IndexedLeaf) ([]byte, error) {
+	if err := a.notErased(ctx, id); err != nil {
+		return nil, err
+	}
 	t := newStory(page{limit: math.MaxUint64})
 	for _, l := range leaves {
 		leaf, err := evidence.ParseLeaf(l.Raw)

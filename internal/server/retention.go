@@ -257,6 +257,9 @@ func (a *api) openEvidence(ctx context.Context, r *http.Request, c caller) (any,
 	if err != nil {
 		return nil, err
 	}
+	if err := a.notErased(ctx, in.Session); err != nil {
+		return nil, err
+	}
 	out := opened{Session: in.Session}
 	var own *evidence.WrappedKey
 	for _, w := range open.Keys {
@@ -271,7 +274,7 @@ func (a *api) openEvidence(ctx context.Context, r *http.Request, c caller) (any,
 	}
 	if own != nil {
 		if out.Half, err = a.g.vault.Half(*own); err != nil {
-			return nil, a.orErased(ctx, in.Session, err)
+			return nil, err
 		}
 	}
 	slices.Sort(in.Statements)
@@ -305,34 +308,15 @@ func (a *api) openingOf(ctx context.Context, id sallyport.SessionID) (open evide
 	return evidence.Body[evidence.SessionOpen](leaf)
 }
 
-// orErased says of a key that is not there when and why it was destroyed, if
-// that is on record.
-func (a *api) orErased(ctx context.Context, id sallyport.SessionID, err error) error {
-	if sallyport.KindOf(err) != sallyport.NotFound {
+// notErased refuses a session whose keys' destruction is on record, whatever a
+// key store that was restored from a backup holds.
+func (a *api) notErased(ctx context.Context, id sallyport.SessionID) error {
+	e, err := a.g.retention.Erased(ctx, id)
+	if err != nil || e == nil {
 		return err
 	}
-	why, err := a.whyErased(ctx, id, err)
-	if err != nil {
-		return err
-	}
-	return sallyport.E(sallyport.NotFound, "api", "the session's texts and recording were "+why).
+	return sallyport.E(sallyport.NotFound, "api", "the session's texts and recording were "+e.String()).
 		WithHint("what the ledger holds of the session is still there and still proven")
-}
-
-// whyErased says when and by what a session was erased whose key is missing; it
-// returns the error itself where that is not on record.
-func (a *api) whyErased(ctx context.Context, id sallyport.SessionID, err error) (string, error) {
-	if sallyport.KindOf(err) != sallyport.NotFound {
-		return "", err
-	}
-	e, eerr := a.g.retention.Erased(ctx, id)
-	if eerr != nil {
-		return "", eerr
-	}
-	if e == nil {
-		return "", err
-	}
-	return e.String(), nil
 }
 
 // halvesOf returns the gateway's halves of the keys of sessions' texts, for a
@@ -355,7 +339,11 @@ func (a *api) halvesOf(ctx context.Context, leaves []evidence.IndexedLeaf) ([]ev
 			if w.Purpose != evidence.PurposeText || w.To != evidence.ToSession {
 				continue
 			}
-			half, err := a.g.vault.Half(w)
+			err := a.notErased(ctx, leaf.Session)
+			var half []byte
+			if err == nil {
+				half, err = a.g.vault.Half(w)
+			}
 			if sallyport.KindOf(err) == sallyport.NotFound && err != nil {
 				continue // erased, which the bundle says
 			}
