@@ -383,7 +383,7 @@ func bound(b []byte) []string {
 		text := "NULL"
 		switch {
 		case v == nil:
-		case m.ParamFormats.At(i) == 0 && utf8.Valid(v):
+		case m.ParamFormats.For(i) == pgwire.FormatText && utf8.Valid(v):
 			text = "'" + strings.ReplaceAll(string(v), "'", "''") + "'"
 		default:
 			text = "\\x" + hex.EncodeToString(v)

@@ -388,3 +388,19 @@ func TestNewDataKeyOfASessionRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyStoreThatCannotBeWritten: without a durable key there is none.
+func TestKeyStoreThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	o, _ := options(t, t.TempDir())
+	v := open(t, o)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(o.Path), "session-keys"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.NewSessionKey(terms("s_1", day(2032, 12, 21))); sallyport.KindOf(err) != sallyport.Unavailable {
+		t.Errorf("a key: %v", err)
+	}
+	if err := v.SessionKeys(time.Time{}, func(vault.KeyInfo) error { return nil }); sallyport.KindOf(err) != sallyport.Unavailable {
+		t.Errorf("a list: %v", err)
+	}
+}
