@@ -7,8 +7,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	merkleproof "github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/tessera/client"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
@@ -195,7 +200,7 @@ func TestCrashWhilePruning(t *testing.T) {
 			l := open(t, opt)
 			m.crashSoon(at, how)
 			err := l.Prune(t.Context(), 700)
-			if !m.isCrashed() {
+			if !m.hasCrashed() { // and does not any more
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -232,8 +237,58 @@ func (m *memFS) crashSoon(n int, how survival) {
 	m.crashAt, m.how, m.rng = m.ops+n, how, rand.New(rand.NewPCG(uint64(n), uint64(how)))
 }
 
-func (m *memFS) isCrashed() bool {
+// hasCrashed reports whether the world has ended; from then on it does not.
+func (m *memFS) hasCrashed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.crashAt = 0
 	return m.crashed
+}
+
+// TestTesseraReadsAPrunedLog has the client of another implementation obtain of a
+// pruned log what C2SP tlog-tiles says that it can.
+func TestTesseraReadsAPrunedLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := open(t, options(t, dir, nil))
+	leaves := fillUp(t, l, 1500)
+	const minimum = 700
+	if err := l.Prune(t.Context(), minimum); err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(len(leaves))
+	root := rootOf(leaves)
+	fetch := client.FileFetcher{Root: filepath.Join(dir, "tiles")}
+	pb, err := client.NewProofBuilder(t.Context(), size, fetch.ReadTile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := uint64(minimum); i < size; i += 13 {
+		proof, err := pb.InclusionProof(t.Context(), i)
+		if err != nil {
+			t.Fatalf("leaf %d: %v", i, err)
+		}
+		leaf := rfc6962.DefaultHasher.HashLeaf([]byte(leaves[i]))
+		if err := merkleproof.VerifyInclusion(rfc6962.DefaultHasher, i, size, leaf, proof, root[:]); err != nil {
+			t.Fatalf("leaf %d: %v", i, err)
+		}
+		bundle, err := client.GetEntryBundle(t.Context(), fetch.ReadEntryBundle, i/256, size)
+		if err != nil || string(bundle.Entries[i%256]) != leaves[i] {
+			t.Fatalf("leaf %d is not in its bundle: %v", i, err)
+		}
+	}
+	for _, old := range []uint64{minimum, 701, 768, 1024, 1499} {
+		proof, err := pb.ConsistencyProof(t.Context(), old, size)
+		if err != nil {
+			t.Fatalf("consistency with %d: %v", old, err)
+		}
+		before := rootOf(leaves[:old])
+		if err := merkleproof.VerifyConsistency(rfc6962.DefaultHasher, old, size, proof, before[:], root[:]); err != nil {
+			t.Fatalf("consistency with %d: %v", old, err)
+		}
+	}
+	if _, err := client.GetEntryBundle(t.Context(), fetch.ReadEntryBundle, 1, size); err == nil {
+		t.Error("a bundle below the minimum is there")
+	}
+	closeLog(t, l)
 }
