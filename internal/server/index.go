@@ -65,11 +65,11 @@ func (x *index) step(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if least := x.log.Minimum(); from == 0 && least > 0 { // it is built anew
-		from = least
-		if err := x.db.StartAt(ctx, least); err != nil {
+	if least := x.log.Minimum(); from < least { // it is built anew, or was restored from before a pruning
+		if err := errors.Join(x.db.Reset(ctx), x.db.StartAt(ctx, least)); err != nil {
 			return 0, err
 		}
+		from = least
 	}
 	if from >= x.log.Size() {
 		return from, nil

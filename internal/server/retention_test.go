@@ -6,6 +6,7 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -337,6 +338,11 @@ func TestPruneOverTheAPI(t *testing.T) {
 	}
 	old := ended(t, c, g, eve, simple, work...)
 	g.Stop(t)
+	store := filepath.Join(g.Dir, "data", "store.db")
+	before, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ahead.Store(int64(21 * 24 * time.Hour))
 	g.Run(t) // and sweeps
 	c = newClient(t, g)
@@ -385,17 +391,23 @@ func TestPruneOverTheAPI(t *testing.T) {
 		}
 	}
 	check()
-	g.Stop(t)
-	if err := os.Remove(filepath.Join(g.Dir, "data", "store.db")); err != nil { // the index is built anew
-		t.Fatal(err)
+	for _, restored := range [][]byte{nil, before} { // lost, or restored from before the pruning
+		g.Stop(t)
+		for _, name := range []string{store, store + "-wal", store + "-shm"} {
+			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		if restored != nil {
+			if err := os.WriteFile(store, restored, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Run(t)
+		c = newClient(t, g)
+		eve = g.HumanToken(t, "eve", "auditors")
+		check()
 	}
-	for _, name := range []string{"store.db-wal", "store.db-shm"} {
-		_ = os.Remove(filepath.Join(g.Dir, "data", name))
-	}
-	g.Run(t)
-	c = newClient(t, g)
-	eve = g.HumanToken(t, "eve", "auditors")
-	check()
 }
 
 func must(_ int, b []byte) []byte { return b }
