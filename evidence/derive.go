@@ -31,6 +31,8 @@ type Deriver struct {
 	grants     map[sallyport.GrantID]*grantState
 	identities map[sallyport.PrincipalID]*identityState
 	unsettled  []Unsettled
+	erasures   erasures
+	pruned     []string // prunings of the log, in words
 }
 
 // Unsettled is a statement whose intent has no outcome: it may have executed.
@@ -48,6 +50,7 @@ func NewDeriver(scope Scope, create func(name string) (io.WriteCloser, error)) (
 		create: create, tables: map[string]*tableWriter{}, life: liveness{scope: scope}, policies: newPolicies(),
 		sessions: map[sallyport.SessionID]*sessionState{}, requests: map[sallyport.RequestID]*requestState{},
 		grants: map[sallyport.GrantID]*grantState{}, identities: map[sallyport.PrincipalID]*identityState{},
+		erasures: newErasures(),
 	}
 	for _, t := range Tables() {
 		w, err := newTableWriter(t, create)
@@ -77,6 +80,7 @@ func (d *Deriver) take(e event) error {
 	if err := d.life.take(e); err != nil {
 		return sallyport.E(sallyport.Integrity, opDerive, err.Error())
 	}
+	d.erasures.take(e) // before anything is taken out of bodies
 	if e.leaf.Session != "" {
 		return d.takeSession(e)
 	}
@@ -99,6 +103,12 @@ func (d *Deriver) take(e event) error {
 		return d.review(e, "evidence exported", b.By, b.Filter, b.Purpose, b.Size)
 	case *Replay:
 		return d.review(e, "recording replayed", b.By, string(b.Session), "", 0)
+	case *EvidenceOpen:
+		return d.review(e, "exact texts opened", b.By, string(b.OfSession), b.Purpose, 0)
+	case *WhoSaw:
+		return d.review(e, "statements of a patient searched", b.By, string(b.Resource), b.Purpose, 0)
+	case *LogPruned:
+		d.pruned = append(d.pruned, fmt.Sprintf("the log was pruned up to leaf %d on %s by %s (event %d)", b.Minimum, e.leaf.Time.UTC().Format(time.DateOnly), b.By, e.index))
 	}
 	return nil
 }
@@ -128,7 +138,15 @@ func (d *Deriver) Close() error {
 			return err
 		}
 	}
-	for _, f := range d.policies.files() {
+	files := d.policies.files()
+	erased, err := d.erasures.file()
+	if err != nil {
+		return err
+	}
+	if erased != nil {
+		files = append(files, File{ErasedName, erased})
+	}
+	for _, f := range files {
 		w, err := d.create(f.Name)
 		if err != nil {
 			return err

@@ -60,6 +60,14 @@ func newBody(t Type) any {
 		return &Disclosure{}
 	case TypeWhoSaw:
 		return &WhoSaw{}
+	case TypeLegalHold:
+		return &LegalHold{}
+	case TypeKeyDestroyed:
+		return &KeyDestroyed{}
+	case TypeEvidenceOpen:
+		return &EvidenceOpen{}
+	case TypeLogPruned:
+		return &LogPruned{}
 	case TypeShipping:
 		return &Shipping{}
 	}

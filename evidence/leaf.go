@@ -195,15 +195,24 @@ type SessionOpen struct {
 	// Patients is the namespace of the patients' keys, where the resource names
 	// one; whose rows its answers were made of is then recorded ([Disclosure]).
 	Patients string `json:"patients,omitempty"`
+	// Class and Expires govern all that the session's keys seal. A record without
+	// them is kept by the default class.
+	Class   string    `json:"retention,omitempty"`
+	Expires time.Time `json:"retained_until,omitzero"`
 }
 
-// WrappedKey is a session's data key as the ledger keeps it: never in clear.
+// WrappedKey is a session's data key as the ledger keeps it: never in clear. A
+// key for texts that has By stands here twice, in two halves of which the key is
+// the exclusive or: one is wrapped to the auditors, the other to the session's
+// key in the gateway's key store, which can be destroyed.
 type WrappedKey struct {
 	ID      string `json:"id"`
 	Purpose string `json:"purpose"` // "text" (exact statements), "recording" (masked answers) or PurposeSeal
-	// To is "age" (the auditors' recipients) or "vault" (the gateway's own key).
+	// To is "age" (the auditors' recipients), "session" (the session's key, which By
+	// names) or, in old records, "vault" (the gateway's own key).
 	To      string `json:"to"`
-	Wrapped []byte `json:"wrapped"` // base64 in JSON
+	Wrapped []byte `json:"wrapped"`      // base64 in JSON
+	By      string `json:"by,omitempty"` // the session's key in the key store, without which nothing opens
 }
 
 // SessionClose is the body of TypeSessionClose. Head repeats the Prev that the
@@ -337,6 +346,9 @@ type Export struct {
 	Filter  string                `json:"filter"`
 	Size    uint64                `json:"tree_size"` // of the checkpoint in the bundle
 	Purpose string                `json:"purpose"`
+	// WithKeys says that the gateway's halves of the keys of exact texts went out
+	// with it, so that an auditor can open it without a further event.
+	WithKeys bool `json:"with_keys,omitempty"`
 }
 
 // Replay is the body of TypeReplay.

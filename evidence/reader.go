@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 )
@@ -18,6 +19,8 @@ const opRead = "bundle read"
 // Bundle is a bundle that was verified, for whoever reads on in it.
 type Bundle struct {
 	Checkpoint Checkpoint
+	Halves     []Half // of keys, in a bundle that was exported with them
+	Erased     []Erased
 	zip        *zip.Reader
 }
 
@@ -34,6 +37,20 @@ func OpenBundle(r io.ReaderAt, size int64, opt Options) (*Bundle, *Report, error
 	}
 	b := &Bundle{Checkpoint: report.checkpoint}
 	if b.zip, err = zip.NewReader(r, size); err != nil {
+		return nil, report, unreadable(err)
+	}
+	halves, err := b.file(HalvesName)
+	if err == nil {
+		b.Halves, err = ParseHalves(halves)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, report, unreadable(err)
+	}
+	erased, err := b.file(ErasedName)
+	if err == nil {
+		err = strictJSON(erased, &b.Erased)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, report, unreadable(err)
 	}
 	return b, report, nil
@@ -65,6 +82,26 @@ func (b *Bundle) Each(fn func(index uint64, raw []byte) error) (err error) {
 	}
 }
 
+// maxFile bounds a file that is read as a whole.
+const maxFile = 1 << 30
+
+// file returns the content of a file of the bundle, an error that is
+// [fs.ErrNotExist] when there is none.
+func (b *Bundle) file(name string) ([]byte, error) {
+	f, err := b.zip.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err = errors.Join(err, f.Close()); err != nil || len(content) > maxFile {
+		return nil, unreadable(err)
+	}
+	return content, nil
+}
+
 // Leaves returns all leaves.
 func (b *Bundle) Leaves() (leaves []IndexedLeaf, err error) {
 	err = b.Each(func(index uint64, raw []byte) error {
@@ -76,4 +113,24 @@ func (b *Bundle) Leaves() (leaves []IndexedLeaf, err error) {
 
 func unreadable(err error) error {
 	return sallyport.E(sallyport.Integrity, opRead, "the bundle cannot be read").Because(err)
+}
+
+// Ciphertext returns what a leaf commits to, from the leaf or from the bundle,
+// after comparing it with the leaf. Errors: NotFound when the bundle does not
+// have it, Integrity when it is another.
+func (b *Bundle) Ciphertext(s Sealed) ([]byte, error) {
+	data := s.Data
+	if len(data) == 0 {
+		var err error
+		if data, err = b.file(RecordingDir + s.SHA256); errors.Is(err, fs.ErrNotExist) {
+			return nil, sallyport.E(sallyport.NotFound, opRead, "the bundle does not have the ciphertext "+s.SHA256).
+				WithHint("it was no longer stored when the bundle was made")
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if len(data) != s.Len || Digest(data) != s.SHA256 {
+		return nil, sallyport.E(sallyport.Integrity, opRead, "a ciphertext is not the one that its leaf commits to")
+	}
+	return data, nil
 }

@@ -42,7 +42,7 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	v := &verifier{
 		r: &errReaderAt{r: r, size: size}, size: size, opt: opt, files: map[string]*zip.File{}, listed: map[string]ManifestFile{},
 		checked: map[string]bool{}, sealed: map[string]sealedRef{}, sessions: map[sallyport.SessionID]*sessionCheck{},
-		sealKeys: map[string]*sealKeyState{},
+		sealKeys: map[string]*sealKeyState{}, keys: map[sallyport.SessionID][]WrappedKey{},
 	}
 	for _, key := range opt.Keys {
 		known, err := note.NewVerifier(key)
@@ -103,6 +103,9 @@ type verifier struct {
 	treeFile *content
 	tree     *treeCheck
 	leaves   uint64 // in the bundle
+	// firstLeaf is the index of the first of them.
+	firstLeaf uint64
+	keys      map[sallyport.SessionID][]WrappedKey // where the bundle has halves of keys
 }
 
 // fault notes a fault; leaf and offset are -1 when unknown.
@@ -132,6 +135,8 @@ func (v *verifier) run() {
 		v.treeFile.done()
 	}
 	v.checkWitnesses()
+	v.checkHalves()
+	v.checkErased()
 	v.checkContents()
 	v.checkSealed()
 	v.checkReplays()

@@ -174,6 +174,7 @@ func (a *app) root() *cobra.Command {
 		a.loginCommand(), a.whoamiCommand(), a.tokenCommand(), a.envCommand(),
 		a.requestCommand(), a.grantCommand(), a.sessionCommand(),
 		a.evidenceCommand(), a.auditCommand(), a.ledgerCommand(), a.policyCommand(), a.resourceCommand(), a.maskCommand(), a.shipCommand(),
+		a.retentionCommand(),
 	)
 	if a.Demo != nil {
 		root.AddCommand(a.demoCommand())

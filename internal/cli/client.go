@@ -138,6 +138,23 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	return readAnswer(res)
 }
 
+// fetch sends a request with a body of JSON and returns an answer that is none.
+func (c *client) fetch(ctx context.Context, path string, body any) ([]byte, error) {
+	in, err := json.Marshal(body)
+	if err != nil {
+		return nil, sallyport.E(sallyport.Internal, "client", "the request is no JSON").Because(err)
+	}
+	res, err := c.send(ctx, http.MethodPost, path, nil, "application/json", bytes.NewReader(in))
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxBundle+1))
+	if err = errors.Join(err, res.Body.Close()); err != nil || len(b) > maxBundle {
+		return nil, sallyport.E(sallyport.Unavailable, "client", "the gateway's answer broke off, or is too large").Because(err)
+	}
+	return b, nil
+}
+
 func readAnswer(res *http.Response) (json.RawMessage, error) {
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	err = errors.Join(err, res.Body.Close())

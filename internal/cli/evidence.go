@@ -47,7 +47,7 @@ func (a *app) evidenceCommand() *cobra.Command {
 	verify.Flags().StringArrayVar(&t.checkpoints, "checkpoint", nil, "file with an earlier checkpoint that you kept; may be given several times")
 	verify.Flags().StringVar(&t.policy, "policy", "", "file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	verify.Flags().StringVar(&t.sealKeys, "seal-key", "", "file with keys of seals, as \"evidence seal-key\" writes it")
-	return a.group("evidence", "Export evidence and check it", exp, verify, a.sealKeyCommand())
+	return a.group("evidence", "Export evidence, check it and open what is sealed in it", exp, verify, a.openCommand(), a.sealKeyCommand())
 }
 
 // export says what goes into a bundle and where it goes.
@@ -55,8 +55,9 @@ type export struct {
 	from, to, principal, resource, session, grant, purpose string
 	since                                                  []string
 
-	file  string
-	force bool
+	file     string
+	force    bool
+	withKeys bool
 }
 
 func (x *export) outputFlags(cmd *cobra.Command) {
@@ -64,11 +65,15 @@ func (x *export) outputFlags(cmd *cobra.Command) {
 	f.StringVar(&x.purpose, "purpose", "", "what it is for; it goes on record")
 	f.StringVarP(&x.file, "file", "f", "", "file to write, or - for standard output")
 	f.BoolVar(&x.force, "force", false, "overwrite the file")
+	f.BoolVar(&x.withKeys, "with-keys", false, "add the gateway's halves of keys, so that an auditor can open texts without it; goes on record")
 }
 
 // body is what the API is asked.
 func (x *export) body(now time.Time) (map[string]any, error) {
 	out := map[string]any{"purpose": x.purpose}
+	if x.withKeys {
+		out["with_keys"] = true
+	}
 	var earlier []uint64
 	for _, name := range x.since {
 		b, err := readAll(name)

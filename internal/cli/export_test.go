@@ -75,3 +75,6 @@ func Commands() (commands, flags []string) {
 	walk(a.root())
 	return commands, flags
 }
+
+// Bound is bound.
+func Bound(b []byte) []string { return bound(b) }

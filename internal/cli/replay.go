@@ -52,6 +52,7 @@ type step struct {
 	End    bool   `json:"end"`
 	More   bool   `json:"more"`
 	Gaps   int    `json:"gaps"`
+	Erased string `json:"erased"`
 	Closed bool   `json:"closed"`
 	Ended  uint64 `json:"statements"`
 }
@@ -354,6 +355,9 @@ func (s step) result(took time.Duration) string {
 
 // renderEnd writes what is to be said after the last statement.
 func renderEnd(b *strings.Builder, s step, p paints) {
+	if s.Erased != "" {
+		fmt.Fprintf(b, "\n%s\n", p.in(red, "the recording was "+s.Erased))
+	}
 	if s.Gaps > 0 {
 		fmt.Fprintf(b, "\n%s\n", p.in(red, fmt.Sprintf("lost stretches of the recording: %d", s.Gaps)))
 	}

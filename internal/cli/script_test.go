@@ -222,6 +222,15 @@ func gateway(t *testing.T, env *testscript.Env) error {
 			return err
 		}
 	}
+	stranger, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	for name, id := range map[string]*age.X25519Identity{"auditor.key": g.Auditor, "stranger.key": stranger} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("# an auditor's identity\n"+id.String()+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
 	env.Values[runningKey{}] = &background{}
 	env.Setenv("SALLYPORT_SERVER", "https://"+g.APIAddress())
 	env.Setenv("SALLYPORT_CA", g.CA)

@@ -57,6 +57,8 @@ type Config struct {
 	// Disclosures says how patients are blinded in the record of whose rows answers
 	// are made of.
 	Disclosures Disclosures `yaml:"disclosures"`
+	// Retention says how long what sessions seal is kept.
+	Retention Retention `yaml:"retention"`
 	// Vault says how stored credentials and keys are protected.
 	Vault Vault `yaml:"vault"`
 	// Witness says who has to cosign the ledger's checkpoints.
@@ -76,6 +78,7 @@ func (c *Config) setDefaults() {
 	}
 	c.Recording.MaxResponse = 1 << 20
 	c.Witness = Witness{Lease: time.Minute, Interval: 10 * time.Second, Timeout: 5 * time.Second}
+	c.Retention.Sweep = 24 * time.Hour
 	c.Log = Log{Level: "info", Format: "text"}
 }
 
@@ -179,6 +182,8 @@ type Resource struct {
 	Patients *Patients `yaml:"patients"`
 	// Limits of this resource's sessions.
 	Limits Limits `yaml:"limits"`
+	// Retention is the class of what its sessions seal; empty means "default".
+	Retention string `yaml:"retention"`
 }
 
 func (r *Resource) setDefaults() {
@@ -262,8 +267,8 @@ type Recording struct {
 
 // Vault says how stored credentials and data keys are protected.
 type Vault struct {
-	// Key refers to the master key: "file:" or "env:".
-	Key SecretRef `yaml:"key"`
+	// Key refers to the master key: "file:", "env:" or the URI of a key in a KMS.
+	Key MasterRef `yaml:"key"`
 }
 
 // Witness says who has to cosign the ledger's checkpoints, and how old the newest

@@ -96,7 +96,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 				Credential: config.Credential{Username: "gateway", Password: "vault:clinic"},
 				Analyser:   &config.Credential{Username: "gateway_analyser", Password: "file:/etc/gw/analyser.password"},
 				Lineage:    config.LineageInBand, Intent: config.BeforeRelease, Labels: "/etc/gw/clinic.labels.yaml",
-				Limits: config.Limits{Sessions: 50, Idle: 0, MaxSession: 2 * time.Hour, MaxMessage: 16 << 20},
+				Limits:    config.Limits{Sessions: 50, Idle: 0, MaxSession: 2 * time.Hour, MaxMessage: 16 << 20},
+				Retention: "research",
 			},
 			{
 				Name: "second", Type: config.Postgres, Address: "127.0.0.1:5433", Database: "second",
@@ -107,6 +108,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 			},
 		},
 		Recording: config.Recording{MaxResponse: 2 << 20},
+		Retention: config.Retention{Sweep: 12 * time.Hour, Classes: []config.RetentionClass{
+			{Name: "research", Period: sallyport.Period{Years: 10}},
+			{Name: "short", Period: sallyport.Period{Months: 1, Days: 15}},
+		}},
 		Shipping: []config.Destination{
 			{
 				Name: "archive", Type: config.ShipFile, From: "beginning", BehindAfter: 5 * time.Minute, Batch: 500,

@@ -57,7 +57,7 @@ func (c *Config) validateDisclosures(f *findings) {
 		seen[k.Version] = true
 		if k.Key == "" {
 			f.add(key+".key", `is missing; refer to it by "vault:NAME", "env:NAME" or "file:PATH"`)
-		} else if k.Key == c.Vault.Key {
+		} else if string(k.Key) == string(c.Vault.Key) {
 			f.add(key+".key", "is the vault's master key; the privacy key lies apart from the gateway's other keys")
 		}
 	}

@@ -165,6 +165,9 @@ func resolveIn(v reflect.Value, dir string) {
 	case *Signer:
 		*p = p.in(dir)
 		return
+	case *MasterRef:
+		*p = p.in(dir)
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -36,6 +36,13 @@ func tree(v reflect.Value, redact bool) *yaml.Node {
 		return text(short(x))
 	case Bytes:
 		return text(x.String())
+	case sallyport.Period:
+		return text(x.String())
+	case MasterRef:
+		if scheme, _, ok := strings.Cut(string(x), ":"); ok && redact {
+			return text(scheme + ":***")
+		}
+		return text(string(x))
 	case SecretRef:
 		if redact {
 			return text(x.Scheme() + ":***")

@@ -90,6 +90,7 @@ func TestReferenceDefaults(t *testing.T) {
 		"log.level":                         c.Log.Level,
 		"log.format":                        c.Log.Format,
 		"policy.reload":                     c.Policy.Reload,
+		"retention.sweep":                   c.Retention.Sweep,
 		"requests.wait":                     c.Requests.Wait,
 		"requests.expires":                  c.Requests.Expires,
 		"requests.window":                   c.Requests.Window,

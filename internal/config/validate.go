@@ -67,14 +67,11 @@ func (c *Config) Validate() []Problem {
 		f.add("recording.max_response", "is %v; a recording that keeps no answer is no evidence", c.Recording.MaxResponse)
 	}
 	c.validateShipping(&f)
-	switch c.Vault.Key.Scheme() {
-	case "file", "env":
-	case "":
+	if c.Vault.Key == "" {
 		f.add("vault.key", `is missing; name a master key, such as "file:vault.key"`)
-	default:
-		f.add("vault.key", `want "file:PATH" or "env:NAME": the vault cannot hold its own key`)
 	}
 	c.Witness.validate(&f)
+	c.validateRetention(&f)
 	oneOf(&f, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&f, "log.format", c.Log.Format, "text", "json")
 	return f

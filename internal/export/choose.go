@@ -108,8 +108,12 @@ func (f Filter) all() bool {
 // findRoots gathers the sizes that the chosen seals and the auditor's earlier
 // checkpoints name.
 func (c *choice) findRoots(ctx context.Context, src Source, size uint64) error {
+	minimum := uint64(0) // below it the tree cannot be shown any more
+	if src.Minimum != nil {
+		minimum = src.Minimum()
+	}
 	for _, n := range c.filter.Earlier {
-		if n < size {
+		if n < size && n >= minimum {
 			c.roots = append(c.roots, n)
 		}
 	}
@@ -129,7 +133,7 @@ func (c *choice) findRoots(ctx context.Context, src Source, size uint64) error {
 			}
 			seal = b.Seal
 		}
-		if seal == nil || seal.Size > index {
+		if seal == nil || seal.Size > index || seal.Size < minimum {
 			return nil
 		}
 		taken, err := c.takes(index, leaf)
@@ -353,25 +357,18 @@ func (c *choice) takes(index uint64, leaf parsedLeaf) (bool, error) {
 		return !c.narrow && who && c.during(leaf.Time), err
 	case evidence.TypeReplay:
 		b, err := evidence.Body[evidence.Replay](leaf)
-		return c.sessions[b.Session] != nil && c.sessions[b.Session].chosen, err
+		return chosen(c.sessions[b.Session]), err
+	case evidence.TypeKeyDestroyed:
+		b, err := evidence.Body[evidence.KeyDestroyed](leaf)
+		return chosen(c.sessions[b.OfSession]), err
+	case evidence.TypeEvidenceOpen:
+		b, err := evidence.Body[evidence.EvidenceOpen](leaf)
+		return chosen(c.sessions[b.OfSession]), err
+	case evidence.TypeLegalHold:
+		b, err := evidence.Body[evidence.LegalHold](leaf)
+		return !c.narrow && c.during(leaf.Time) || chosen(c.sessions[b.Filter.Session]) || chosen(c.grants[b.Filter.Grant]), err
 	}
 	return !c.narrow && c.during(leaf.Time), nil
 }
 
 func chosen(s *span) bool { return s != nil && s.chosen }
-
-// sealedOf returns the ciphertext that a leaf commits to, or nil.
-func sealedOf(leaf parsedLeaf) (*evidence.Sealed, error) {
-	switch leaf.Type {
-	case evidence.TypeIntent:
-		b, err := evidence.Body[evidence.Intent](leaf)
-		return b.Sealed, err
-	case evidence.TypeDenial:
-		b, err := evidence.Body[evidence.Denial](leaf)
-		return b.Sealed, err
-	case evidence.TypeRecording:
-		b, err := evidence.Body[evidence.Recording](leaf)
-		return &b.Sealed, err
-	}
-	return nil, nil
-}

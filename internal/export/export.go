@@ -8,6 +8,7 @@
 package export
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,12 @@ type Source struct {
 	// the kind NotFound means that this one cannot be decoded any more.
 	// The indexes are those of the session's leaves.
 	Replay func(ctx context.Context, session sallyport.SessionID, indexes []uint64) ([]byte, error)
+	// Halves returns the gateway's halves of the keys of exact texts in leaves. It
+	// is nil unless the bundle is to be opened without the gateway.
+	Halves func(ctx context.Context, leaves []evidence.IndexedLeaf) ([]evidence.Half, error)
+	// Minimum returns the lowest index that the log keeps; nil means that nothing
+	// was pruned. A session that began below it is left out.
+	Minimum func() uint64
 	// Signers sign the manifest; their keys must be among Keys.
 	Signers    []note.Signer
 	Keys       []string // verifier keys (signed-note vkeys) of the ledger
@@ -163,6 +170,7 @@ type builder struct {
 	rotations []string
 	order     []sallyport.SessionID // those with a recording
 	sessions  map[sallyport.SessionID]*recorded
+	opened    []evidence.IndexedLeaf // where the bundle is to have halves of keys
 	blobs     []string
 	missing   []string
 }
@@ -214,7 +222,7 @@ func (b *builder) log(ctx context.Context, c *choice, scope evidence.Scope) erro
 			return err
 		}
 		chosen, err := c.takes(index, leaf)
-		if err != nil || !chosen {
+		if err != nil || !chosen || b.cut(leaf) {
 			return err
 		}
 		b.summary.Leaves++
@@ -228,7 +236,7 @@ func (b *builder) log(ctx context.Context, c *choice, scope evidence.Scope) erro
 		if err := derived.Add(index, raw); err != nil {
 			return err
 		}
-		return b.keep(index, leaf, seen)
+		return b.keep(index, raw, leaf, seen)
 	})
 	if err != nil {
 		return err
@@ -238,7 +246,7 @@ func (b *builder) log(ctx context.Context, c *choice, scope evidence.Scope) erro
 			return err
 		}
 	}
-	return nil
+	return b.halves(ctx)
 }
 
 // note takes in what a bundle needs of all leaves, chosen or not: how keys named
@@ -261,7 +269,7 @@ type recorded struct {
 }
 
 // keep remembers what payloads needs of a chosen leaf.
-func (b *builder) keep(index uint64, leaf parsedLeaf, seen map[string]bool) error {
+func (b *builder) keep(index uint64, raw []byte, leaf parsedLeaf, seen map[string]bool) error {
 	if leaf.Session != "" {
 		s := b.sessions[leaf.Session]
 		if s == nil {
@@ -272,6 +280,9 @@ func (b *builder) keep(index uint64, leaf parsedLeaf, seen map[string]bool) erro
 		switch leaf.Type {
 		case evidence.TypeSessionOpen:
 			b.summary.Sessions++
+			if b.src.Halves != nil {
+				b.opened = append(b.opened, evidence.IndexedLeaf{Index: index, Raw: bytes.Clone(raw)})
+			}
 		case evidence.TypeRecording:
 			if s.chunks++; s.chunks == 1 {
 				b.order = append(b.order, leaf.Session)
@@ -282,7 +293,7 @@ func (b *builder) keep(index uint64, leaf parsedLeaf, seen map[string]bool) erro
 			}
 		}
 	}
-	sealed, err := sealedOf(leaf)
+	sealed, err := evidence.SealedOf(leaf)
 	if sealed != nil && len(sealed.Data) == 0 && !seen[sealed.SHA256] {
 		seen[sealed.SHA256] = true
 		b.blobs = append(b.blobs, sealed.SHA256)

@@ -66,6 +66,11 @@
 // last and names only what is durable. The tiles are a pure function of the
 // leaves, so that writing them again after a crash changes nothing.
 //
+// # Pruning
+//
+// [Log.Prune] gives up leaves below a minimum index as C2SP tlog-tiles has it;
+// see prune.go.
+//
 // # Failure
 //
 // Any error of a write poisons the log: every waiter and every later call fails,

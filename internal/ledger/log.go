@@ -79,6 +79,7 @@ type Log struct {
 	wake      chan struct{}  // wakes the integrator
 	publish   chan chan error
 	published atomic.Uint64 // leaves under the checkpoint
+	minimum   atomic.Uint64 // leaves that were pruned
 	signed    atomic.Pointer[[]byte]
 	unsigned  atomic.Bool // the last try to sign a checkpoint failed
 
@@ -114,6 +115,9 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	}
 	if err := l.recover(ctx); err != nil {
 		return nil, errors.Join(err, l.lock.Close())
+	}
+	if err := l.loadMinimum(ctx); err != nil {
+		return nil, errors.Join(err, l.wal.close(), l.lock.Close())
 	}
 	next := l.wal.no + 1
 	l.running.Go(func() { l.wal.prepare(next, l.fail) })

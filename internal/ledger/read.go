@@ -30,8 +30,11 @@ func (l *Log) Publish(ctx context.Context) (signed []byte, err error) {
 }
 
 // Read returns the exact bytes of a leaf. Errors: NotFound for an index that is
-// not durable.
+// not durable, and for one that was pruned.
 func (l *Log) Read(ctx context.Context, index uint64) ([]byte, error) {
+	if err := l.kept("ledger read", index); err != nil {
+		return nil, err
+	}
 	if err := l.covers(ctx, "ledger read", index); err != nil {
 		return nil, err
 	}
@@ -78,10 +81,11 @@ func (l *Log) ReadEach(ctx context.Context, indexes []uint64, fn func(index uint
 
 // Scan calls fn for each leaf from an index up to what is durable at the time of
 // the call, in order, until fn returns an error, which Scan returns. fn must not
-// keep the slice.
+// keep the slice. Where the log was pruned it begins at [Log.Minimum].
 func (l *Log) Scan(ctx context.Context, from uint64, fn func(index uint64, leaf []byte) error) error {
 	const op = "ledger scan"
 	end := l.Size()
+	from = max(from, l.Minimum())
 	if from >= end {
 		return nil
 	}
@@ -111,11 +115,14 @@ func (l *Log) Scan(ctx context.Context, from uint64, fn func(index uint64, leaf 
 
 // InclusionProof proves the leaf at index in the tree of the first size leaves,
 // in the form of [tlog.CheckRecord]. Errors: Invalid for an index outside the
-// tree, NotFound for a size that is not durable.
+// tree, NotFound for a size that is not durable and for a leaf that was pruned.
 func (l *Log) InclusionProof(ctx context.Context, index, size uint64) (tlog.RecordProof, error) {
 	const op = "ledger proof"
 	if index >= size {
 		return nil, sallyport.E(sallyport.Invalid, op, fmt.Sprintf("leaf %d is not in a tree of %d", index, size))
+	}
+	if err := l.kept(op, index); err != nil {
+		return nil, err
 	}
 	if err := l.covers(ctx, op, size-1); err != nil {
 		return nil, err
@@ -172,7 +179,7 @@ func (l *Log) ConsistencyProof(ctx context.Context, old, size uint64) (tlog.Tree
 }
 
 // Verify publishes and then checks the whole Merkle log, as the function of the
-// same name does. It returns the number of leaves that it checked.
+// same name does. It returns the number of leaves in the log.
 func (l *Log) Verify(ctx context.Context) (uint64, error) {
 	if err := l.publishNow(ctx); err != nil {
 		return 0, err
@@ -201,6 +208,11 @@ func (l *Log) bundleAt(n uint64) (leaves [][]byte, err error) {
 		leaves, err = l.merkle.tiles.bundle(n, published)
 		return err
 	})
+	if err != nil { // perhaps it was pruned under the reader
+		if gone := l.kept("ledger read", (n+1)<<tileHeight-1); gone != nil {
+			return nil, gone
+		}
+	}
 	return leaves, err
 }
 

@@ -160,7 +160,9 @@ func openCheckpoint(signed []byte, origin string, known note.Verifiers) (evidenc
 // Verify reads the whole Merkle log below dir and checks every leaf against
 // every tile and the root against the signed checkpoint. It returns the number
 // of leaves. The log may be open or not; what is not under a checkpoint yet is
-// not looked at. Errors have the kind Integrity and name the file.
+// not looked at. Of what was pruned, the hashes that are left are checked: they
+// give the signed root together with the rest. Errors have the kind Integrity
+// and name the file.
 func Verify(ctx context.Context, files Files, dir, origin string, known note.Verifiers) (uint64, error) {
 	const op = "ledger verify"
 	t := tiles{fs: files, dir: path.Join(dir, tilesDir)}
@@ -183,8 +185,20 @@ func Verify(ctx context.Context, files Files, dir, origin string, known note.Ver
 		}
 		return nil
 	}
+	p, err := readMinimum(files, dir)
+	if err != nil {
+		return 0, err
+	}
+	if p.minimum > cp.Size {
+		return 0, broken(op, "the log is pruned up to leaf %d and has only %d", p.minimum, cp.Size)
+	}
 	edge := tree{full: compare}
-	for n := uint64(0); n<<tileHeight < cp.Size; n++ {
+	for n := range p.minimum >> tileHeight {
+		if err := edge.skip(t, n, cp.Size); err != nil {
+			return 0, err
+		}
+	}
+	for n := p.minimum >> tileHeight; n<<tileHeight < cp.Size; n++ {
 		if err := ctx.Err(); err != nil {
 			return 0, sallyport.E(sallyport.Unavailable, op, "verification was called off").Because(err)
 		}

@@ -29,25 +29,7 @@ type tree struct {
 }
 
 // add appends a leaf's hash.
-func (t *tree) add(h tlog.Hash) error {
-	n := t.size
-	t.size++
-	for level := 0; ; level++ {
-		if level == len(t.levels) {
-			t.levels = append(t.levels, make([]tlog.Hash, 0, tileWidth))
-		}
-		t.levels[level] = append(t.levels[level], h)
-		if len(t.levels[level]) < tileWidth {
-			return nil
-		}
-		n >>= tileHeight
-		if err := t.full(level, n, t.levels[level]); err != nil {
-			return err
-		}
-		h = subtree(t.levels[level])
-		t.levels[level] = t.levels[level][:0]
-	}
-}
+func (t *tree) add(h tlog.Hash) error { return t.addAt(0, h) }
 
 // root returns the RFC 6962 hash of the tree.
 func (t *tree) root() tlog.Hash {

@@ -35,7 +35,7 @@ func layers() []layer {
 			"these know one part of the domain each, and nothing of sessions",
 		},
 		{
-			[]string{"internal/session", "internal/export", "internal/ship"},
+			[]string{"internal/session", "internal/export", "internal/retention", "internal/ship"},
 			"the session engine is the only package that sequences the steps",
 		},
 		{

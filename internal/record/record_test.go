@@ -86,10 +86,7 @@ func newBench(t *testing.T, limit int64) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, wrapped, err := v.NewDataKey(vault.PurposeRecording)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, wrapped := dataKey(t, v)
 	b := &bench{blobs: &faulty{Store: store}, dir: filepath.Join(dir, "blobs")}
 	if b.open, err = v.UnwrapKey(wrapped); err != nil {
 		t.Fatal(err)
@@ -514,6 +511,20 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// dataKey returns a data key for a recording.
+func dataKey(t testing.TB, v *vault.Vault) (*vault.DataKey, evidence.WrappedKey) {
+	t.Helper()
+	session, err := v.NewSessionKey(vault.Terms{Class: "default", Expires: time.Now().AddDate(6, 1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, wrapped, err := session.NewDataKey(vault.PurposeRecording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, wrapped[0]
+}
+
 func BenchmarkWrite(b *testing.B) {
 	store, err := file.Open(b.TempDir())
 	if err != nil {
@@ -526,10 +537,7 @@ func BenchmarkWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, _, err := v.NewDataKey(vault.PurposeRecording)
-	if err != nil {
-		b.Fatal(err)
-	}
+	key, _ := dataKey(b, v)
 	r, err := record.NewRecorder(b.Context(), record.Options{Blobs: store})
 	if err != nil {
 		b.Fatal(err)

@@ -62,6 +62,15 @@ func newAPI(g *Gateway) *api {
 		"GET /v1/audit/proof":             a.proof,
 		"GET /v1/shipping":                a.shipping,
 		"POST /v1/audit/who-saw":          a.whoSaw,
+		"POST /v1/evidence/open":          a.openEvidence,
+		"GET /v1/retention":               a.retentionStatus,
+		"POST /v1/retention/sweep":        a.sweepNow,
+		"POST /v1/retention/prune":        a.pruneLedger,
+		"GET /v1/retention/holds":         a.listHolds,
+		"POST /v1/retention/holds":        a.setHold,
+		"POST /v1/sessions/{id}/erase":    a.eraseSession,
+
+		"POST /v1/retention/holds/{id}/release": a.releaseHold,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

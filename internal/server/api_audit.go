@@ -31,6 +31,7 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 		Grant     sallyport.GrantID     `json:"grant"`
 		Earlier   []uint64              `json:"earlier"`
 		Purpose   string                `json:"purpose"`
+		WithKeys  bool                  `json:"with_keys"`
 	}
 	if err := decode(r, &in); err != nil {
 		return err
@@ -52,13 +53,17 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 	}
 	defer release()
 	// The event itself makes the tree larger by one; others may come in between.
-	e := evidence.Export{By: c.ID, Filter: f.String(), Size: a.g.log.Size() + 1, Purpose: purpose}
+	e := evidence.Export{By: c.ID, Filter: f.String(), Size: a.g.log.Size() + 1, Purpose: purpose, WithKeys: in.WithKeys}
 	if err := a.g.events.Export(ctx, e); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", `attachment; filename="evidence.zip"`)
-	_, err = export.Build(ctx, w, a.source(), f)
+	src := a.source()
+	if in.WithKeys {
+		src.Halves = a.halvesOf
+	}
+	_, err = export.Build(ctx, w, src, f)
 	return err
 }
 
@@ -67,7 +72,7 @@ func (a *api) source() export.Source {
 	g := a.g
 	return export.Source{
 		Checkpoint: g.cosignedNow, Scan: g.log.Scan, Subtree: g.log.Subtree, Blob: g.blobs.Get, Replay: a.replayedSession,
-		Signers: g.keys.signers(), Keys: g.keys.vkeys(), Recipients: g.cfg.Auditors, Now: g.deps.Now,
+		Minimum: g.log.Minimum, Signers: g.keys.signers(), Keys: g.keys.vkeys(), Recipients: g.cfg.Auditors, Now: g.deps.Now,
 		TrustPolicy: g.trustText(),
 	}
 }
@@ -106,6 +111,7 @@ type verification struct {
 	Origin   string    `json:"origin"`
 	Keys     []string  `json:"keys"`
 	At       time.Time `json:"at"`
+	Minimum  uint64    `json:"minimum"`   // the lowest index that is kept; what is below was pruned
 	Leaves   uint64    `json:"leaves"`    // checked against the tiles and the checkpoint then
 	TreeSize uint64    `json:"tree_size"` // of the checkpoint whose root follows
 	Root     string    `json:"root"`      // base64
@@ -141,6 +147,13 @@ func (a *api) verifyLedger(ctx context.Context, r *http.Request, c caller) (any,
 	if err := v.judge(a.walk(ctx, &v)); err != nil {
 		return nil, err
 	}
+	switch to, err := a.g.retention.PrunedTo(ctx); {
+	case err != nil:
+		return nil, err
+	case to != a.g.log.Minimum():
+		v.fault(fmt.Sprintf("the log is pruned up to leaf %d, and what is on record is %d", a.g.log.Minimum(), to))
+	}
+	v.Minimum = a.g.log.Minimum()
 	v.OK = len(v.Faults) == 0
 	return v, nil
 }
@@ -187,6 +200,9 @@ func (a *api) walk(ctx context.Context, v *verification) error {
 		chain := chains[l.Session]
 		if chain == nil {
 			fresh := evidence.NewChain(l.Session)
+			if l.Seq > 1 && a.g.log.Minimum() > 0 { // it began before what was pruned
+				fresh = evidence.ResumeChain(l.Session, l.Seq-1, l.Prev)
+			}
 			chain = &fresh
 			chains[l.Session] = chain
 			v.Sessions++

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
 	"github.com/sallyport-dev/sallyport/internal/record"
+	"github.com/sallyport-dev/sallyport/internal/vault"
 )
 
 // step is one line of a replay: a statement and what its client saw of the
@@ -52,6 +53,7 @@ type end struct {
 	Gaps       int    `json:"gaps"` // stretches of the recording that are lost
 	Closed     bool   `json:"closed"`
 	Reason     string `json:"reason,omitempty"` // of the close
+	Erased     string `json:"erased,omitempty"` // when and by what the recording was
 }
 
 // replaySession shows an auditor what a session's client saw. That somebody
@@ -80,9 +82,16 @@ func (a *api) replaySession(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return err
 	}
-	key, err := a.recordingKey(t)
-	if err != nil {
+	var key record.Opener
+	switch e, err := a.g.retention.Erased(ctx, s.ID); {
+	case err != nil:
 		return err
+	case e != nil:
+		t.erased = e.String()
+	default:
+		if key, err = a.recordingKey(t); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	return a.replay(ctx, w, s.ID, t, key)
@@ -102,7 +111,7 @@ func (a *api) weighty() (release func(), err error) {
 func (a *api) recordingKey(t *story) (record.Opener, error) {
 	if t.open != nil {
 		for _, k := range t.open.Keys {
-			if k.Purpose == "recording" {
+			if k.Purpose == vault.PurposeRecording {
 				return a.g.vault.UnwrapKey(k)
 			}
 		}
@@ -116,6 +125,9 @@ func (a *api) recordingKey(t *story) (record.Opener, error) {
 // replayedSession renders a whole session's replay for a bundle, from the leaves
 // that are in it.
 func (a *api) replayedSession(ctx context.Context, id sallyport.SessionID, indexes []uint64) ([]byte, error) {
+	if err := a.notErased(ctx, id); err != nil {
+		return nil, err
+	}
 	t := newStory(page{limit: math.MaxUint64})
 	err := a.g.log.ReadEach(ctx, indexes, func(_ uint64, raw []byte) error {
 		leaf, err := evidence.ParseLeaf(bytes.Clone(raw))
@@ -139,7 +151,9 @@ func (a *api) replayedSession(ctx context.Context, id sallyport.SessionID, index
 // replay writes the steps of a story in the order of its statements.
 func (a *api) replay(ctx context.Context, w io.Writer, id sallyport.SessionID, t *story, key record.Opener) error {
 	p := player{out: w, story: t, shown: map[uint64]*shown{}}
-	if key != nil {
+	if t.erased != "" {
+		p.erased()
+	} else if key != nil {
 		if err := p.frames(ctx, a.g.blobs, key, id); err != nil {
 			return err
 		}
@@ -147,7 +161,7 @@ func (a *api) replay(ctx context.Context, w io.Writer, id sallyport.SessionID, t
 	if err := p.flush(math.MaxUint64); err != nil {
 		return err
 	}
-	last := end{End: true, Statements: len(t.statements), More: t.more, Gaps: p.gaps}
+	last := end{End: true, Statements: len(t.statements), More: t.more, Gaps: p.gaps, Erased: t.erased}
 	if t.close != nil {
 		last.Closed, last.Reason = true, t.close.Reason
 	}
@@ -233,6 +247,18 @@ func (p *player) gap(chunks []evidence.Recording, i int, known bool, err error) 
 	for _, s := range p.story.statements[p.done:] {
 		if s.Stmt >= chunks[i].First && s.Stmt <= chunks[i].Last {
 			p.of(s.Stmt).lost = msg
+		}
+	}
+}
+
+// erased notes with every statement that something was recorded of that it is no
+// more.
+func (p *player) erased() {
+	for _, c := range p.story.chunks {
+		for _, s := range p.story.statements {
+			if s.Stmt >= c.First && s.Stmt <= c.Last {
+				p.of(s.Stmt).lost = p.story.erased
+			}
 		}
 	}
 }

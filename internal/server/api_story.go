@@ -93,6 +93,7 @@ type story struct {
 	more       bool
 	chunks     []evidence.Recording
 	close      *evidence.SessionClose
+	erased     string // when and by what its recording was; "" while it is there
 
 	byNumber map[uint64]*statement
 	texts    map[uint64]text // by the number of the statement that holds the text
@@ -105,7 +106,7 @@ func newStory(p page) *story {
 // story reads a session's leaves.
 func (a *api) story(ctx context.Context, s store.Session, p page) (*story, error) {
 	t := newStory(p)
-	err := a.leaves(ctx, s.ID, func(leaf []byte) error {
+	err := a.g.leaves(ctx, s.ID, func(leaf []byte) error {
 		l, err := evidence.ParseLeaf(leaf)
 		if err != nil {
 			return err
@@ -116,8 +117,8 @@ func (a *api) story(ctx context.Context, s store.Session, p page) (*story, error
 }
 
 // leaves calls fn with each leaf of a session, in order.
-func (a *api) leaves(ctx context.Context, id sallyport.SessionID, fn func([]byte) error) error {
-	indexes, err := a.g.store.Index().Leaves(ctx, id)
+func (g *Gateway) leaves(ctx context.Context, id sallyport.SessionID, fn func([]byte) error) error {
+	indexes, err := g.store.Index().Leaves(ctx, id)
 	if err != nil || len(indexes) == 0 {
 		return err
 	}
@@ -126,7 +127,7 @@ func (a *api) leaves(ctx context.Context, id sallyport.SessionID, fn func([]byte
 	first, last := indexes[0], indexes[len(indexes)-1]
 	if (last-first)/256 > uint64(len(indexes)) {
 		for _, i := range indexes {
-			leaf, err := a.g.log.Read(ctx, i)
+			leaf, err := g.log.Read(ctx, i)
 			if err != nil {
 				return err
 			}
@@ -136,7 +137,7 @@ func (a *api) leaves(ctx context.Context, id sallyport.SessionID, fn func([]byte
 		}
 		return nil
 	}
-	err = a.g.log.Scan(ctx, first, func(i uint64, leaf []byte) error {
+	err = g.log.Scan(ctx, first, func(i uint64, leaf []byte) error {
 		if i > last {
 			return errEnough
 		}

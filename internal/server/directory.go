@@ -4,6 +4,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,10 +42,18 @@ func (d directory) Resource(id sallyport.ResourceID) (session.Resource, bool) {
 				ID: id, Patients: ns, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password),
 				BeforeRelease: r.Intent == config.BeforeRelease,
 				Idle:          r.Limits.Idle, MaxSession: r.Limits.MaxSession, MaxSessions: r.Limits.Sessions,
+				Retention: retentionOf(d.cfg, r),
 			}, true
 		}
 	}
 	return session.Resource{}, false
+}
+
+// retentionOf returns the retention class of a resource, which validation has
+// found to exist.
+func retentionOf(cfg *config.Config, r config.Resource) sallyport.Retention {
+	period, _ := cfg.Retention.Period(r.Retention)
+	return sallyport.Retention{Class: cmp.Or(r.Retention, sallyport.DefaultClass), Period: period}
 }
 
 // Eligible implements [session.Directory].

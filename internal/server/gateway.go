@@ -29,6 +29,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
 	"github.com/sallyport-dev/sallyport/internal/record"
+	"github.com/sallyport-dev/sallyport/internal/retention"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/vault"
@@ -38,16 +39,22 @@ import (
 // heartbeatEvery is the pace of the heartbeats on the ledger.
 const heartbeatEvery = 10 * time.Second
 
-// Deps are what a gateway takes from outside. All but LedgerFS are required.
+// Deps are what a gateway takes from outside. All but those of the ledger and KMS are required.
 type Deps struct {
 	Now     func() time.Time
 	Rand    io.Reader
 	Getenv  func(string) string
 	Log     *slog.Logger
 	Version string
+	// KMS are the clients of key management services that the vault's master key
+	// may lie in. May be empty.
+	KMS []vault.KMS
 	// LedgerFS is where the ledger is kept; nil means the operating system's
 	// files. Tests end the disk through it.
 	LedgerFS ledger.FS
+	// LedgerSegment is the size of a segment of the ledger's write-ahead log; zero
+	// is the ledger's own default.
+	LedgerSegment int64
 }
 
 // Gateway is an opened gateway. It listens from [Open] on and serves in
@@ -56,25 +63,26 @@ type Gateway struct {
 	cfg  *config.Config
 	deps Deps
 
-	keys    ledgerKeys
-	log     *ledger.Log
-	vault   *vault.Vault
-	store   *sqlite.Store
-	blobs   *file.Store
-	sealID  string
-	sealKey []byte // first key of the epoch's seals, until it is wrapped
-	index   *index
-	events  *session.Events
-	trust   *evidence.TrustPolicy // nil without witness.policy
-	witness *witness.Client       // nil where there is nobody to ask
-	policy  *policies
-	tokens  *identity.Tokens
-	grants  *grant.Service
-	engine  *session.Engine
-	targets map[sallyport.ResourceID]*postgres.Target
-	conn    *postgres.Connector
-	ships   []destination
-	privacy *disclosure.Keyring // nil when there is no privacy key
+	keys      ledgerKeys
+	log       *ledger.Log
+	vault     *vault.Vault
+	store     *sqlite.Store
+	blobs     *file.Store
+	sealID    string
+	sealKey   []byte // first key of the epoch's seals, until it is wrapped
+	index     *index
+	events    *session.Events
+	trust     *evidence.TrustPolicy // nil without witness.policy
+	witness   *witness.Client       // nil where there is nobody to ask
+	policy    *policies
+	tokens    *identity.Tokens
+	grants    *grant.Service
+	engine    *session.Engine
+	targets   map[sallyport.ResourceID]*postgres.Target
+	conn      *postgres.Connector
+	ships     []destination
+	privacy   *disclosure.Keyring // nil when there is no privacy key
+	retention *retention.Service
 
 	apiListener, pgListener net.Listener
 	apiTLS, pgTLS           *tls.Config
@@ -88,7 +96,7 @@ func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err e
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
 		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
-		g.openShipping,
+		g.openRetention, g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, g.close(context.WithoutCancel(ctx)))
@@ -179,6 +187,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 	g.log, err = ledger.Open(ctx, ledger.Options{
 		Dir: LedgerPath(g.cfg), Origin: g.cfg.Origin, Signers: g.keys.signers(), Verifiers: g.keys.verifiers(), Ratchet: ratchet,
 		Head: ledger.FileHead{FS: ledger.OS{}, Name: HeadPath(g.cfg)}, Now: g.deps.Now, FS: g.deps.LedgerFS,
+		SegmentSize: g.deps.LedgerSegment,
 	})
 	if err != nil {
 		return err
@@ -191,7 +200,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 func (g *Gateway) openVault(context.Context) error {
 	v, err := vault.Open(vault.Options{
 		Path: g.path("vault.json"), Master: vault.Ref(g.cfg.Vault.Key), Recipients: g.cfg.Auditors,
-		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand,
+		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand, KMS: g.deps.KMS,
 	})
 	if err != nil {
 		return err
@@ -282,6 +291,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		eg.Go(func() error { g.witness.Run(ectx); return nil })
 	}
 	eg.Go(func() error { return g.shipAll(ectx) })
+	eg.Go(func() error { g.retention.Run(ectx, g.cfg.Retention.Sweep); return nil })
 	for _, t := range g.targets {
 		eg.Go(func() error { t.Run(ectx); return nil })
 	}

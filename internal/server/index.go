@@ -65,6 +65,12 @@ func (x *index) step(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if least := x.log.Minimum(); from < least { // it is built anew, or was restored from before a pruning
+		if err := errors.Join(x.db.Reset(ctx), x.db.StartAt(ctx, least)); err != nil {
+			return 0, err
+		}
+		from = least
+	}
 	if from >= x.log.Size() {
 		return from, nil
 	}

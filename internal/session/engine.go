@@ -22,7 +22,6 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
@@ -55,7 +54,7 @@ type Grants interface {
 // Vault leases target credentials and keeps the keys of sessions.
 type Vault interface {
 	Lease(ctx context.Context, ref vault.Ref) (*vault.Lease, error)
-	NewDataKey(purpose string) (*vault.DataKey, evidence.WrappedKey, error)
+	NewSessionKey(t vault.Terms) (*vault.SessionKey, error)
 	Fingerprint(text []byte) string
 }
 
@@ -82,6 +81,9 @@ type Resource struct {
 	// Patients is the namespace of the patients' keys; "" when it names none, and
 	// nothing is then recorded of whose rows answers are made of.
 	Patients string
+	// Retention is how long what the session seals is kept; the zero value is the
+	// default class.
+	Retention sallyport.Retention
 }
 
 // Waits says how long the engine keeps a client waiting for a human.
@@ -144,6 +146,13 @@ func (e *Engine) Live() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.live)
+}
+
+// Alive reports whether a session is open.
+func (e *Engine) Alive(id sallyport.SessionID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.live[id] != nil
 }
 
 // End ends the live session with the given id, for the reason that its client

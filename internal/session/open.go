@@ -128,11 +128,6 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
-	if err := s.prepare(); err != nil {
-		s.cancel(err)
-		e.leave(s)
-		return nil, err
-	}
 	s.watch()
 	return s, nil
 }
@@ -265,22 +260,6 @@ func (e *Engine) Connectable(ctx context.Context, p sallyport.Principal, r sally
 	return e.deps.Policy().Connect(s.query(nil, nil, false)), s.grant, nil
 }
 
-// prepare makes the session's keys and its recording.
-func (s *Session) prepare() error {
-	d := &s.engine.deps
-	text, wrapped, err := d.Vault.NewDataKey("text")
-	if err != nil {
-		return err
-	}
-	rec, wrappedRec, err := d.Vault.NewDataKey("recording")
-	if err != nil {
-		return err
-	}
-	s.textKey, s.keys = text, []evidence.WrappedKey{wrapped, wrappedRec}
-	s.rec = d.Recorder.Begin(s.id, rec, s.sinkChunk)
-	return nil
-}
-
 // sinkChunk posts the leaf that commits to a sealed chunk of the recording.
 func (s *Session) sinkChunk(_ context.Context, r evidence.Recording) error {
 	s.mu.Lock()
@@ -390,10 +369,18 @@ type Target struct {
 func (s *Session) Begin(ctx context.Context, t Target) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := appendLeaf(ctx, s, evidence.TypeSessionOpen, evidence.SessionOpen{
+	if s.closed {
+		return errClosed
+	}
+	terms, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	err = appendLeaf(ctx, s, evidence.TypeSessionOpen, evidence.SessionOpen{
 		Principal: s.principal, Resource: s.resource.ID, Protocol: s.resource.Protocol, Role: s.role, Grant: s.grant,
 		Rules: s.verdict.Rules, Policy: s.verdict.Policy, Client: s.ask.Client, TLS: s.ask.TLS,
 		Lineage: t.Lineage, Upstream: t.TLS, Notes: t.Notes, Keys: s.keys, Patients: s.patients(),
+		Class: terms.Class, Expires: terms.Expires,
 	})
 	s.begun = err == nil
 	return err
@@ -418,6 +405,9 @@ func (s *Session) Close(reason string) error {
 	defer s.engine.leave(s)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
 	defer cancel()
+	if s.rec == nil { // its begin was never to be recorded
+		return nil
+	}
 	chunks, digest, err := s.rec.Close(ctx)
 	s.textKey.Wipe()
 	if !begun {

@@ -181,6 +181,14 @@ func Read(e Entry) (Event, any) {
 		ev.Principal = b.By
 	case *evidence.WhoSaw:
 		ev.Principal, ev.Resource = b.By, b.Resource
+	case *evidence.LegalHold:
+		ev.Principal = b.By
+	case *evidence.KeyDestroyed: // found by the session that it is about, with Seq zero
+		ev.Principal, ev.Session = b.By, b.OfSession
+	case *evidence.EvidenceOpen:
+		ev.Principal, ev.Session = b.By, b.OfSession
+	case *evidence.LogPruned:
+		ev.Principal = b.By
 	}
 	return ev, body
 }
@@ -218,6 +226,14 @@ func bodyOf(t evidence.Type) any {
 		return new(evidence.Replay)
 	case evidence.TypeWhoSaw:
 		return new(evidence.WhoSaw)
+	case evidence.TypeLegalHold:
+		return new(evidence.LegalHold)
+	case evidence.TypeKeyDestroyed:
+		return new(evidence.KeyDestroyed)
+	case evidence.TypeEvidenceOpen:
+		return new(evidence.EvidenceOpen)
+	case evidence.TypeLogPruned:
+		return new(evidence.LogPruned)
 	}
 	return nil
 }

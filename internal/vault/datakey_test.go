@@ -48,7 +48,7 @@ func TestTextKeyIsForAuditorsOnly(t *testing.T) {
 		t.Errorf("the commitment does not fit: %+v", s)
 	}
 	for _, auditor := range []age.Identity{id, second} {
-		ok, err := vault.OpenAge(w, auditor)
+		ok, err := vault.OpenAge(w, nil, auditor)
 		if err != nil {
 			t.Fatalf("OpenAge: %v", err)
 		}
@@ -57,7 +57,7 @@ func TestTextKeyIsForAuditorsOnly(t *testing.T) {
 			t.Errorf("Open = %q, %v", got, err)
 		}
 	}
-	if _, err := vault.OpenAge(w, stranger); sallyport.KindOf(err) != sallyport.Integrity {
+	if _, err := vault.OpenAge(w, nil, stranger); sallyport.KindOf(err) != sallyport.Integrity {
 		t.Errorf("a stranger's OpenAge = %v, want integrity", err)
 	}
 	if _, err := v.UnwrapKey(w); sallyport.KindOf(err) != sallyport.Denied {
@@ -65,7 +65,7 @@ func TestTextKeyIsForAuditorsOnly(t *testing.T) {
 	}
 	renamed := w
 	renamed.ID = "dk_other"
-	if _, err := vault.OpenAge(renamed, id); sallyport.KindOf(err) != sallyport.Integrity {
+	if _, err := vault.OpenAge(renamed, nil, id); sallyport.KindOf(err) != sallyport.Integrity {
 		t.Errorf("OpenAge under another id = %v, want integrity", err)
 	}
 }
@@ -105,7 +105,7 @@ func TestRecordingKey(t *testing.T) {
 	if _, err := ok.Open(nil, ct, evidence.AppendAAD(nil, "s_1", 2, "recording")); sallyport.KindOf(err) != sallyport.Integrity {
 		t.Errorf("Open as another chunk = %v, want integrity", err)
 	}
-	if _, err := vault.OpenAge(w, id); sallyport.KindOf(err) != sallyport.Invalid {
+	if _, err := vault.OpenAge(w, nil, id); sallyport.KindOf(err) != sallyport.Invalid {
 		t.Errorf("OpenAge of a vault's key = %v, want invalid", err)
 	}
 	swapped := w

@@ -11,9 +11,13 @@
 // that lands in a log, an error or a JSON document prints as [Redacted].
 //
 // The data keys of sessions are born here, used through [DataKey] and leave
-// only wrapped: the key of the exact statement texts to the auditors' age
-// recipients, so that the gateway's operator cannot read them afterwards; the
-// key of the recordings, which hold masked data only, to the vault itself.
+// only wrapped. Each session has a [SessionKey] in the key store, a directory
+// beside the vault file, and destroying that key erases what the session sealed.
+// The key of the recordings, which hold masked data only, is wrapped to it. The
+// key of the exact statement texts is split: one half goes to the auditors' age
+// recipients, the other is wrapped to the session's key, so that neither the
+// gateway's operator nor, once the session's key is destroyed, an auditor can
+// read them alone (docs/adr/0011-erasure.md).
 package vault
 
 import (
@@ -28,13 +32,13 @@ import (
 	"hash"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"filippo.io/age"
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
@@ -44,6 +48,10 @@ import (
 // fileVersion is the version of the vault file that this package writes, and
 // the only one it reads.
 const fileVersion = 1
+
+// keyStoreName is the directory of the sessions' keys, beside the vault file. It
+// is apart so that a backup of it can be kept for a shorter time.
+const keyStoreName = "session-keys"
 
 // keySize is the size in bytes of the master key, of data keys and of the
 // fingerprint key.
@@ -55,13 +63,16 @@ const (
 	fingerprintAD = "sallyport/vault/fingerprint"
 	entryAD       = "sallyport/vault/entry/"
 	dataKeyAD     = "sallyport/vault/datakey/"
+	sessionKeyAD  = "sallyport/vault/sessionkey/"
 )
 
 // Options say where a vault lies and what it works with. All but Recipients
 // are required.
 type Options struct {
 	Path   string // of the vault file; made when it is missing
-	Master Ref    // "file:PATH" or "env:NAME"; never "vault:NAME"
+	Master Ref    // "file:PATH", "env:NAME" or the URI of a key in a KMS; never "vault:NAME"
+	// KMS are the clients that a URI is looked for with. May be empty.
+	KMS []KMS
 	// Recipients are the auditors' age recipients ("age1..."). Without one, no
 	// key for statement texts can be made.
 	Recipients []string
@@ -80,6 +91,7 @@ type Vault struct {
 	rand       io.Reader
 	recipients []age.Recipient
 	sealer     tink.AEAD
+	keys       keyStore
 	macs       sync.Pool // of hash.Hash keyed with the fingerprint key
 }
 
@@ -101,21 +113,16 @@ type entry struct {
 // options that cannot work and for files that others may read; Integrity when
 // the file does not open under the master key; Unavailable for the rest.
 func Open(o Options) (*Vault, error) {
-	const op = "vault open"
 	recipients, err := parseRecipients(o.Recipients)
 	if err != nil {
 		return nil, err
 	}
-	master, err := readMaster(o.Master, o.Getenv)
+	kek, err := masterAEAD(o)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(master)
-	kek, err := subtle.NewAESGCM(master)
-	if err != nil {
-		return nil, sallyport.E(sallyport.Invalid, op, "the master key cannot be used").Because(err)
-	}
 	v := &Vault{path: o.Path, getenv: o.Getenv, now: o.Now, rand: o.Rand, recipients: recipients}
+	v.keys = keyStore{dir: filepath.Join(filepath.Dir(o.Path), keyStoreName)}
 	err = locked(o.Path, func() error {
 		doc, err := readDocument(o.Path)
 		if sallyport.KindOf(err) == sallyport.NotFound {

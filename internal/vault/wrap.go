@@ -15,56 +15,20 @@ import (
 	"github.com/sallyport-dev/sallyport/evidence"
 )
 
-// What a data key can be wrapped to.
-const (
-	toAge   = "age"
-	toVault = "vault"
-)
-
 // ageHeader begins what an age file wraps: the header line, the key's id and
 // purpose on a line each, and the 32 bytes of the key. The lines bind the key to
-// its record, which age itself has no place for.
-const ageHeader = "sallyport-data-key-v1"
-
-// NewDataKey makes a session's data key for a purpose and returns it with its
-// wrapped form for the ledger: for [PurposeText] wrapped to the auditors' age
-// recipients and to nobody else, for [PurposeRecording] to the vault. Without a
-// recipient, a key for texts is refused with kind Invalid, since texts hold what
-// no operator may read.
-func (v *Vault) NewDataKey(purpose string) (*DataKey, evidence.WrappedKey, error) {
-	const op = "data key"
-	fail := func(err error) (*DataKey, evidence.WrappedKey, error) { return nil, evidence.WrappedKey{}, err }
-	if purpose != PurposeText && purpose != PurposeRecording {
-		return fail(sallyport.E(sallyport.Invalid, op, "a data key is for text or for recording"))
-	}
-	if purpose == PurposeText && len(v.recipients) == 0 {
-		return fail(sallyport.E(sallyport.Invalid, op, "there are no auditors to seal the statements' texts to").
-			WithHint("configure at least one age recipient of the auditors (age1...)"))
-	}
-	k, key, err := newDataKey(purpose, v.rand)
-	if err != nil {
-		return fail(err)
-	}
-	defer clear(key)
-	w := evidence.WrappedKey{ID: k.id, Purpose: purpose}
-	if purpose == PurposeText {
-		w.To = toAge
-		w.Wrapped, err = sealToAge(v.recipients, w, key)
-	} else {
-		w.To = toVault
-		w.Wrapped, err = v.sealer.Encrypt(key, dataKeyData(w))
-	}
-	if err != nil {
-		return fail(sallyport.E(sallyport.Internal, op, "the data key cannot be wrapped").Because(err))
-	}
-	return k, w, nil
-}
+// its record, which age itself has no place for. halfHeader begins one that
+// wraps half of a key.
+const (
+	ageHeader  = "sallyport-data-key-v1"
+	halfHeader = "sallyport-half-key-v1"
+)
 
 // WrapSealKey wraps the first key of the ledger's seals, which has the given id,
 // to the auditors and to nobody else.
 func (v *Vault) WrapSealKey(id string, key []byte) (evidence.WrappedKey, error) {
 	const op = "seal key"
-	w := evidence.WrappedKey{ID: id, Purpose: evidence.PurposeSeal, To: toAge}
+	w := evidence.WrappedKey{ID: id, Purpose: evidence.PurposeSeal, To: evidence.ToAge}
 	if len(v.recipients) == 0 {
 		return w, sallyport.E(sallyport.Invalid, op, "there are no auditors to give the key of the ledger's seals to").
 			WithHint("configure at least one age recipient of the auditors (age1...)")
@@ -90,11 +54,20 @@ func OpenSealKey(w evidence.WrappedKey, identities ...age.Identity) (evidence.Se
 	return evidence.NewSealKey([evidence.SealKeySize]byte(key)), nil
 }
 
-// UnwrapKey opens a data key that is wrapped to the vault. A key wrapped to the
-// auditors is Denied: only they open it, by [OpenAge].
+// UnwrapKey opens a data key that is wrapped to its session's key or, in old
+// records, to the vault. A key for texts is Denied: only auditors open it. It is
+// NotFound when the session's key was destroyed.
 func (v *Vault) UnwrapKey(w evidence.WrappedKey) (*OpenKey, error) {
 	const op = "data key"
-	if w.To != toVault {
+	if w.To == evidence.ToSession && w.Purpose == PurposeRecording {
+		key, err := v.unwrapBySession(w)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(key)
+		return newOpenKey(w.ID, w.Purpose, key)
+	}
+	if w.To != evidence.ToVault {
 		return nil, sallyport.E(sallyport.Denied, op, "the key "+w.ID+" is not wrapped to this gateway").
 			WithHint("an auditor opens it with their own age identity")
 	}
@@ -108,13 +81,21 @@ func (v *Vault) UnwrapKey(w evidence.WrappedKey) (*OpenKey, error) {
 }
 
 // OpenAge opens a data key that is wrapped to the auditors, with one of their
-// identities.
-func OpenAge(w evidence.WrappedKey, identities ...age.Identity) (*OpenKey, error) {
+// identities. Where the record has only half of it (By is set), half is the
+// gateway's, which [Vault.Half] gives out; else half is nil.
+func OpenAge(w evidence.WrappedKey, half []byte, identities ...age.Identity) (*OpenKey, error) {
+	if (w.By != "") != (len(half) == keySize) {
+		return nil, sallyport.E(sallyport.Invalid, "data key", "the key "+w.ID+" needs both of its halves").
+			WithHint("the gateway gives out its half while the session's key is kept")
+	}
 	key, err := openAge(w, identities...)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(key)
+	for i := range min(len(key), len(half)) {
+		key[i] ^= half[i]
+	}
 	return newOpenKey(w.ID, w.Purpose, key)
 }
 
@@ -123,7 +104,7 @@ func openAge(w evidence.WrappedKey, identities ...age.Identity) ([]byte, error) 
 	const op = "data key"
 	broken := sallyport.E(sallyport.Integrity, op, "the key "+w.ID+" does not open with these identities").
 		WithHint("give the age identity of one of the recipients that were configured when the session ran")
-	if w.To != toAge {
+	if w.To != evidence.ToAge {
 		return nil, sallyport.E(sallyport.Invalid, op, "the key "+w.ID+" is not wrapped to age recipients")
 	}
 	r, err := age.Decrypt(bytes.NewReader(w.Wrapped), identities...)
@@ -161,7 +142,11 @@ func sealToAge(recipients []age.Recipient, w evidence.WrappedKey, key []byte) ([
 }
 
 func agePrefix(w evidence.WrappedKey) string {
-	return ageHeader + "\n" + w.ID + "\n" + w.Purpose + "\n"
+	header := ageHeader
+	if w.By != "" {
+		header = halfHeader + "\n" + w.By
+	}
+	return header + "\n" + w.ID + "\n" + w.Purpose + "\n"
 }
 
 func dataKeyData(w evidence.WrappedKey) []byte {

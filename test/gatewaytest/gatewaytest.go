@@ -83,6 +83,8 @@ type options struct {
 	shipping       string
 	files          map[string]string
 	patients       string
+	now            func() time.Time
+	segment        int64
 }
 
 // Option changes how a gateway is set up.
@@ -182,6 +184,16 @@ func Role(name string) Option {
 	}
 }
 
+// Extra adds lines to the configuration.
+func Extra(lines string) Option { return func(o *options) { o.extra += lines } }
+
+// Clock has the gateway take the time from now, which may be changed between two
+// runs.
+func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// Segment sets the size of the segments of the ledger's write-ahead log.
+func Segment(size int64) Option { return func(o *options) { o.segment = size } }
+
 // Open permits everything that a clinic's ETL role may do without a grant.
 func Open() Option {
 	return func(o *options) { o.policy = OpenPolicy() }
@@ -198,7 +210,7 @@ forbid(principal, action == Action::"connect", resource == Resource::"clinic") u
 // Start sets a gateway up and runs it until the test ends.
 func Start(t testing.TB, opts ...Option) *Gateway {
 	t.Helper()
-	o := options{major: 15, policy: clinic.Policy(), labels: clinic.Labels(), lineage: "auto", wait: 0, hold: 10 * time.Second, level: slog.LevelDebug}
+	o := options{major: 15, policy: clinic.Policy(), labels: clinic.Labels(), lineage: "auto", wait: 0, hold: 10 * time.Second, level: slog.LevelDebug, now: time.Now}
 	for _, f := range opts {
 		f(&o)
 	}
@@ -211,7 +223,7 @@ func Start(t testing.TB, opts ...Option) *Gateway {
 		g.Server.Exec(t, "clinic", o.schema)
 	}
 	var err error
-	if g.Issuer, err = issuer.Start(context.Background(), rand.Reader, time.Now); err != nil {
+	if g.Issuer, err = issuer.Start(context.Background(), rand.Reader, o.now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.Issuer.Close() })
@@ -321,7 +333,7 @@ func (g *Gateway) Run(t testing.TB) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	gw, err := server.Open(ctx, cfg, server.Deps{
-		Now: time.Now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk,
+		Now: g.opts.now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk, LedgerSegment: g.opts.segment,
 		Log: slog.New(slog.NewTextHandler(g.Log, &slog.HandlerOptions{Level: g.opts.level})),
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ type Blob interface {
 	Put(ctx context.Context, digest string, data []byte) error
 	Get(ctx context.Context, digest string) ([]byte, error)
 	Has(ctx context.Context, digest string) (bool, error)
+	Delete(ctx context.Context, digest string) error
 }
 
 // Digest returns the name that a blob store keeps b under.
@@ -41,6 +42,31 @@ func Run(t *testing.T, open func(t *testing.T) Blob) {
 	t.Run("names", func(t *testing.T) { names(t, open(t)) })
 	t.Run("at once", func(t *testing.T) { atOnce(t, open(t)) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, open(t)) })
+	t.Run("delete", func(t *testing.T) { remove(t, open(t)) })
+}
+
+// remove deletes one of two blobs, twice.
+func remove(t *testing.T, s Blob) {
+	keep, drop := []byte("kept"), []byte("dropped")
+	for _, b := range [][]byte{keep, drop} {
+		if err := s.Put(t.Context(), Digest(b), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := s.Delete(t.Context(), Digest(drop)); err != nil {
+			t.Fatalf("Delete: %v", err)
+		}
+	}
+	if _, err := s.Get(t.Context(), Digest(drop)); sallyport.KindOf(err) != sallyport.NotFound {
+		t.Errorf("Get of a deleted blob = %v, want not found", err)
+	}
+	if got := read(t, s, Digest(keep)); string(got) != "kept" {
+		t.Errorf("the other blob is %q", got)
+	}
+	if err := s.Delete(t.Context(), "../"+Digest(keep)); sallyport.KindOf(err) != sallyport.Invalid {
+		t.Errorf("Delete of no digest = %v, want invalid", err)
+	}
 }
 
 func read(t *testing.T, s Blob, digest string) []byte {

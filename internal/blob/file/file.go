@@ -166,6 +166,31 @@ func (s *Store) Has(ctx context.Context, digest string) (bool, error) {
 	return true, nil
 }
 
+// Delete removes a blob durably. A blob that is not there is
+// no error. Its bytes are ciphertext; what the file system keeps of them opens
+// with no key that was destroyed.
+func (s *Store) Delete(ctx context.Context, digest string) error {
+	const op = "blob delete"
+	if !validDigest(digest) {
+		return invalidDigest(op)
+	}
+	if err := ctx.Err(); err != nil {
+		return unavailable(op, err)
+	}
+	shard := filepath.Join(s.dir, digest[:2])
+	err := os.Remove(filepath.Join(shard, digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(shard)
+	}
+	if err != nil {
+		return unavailable(op, err)
+	}
+	return nil
+}
+
 // fits reports whether data has the given digest.
 func fits(data []byte, digest string) bool {
 	sum := sha256.Sum256(data)

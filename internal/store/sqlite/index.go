@@ -205,7 +205,7 @@ func (w *indexer) put(e store.Entry) {
 		w.exec(`UPDATE sessions SET closed = $1, reason = $2, statements = $3, denials = $4 WHERE id = $5`,
 			micros(ev.Time), b.Reason, b.Statements, b.Denials, string(ev.Session))
 	}
-	if ev.Session != "" {
+	if e.Leaf.Session != "" { // not what is only about a session
 		c := w.of(ev.Session)
 		c.events++
 		c.last = ev.Index

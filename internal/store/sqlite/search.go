@@ -49,7 +49,7 @@ func (x Index) Sessions(ctx context.Context, f store.SessionFilter) ([]store.Ses
 // Leaves returns the ledger indexes of a session's events in order; none for an
 // unknown session.
 func (x Index) Leaves(ctx context.Context, id sallyport.SessionID) ([]uint64, error) {
-	return collect(ctx, x.s.read, "list leaves", `SELECT leaf FROM events WHERE session = $1 AND session <> '' ORDER BY leaf`, []any{string(id)},
+	return collect(ctx, x.s.read, "list leaves", `SELECT leaf FROM events WHERE session = $1 AND session <> '' AND seq > 0 ORDER BY leaf`, []any{string(id)},
 		func(row scanner) (n uint64, err error) { err = row.Scan(&n); return n, err })
 }
 

@@ -27,6 +27,12 @@ type Index interface {
 	Leaves(ctx context.Context, id sallyport.SessionID) ([]uint64, error)
 	Statements(ctx context.Context, f store.StatementFilter) ([]store.Statement, error)
 	Events(ctx context.Context, f store.EventFilter) ([]store.Event, error)
+	First(ctx context.Context, f store.EventFilter) (uint64, bool, error)
+	Latest(ctx context.Context, before uint64) (time.Time, error)
+	Begun(ctx context.Context, before uint64) ([]store.Session, error)
+	Policies(ctx context.Context, from uint64) ([]sallyport.PolicyDigest, error)
+	Prune(ctx context.Context, before uint64) error
+	StartAt(ctx context.Context, next uint64) error
 }
 
 // Store is one open database, with the parts that its consumers use.
@@ -57,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) (first Store, again func() Store)
 		"index":            index,
 		"index search":     indexSearch,
 		"index order":      indexOrder,
+		"index retention":  indexRetention,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
