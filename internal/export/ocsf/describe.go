@@ -56,6 +56,18 @@ func (d *draft) describe() {
 		ok = with(d, d.keyRotate)
 	case evidence.TypeRollback:
 		ok = with(d, d.rollback)
+	case evidence.TypeLegalHold:
+		ok = with(d, d.legalHold)
+	case evidence.TypeKeyDestroyed:
+		ok = with(d, d.keyDestroyed)
+	case evidence.TypeLogPruned:
+		ok = with(d, d.logPruned)
+	case evidence.TypeEvidenceOpen:
+		ok = with(d, d.evidenceOpen)
+	case evidence.TypeDisclosure:
+		ok = with(d, d.disclosure)
+	case evidence.TypeWhoSaw:
+		ok = with(d, d.whoSaw)
 	case evidence.TypeShipping:
 		ok = with(d, d.shipping)
 	}
@@ -293,12 +305,4 @@ func (d *draft) shipping(b *evidence.Shipping) {
 	d.status(b.State == evidence.ShippingCaughtUp)
 	put(d.set, "status_detail", b.Reason)
 	d.say("Shipping to %s is %s at %d of %d", b.Destination, b.State, b.Next, b.Size)
-}
-
-func (d *draft) rollback(b *evidence.Rollback) {
-	d.is(baseEvent, 99, "Rollback")
-	d.severity = high
-	d.status(false)
-	put(d.set, "status_detail", b.Reason)
-	d.say("The ledger %s takes the place of %s, of which %d leaves were left", d.origin, b.Origin, b.Size)
 }
