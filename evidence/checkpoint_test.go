@@ -27,7 +27,7 @@ func TestEveryBitOfACheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := note.VerifierList(verifier)
-	for size := range uint64(20) { // signatures that end in different letters
+	for size := range uint64(6) { // signatures that end in different letters
 		signed, err := note.Sign(&note.Note{Text: evidence.Checkpoint{Origin: "ledger.example/gw1", Size: size}.Text()}, signer)
 		if err != nil {
 			t.Fatal(err)

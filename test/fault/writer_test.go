@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ const (
 	childWriters  = "FAULT_WRITERS"
 	childCount    = "FAULT_COUNT" // of leaves per writer
 	childBuffered = "FAULT_BUFFERED"
+	childCheck    = "FAULT_CHECK" // print what the log holds instead
 	childLife     = 30 * time.Second // and not longer, whatever happens
 )
 
@@ -61,6 +63,9 @@ func child() int {
 		return exitRefused
 	}
 	fmt.Printf("open %d\n", l.Size())
+	if os.Getenv(childCheck) != "" {
+		return check(ctx, l)
+	}
 	writers, _ := strconv.Atoi(os.Getenv(childWriters)) // zero for nonsense, and then nothing is acknowledged
 	count, _ := strconv.ParseUint(os.Getenv(childCount), 10, 64)
 	var mu sync.Mutex
@@ -86,6 +91,21 @@ func child() int {
 		return exitDone
 	}
 	return stuck(ctx, l)
+}
+
+// check prints the digest of every leaf, and that the log verifies.
+func check(ctx context.Context, l *ledger.Log) int {
+	leaves, err := contents(ctx, l)
+	for i, leaf := range leaves {
+		fmt.Printf("leaf %d %x\n", i, sha256.Sum256([]byte(leaf)))
+	}
+	n, verr := l.Verify(ctx)
+	if err := errors.Join(err, verr, l.Close(ctx)); err != nil {
+		fmt.Println("damaged", err)
+		return exitPoisoned
+	}
+	fmt.Printf("verified %d\n", n)
+	return exitDone
 }
 
 // stuck tries every way to write to a log that has failed.
