@@ -156,7 +156,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 				WithHint("make " + dir + " writable for the gateway alone").Because(err)
 		}
 	}
-	signer, verifier, vkey, err := ledgerKey(g.path("keys"), g.cfg.Origin, g.deps.Rand)
+	signer, verifier, vkey, err := ledgerKey(g.path("keys"), g.path("ledger"), g.cfg.Origin, g.deps.Rand)
 	if err != nil {
 		return err
 	}

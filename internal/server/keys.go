@@ -14,11 +14,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/ledger"
 )
 
 // ledgerKey reads the key that signs the ledger's checkpoints, or makes it at
-// the first start. The verifier key lies beside it in clear, for auditors.
-func ledgerKey(dir, origin string, rand io.Reader) (note.Signer, note.Verifier, string, error) {
+// the first start, when there is no ledger yet: a key that is missing later has
+// been lost, and another would not be the ledger's. The verifier key lies beside
+// it in clear, for auditors.
+func ledgerKey(dir, ledgerDir, origin string, rand io.Reader) (note.Signer, note.Verifier, string, error) {
 	const op = "ledger key"
 	bad := func(msg string, err error) error {
 		return sallyport.E(sallyport.Unavailable, op, msg).WithHint("look at " + dir).Because(err)
@@ -26,6 +29,10 @@ func ledgerKey(dir, origin string, rand io.Reader) (note.Signer, note.Verifier, 
 	secret, public := filepath.Join(dir, "ledger.key"), filepath.Join(dir, "ledger.vkey")
 	skey, err := os.ReadFile(secret)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, serr := os.Stat(ledgerDir); serr == nil {
+			return nil, nil, "", sallyport.E(sallyport.Integrity, op, "the signing key is missing, and there is a ledger that it signed").
+				WithHint("put the key back into " + dir + " from where you keep a copy; nothing was changed").Because(err)
+		}
 		s, v, gerr := note.GenerateKey(rand, origin)
 		if gerr != nil {
 			return nil, nil, "", bad("no key can be made", gerr)
@@ -35,6 +42,9 @@ func ledgerKey(dir, origin string, rand io.Reader) (note.Signer, note.Verifier, 
 		}
 		if err := writeNew(secret, []byte(s+"\n"), 0o600); err != nil {
 			return nil, nil, "", bad("the signing key cannot be written", err)
+		}
+		if err := (ledger.OS{}).SyncDir(dir); err != nil {
+			return nil, nil, "", bad("the keys cannot be made durable", err)
 		}
 		skey, err = []byte(s), nil
 	}
@@ -60,8 +70,7 @@ func ledgerKey(dir, origin string, rand io.Reader) (note.Signer, note.Verifier, 
 	return signer, verifier, strings.TrimSpace(string(vkey)), nil
 }
 
-// writeNew writes a file durably; its directory entry is made durable with the
-// ledger's own.
+// writeNew writes a file durably, except for its name in the directory.
 func writeNew(path string, b []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
