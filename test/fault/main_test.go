@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir) // below the directory of temporary files
+	}
 	if !report(os.Stdout) || code != 0 {
 		os.Exit(1)
 	}

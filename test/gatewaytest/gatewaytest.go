@@ -79,6 +79,7 @@ type options struct {
 	via            func(string) string
 	extra          string
 	masking        string
+	now            func() time.Time
 }
 
 // Option changes how a gateway is set up.
@@ -113,6 +114,9 @@ func Waits(grant, hold time.Duration) Option {
 // Via has the gateway dial the target at what f makes of its address.
 func Via(f func(target string) string) Option { return func(o *options) { o.via = f } }
 
+// Clock gives the gateway, and the issuer, another clock than the machine's.
+func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
 // Role adds a role that CI jobs may hold on the clinic.
 func Role(name string) Option {
 	return func(o *options) {
@@ -133,7 +137,7 @@ forbid(principal, action == Action::"connect", resource == Resource::"clinic") u
 // Start sets a gateway up and runs it until the test ends.
 func Start(t testing.TB, opts ...Option) *Gateway {
 	t.Helper()
-	o := options{major: 15, policy: clinic.Policy(), labels: clinic.Labels(), lineage: "auto", wait: 0, hold: 10 * time.Second, level: slog.LevelDebug}
+	o := options{major: 15, policy: clinic.Policy(), labels: clinic.Labels(), lineage: "auto", wait: 0, hold: 10 * time.Second, level: slog.LevelDebug, now: time.Now}
 	for _, f := range opts {
 		f(&o)
 	}
@@ -146,7 +150,7 @@ func Start(t testing.TB, opts ...Option) *Gateway {
 		g.Server.Exec(t, "clinic", o.schema)
 	}
 	var err error
-	if g.Issuer, err = issuer.Start(context.Background(), rand.Reader, time.Now); err != nil {
+	if g.Issuer, err = issuer.Start(context.Background(), rand.Reader, o.now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.Issuer.Close() })
@@ -246,7 +250,7 @@ func (g *Gateway) Run(t testing.TB) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	gw, err := server.Open(ctx, cfg, server.Deps{
-		Now: time.Now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk,
+		Now: g.opts.now, Rand: rand.Reader, Getenv: os.Getenv, Version: "test", LedgerFS: g.Disk,
 		Log: slog.New(slog.NewTextHandler(g.Log, &slog.HandlerOptions{Level: g.opts.level})),
 	})
 	if err != nil {
