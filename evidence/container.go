@@ -96,7 +96,7 @@ func (z *zipLayout) end() []byte {
 	return append(b, 0, 0)
 }
 
-// pack chooses the smaller form of a content.
+// pack chooses the smaller form of a content, as far as a verifier takes it.
 func pack(content []byte) (method uint16, packed []byte, err error) {
 	var buf bytes.Buffer
 	fw, err := flate.NewWriter(&buf, flate.DefaultCompression)
@@ -109,7 +109,7 @@ func pack(content []byte) (method uint16, packed []byte, err error) {
 	if err := fw.Close(); err != nil {
 		return 0, nil, err
 	}
-	if buf.Len() >= len(content) {
+	if buf.Len() >= len(content) || isBomb(uint64(buf.Len()), uint64(len(content))) {
 		return zipStore, content, nil
 	}
 	return zipDeflate, buf.Bytes(), nil

@@ -6,6 +6,8 @@ package evidence
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +30,16 @@ const (
 	maxFile  = 1 << 30 // a table, the leaves
 	maxSmall = 1 << 24 // a key file, a checkpoint, a signature
 )
+
+// What unpacks to more than maxRatio times its size in the archive is no
+// evidence but a bomb; a writer stores what would come to more. Small files may.
+const (
+	maxRatio   = 100
+	ratioFloor = 1 << 20
+)
+
+// isBomb reports whether a file unpacks to far more than it is in the archive.
+func isBomb(packed, size uint64) bool { return size > ratioFloor && size/maxRatio > packed }
 
 // Verify checks a bundle and reports everything that it finds. The error is not
 // nil only if the bundle could not be read from r or a key in opt is malformed;
@@ -170,36 +182,66 @@ func (v *verifier) compare(file string, at int64, want []byte) bool {
 	return true
 }
 
-// read returns the content of a file of the bundle, at most limit bytes of it.
-func (v *verifier) read(name string, limit int64) ([]byte, bool) {
+// unpack opens a file of the bundle of at most limit bytes.
+func (v *verifier) unpack(name string, limit int64) (r io.ReadCloser, size uint64, offset int64, ok bool) {
 	f := v.files[name]
 	if f == nil {
 		v.fault(name, -1, -1, "it is missing")
-		return nil, false
+		return nil, 0, 0, false
 	}
 	if f.UncompressedSize64 > uint64(limit) {
 		v.fault(name, -1, -1, "it is larger than %d bytes", limit)
-		return nil, false
+		return nil, 0, 0, false
+	}
+	if isBomb(f.CompressedSize64, f.UncompressedSize64) {
+		v.fault(name, -1, -1, "it would unpack to more than %d times its size", maxRatio)
+		return nil, 0, 0, false
 	}
 	offset, err := f.DataOffset()
 	if err != nil {
 		v.fault(name, -1, -1, "its header cannot be read")
-		return nil, false
+		return nil, 0, 0, false
 	}
-	r, err := f.Open()
-	if err != nil {
+	if r, err = f.Open(); err != nil {
 		v.fault(name, -1, offset, "it cannot be unpacked")
+		return nil, 0, 0, false
+	}
+	return r, f.UncompressedSize64, offset, true
+}
+
+// read returns the content of a file of the bundle, at most limit bytes of it.
+func (v *verifier) read(name string, limit int64) ([]byte, bool) {
+	r, size, offset, ok := v.unpack(name, limit)
+	if !ok {
 		return nil, false
 	}
 	content, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil || uint64(len(content)) != f.UncompressedSize64 {
+	if err != nil || uint64(len(content)) != size {
 		v.fault(name, -1, offset, "its content is damaged")
 		return nil, false
 	}
 	return content, true
+}
+
+// digest returns the size and the digest of a file's content without holding it.
+func (v *verifier) digest(name string) (n uint64, sum string, ok bool) {
+	r, size, offset, ok := v.unpack(name, maxFile)
+	if !ok {
+		return 0, "", false
+	}
+	h := sha256.New()
+	got, err := io.Copy(h, io.LimitReader(r, maxFile+1))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil || uint64(got) != size {
+		v.fault(name, -1, offset, "its content is damaged")
+		return 0, "", false
+	}
+	return size, hex.EncodeToString(h.Sum(nil)), true
 }
 
 // packed returns the digest of a file as it lies in the archive.
@@ -208,13 +250,20 @@ func (v *verifier) packed(f *zip.File) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxFile))
-	return Digest(raw), err == nil
+	h := sha256.New()
+	_, err = io.Copy(h, io.LimitReader(r, maxFile))
+	return hex.EncodeToString(h.Sum(nil)), err == nil
 }
 
 // checkManifest checks the signature over the manifest, and through it which
 // files the bundle has. Without a manifest nothing else can be judged.
 func (v *verifier) checkManifest() bool {
+	for _, name := range []string{ManifestName, SignatureName} {
+		if f := v.files[name]; f != nil && f.Method != zipStore {
+			v.fault(name, -1, -1, "it is packed, which is not allowed for this file")
+			return false
+		}
+	}
 	text, ok := v.read(ManifestName, maxFile)
 	if !ok {
 		return false
@@ -240,11 +289,6 @@ func (v *verifier) checkManifest() bool {
 			v.fault(SignatureName, -1, -1, "it is the signature of another manifest")
 		default:
 			v.report.Key = fmt.Sprintf("%s+%08x", n.Sigs[0].Name, n.Sigs[0].Hash)
-		}
-	}
-	for _, name := range []string{ManifestName, SignatureName} {
-		if f := v.files[name]; f != nil && f.Method != zipStore {
-			v.fault(name, -1, -1, "it is packed, which is not allowed for this file")
 		}
 	}
 	return true
@@ -295,8 +339,8 @@ func (v *verifier) checkFiles() {
 			v.fault(want.Name, -1, offset, "its bytes in the archive are not those that were signed")
 			continue
 		}
-		content, ok := v.read(want.Name, maxFile)
-		if ok && (uint64(len(content)) != want.Bytes || Digest(content) != want.SHA256) {
+		size, sum, ok := v.digest(want.Name)
+		if ok && (size != want.Bytes || sum != want.SHA256) {
 			v.fault(want.Name, -1, offset, "its content is not the one that was signed")
 		}
 	}
