@@ -31,7 +31,7 @@ const (
 	childWriters  = "FAULT_WRITERS"
 	childCount    = "FAULT_COUNT" // of leaves per writer
 	childBuffered = "FAULT_BUFFERED"
-	childCheck    = "FAULT_CHECK" // print what the log holds instead
+	childCheck    = "FAULT_CHECK"    // print what the log holds instead
 	childLife     = 30 * time.Second // and not longer, whatever happens
 )
 
