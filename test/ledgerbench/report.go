@@ -28,7 +28,8 @@ const (
 type report struct {
 	enc  *json.Encoder
 	rate map[string]float64 // by subject, at barWriters
-	bare float64            // ratio of ours there
+	bare float64            // ratio of ours to the peer there
+	best float64            // ratio of ours to the bare loop that gathers as ours does
 }
 
 func newReport(w io.Writer) *report {
@@ -131,6 +132,9 @@ func (r *report) writers(s settings, n int, runs [][]window) error {
 			if sub.name == sallyport && ratio != nil {
 				r.bare = *ratio
 			}
+			if g := slices.IndexFunc(s.subjects, func(sub subject) bool { return sub.name == gathering }); g >= 0 && sub.name == sallyport {
+				r.best = round(medianOf(len(w), func(j int) float64 { return w[j].rate / runs[g][j].rate }), 3)
+			}
 		}
 		if err := r.enc.Encode(struct {
 			Bench   string   `json:"bench"`
@@ -154,7 +158,9 @@ func (r *report) writers(s settings, n int, runs [][]window) error {
 	return nil
 }
 
-// bar says whether the bar is met. What was not measured is not met.
+// bar says whether the bar is met, against the bare loop with plain natural
+// batching, and beside it what the ledger comes to against the one that gathers as
+// it does. What was not measured is not met.
 func (r *report) bar() error {
 	ours, pebble, etcd := r.rate[sallyport], r.rate["pebble"], r.rate["etcd-wal"]
 	above := func(other float64) bool { return ours > 0 && other > 0 && ours > other }
@@ -168,11 +174,12 @@ func (r *report) bar() error {
 		Bench   string  `json:"bench"`
 		Writers int     `json:"writers"`
 		Ratio   float64 `json:"ratio_to_bare"`
+		Best    float64 `json:"ratio_to_bare_gathering"`
 		Min     float64 `json:"ratio_to_bare_min"`
 		Pebble  float64 `json:"times_pebble"`
 		Etcd    float64 `json:"times_etcd_wal"`
 		Met     bool    `json:"met"`
-	}{"ledger-bar", barWriters, r.bare, barRatio, part(pebble), part(etcd), r.bare >= barRatio && above(pebble) && above(etcd)})
+	}{"ledger-bar", barWriters, r.bare, r.best, barRatio, part(pebble), part(etcd), r.bare >= barRatio && above(pebble) && above(etcd)})
 }
 
 // medianOf returns the median of n values.

@@ -44,11 +44,13 @@ type subject struct {
 const (
 	sallyport = "sallyport"
 	peer      = "bare-fdatasync"
+	gathering = "bare-fdatasync-gathering"
 )
 
 func subjects() []subject {
 	return []subject{
 		{peer, "nothing: the records in a row, one write and one fdatasync per batch, in a segment that was written before", openBare},
+		{gathering, "nothing: the same, but those who were woken append before the next batch is closed, as the ledger lets them", openBareGathering},
 		{"bare-direct", "nothing: the records, padded to blocks, one O_DIRECT|O_DSYNC write per batch, in a segment that was written before", openBareDirect},
 		{
 			sallyport, "a frame per batch with SHA-256 chained to the frame before and two CRC-32C; segments written with zeros ahead and removed behind; " +
@@ -135,6 +137,14 @@ func openBare(dir string) (store, error) {
 		return unix.Fdatasync(int(b.file.Fd()))
 	})
 	return b, b.segment(dir, 0)
+}
+
+func openBareGathering(dir string) (store, error) {
+	st, err := openBare(dir)
+	if b, ok := st.(*bare); ok {
+		b.gather = true
+	}
+	return st, err
 }
 
 func openBareDirect(dir string) (store, error) {
