@@ -55,6 +55,18 @@ bench-mask: ## Speed of the masks on one core beside a copy and regular expressi
 bench-bundle: ## Verification of a bundle of a million events on one core, as JSON lines
 	go run ./test/bench bundle $(BENCHFLAGS)
 
+.PHONY: bench-ledger
+bench-ledger: ## Durable records a second beside a bare loop, Pebble and etcd's log, as JSON lines
+	mkdir -p $(SALLYPORT_CACHE)
+	cd test/ledgerbench && go run . $(BENCHFLAGS)
+
+.PHONY: fault
+fault: ## Every fault that the ledger and its evidence must survive or find, each proved to have happened
+	test/scripts/install-system test
+	test/scripts/install-postgres
+	go test -c -o bin/fault.test ./test/fault
+	cd test/fault && ../../bin/fault.test -test.timeout 20m -full $(FAULTFLAGS)
+
 # The profile that builds of the command are guided by, which go finds by its name.
 PGO := cmd/sallyport/default.pgo
 .PHONY: pgo
@@ -88,6 +100,7 @@ test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rs
 	test/scripts/install-postgres
 	cd test/fhirvalid && go mod download
 	cd test/witnesspeer && go mod download
+	cd test/ledgerbench && go mod download
 
 # npm itself may have to be installed first.
 $(CLIENTS): test/clients/package.json test/clients/package-lock.json

@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,6 +30,13 @@ func OpenCheckpoint(signed []byte, known note.Verifiers) (Checkpoint, error) {
 	n, err := note.Open(signed, known)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("the checkpoint's signature: %w", err)
+	}
+	// The last letter of a base64 text has bits that mean nothing, and that package
+	// note lets be anything: one signature would have several forms.
+	for _, s := range append(n.Sigs, n.UnverifiedSigs...) {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return Checkpoint{}, fmt.Errorf("the checkpoint's signature is not in its canonical form")
+		}
 	}
 	lines := strings.Split(n.Text, "\n")
 	if len(lines) != 4 {

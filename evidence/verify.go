@@ -33,6 +33,14 @@ const (
 	maxLine     = 2 * MaxLeaf // a leaf with what stands around it
 )
 
+// What unpacks to more than maxRatio times its size is no evidence but a bomb:
+// deflate itself comes to less (1,032), and only entries that overlap to more.
+// Small archives may.
+const (
+	maxRatio   = 1100
+	ratioFloor = 1 << 20
+)
+
 // Verify checks a bundle and reports everything that it finds. It reads the
 // bundle as a stream: its memory does not grow with the number of leaves, but
 // with what is open at one time. The error is not nil only if the bundle could
@@ -150,6 +158,14 @@ func (v *verifier) openArchive() bool {
 		return false
 	}
 	v.order = z.File
+	total := uint64(0)
+	for _, f := range z.File {
+		total += min(f.UncompressedSize64, maxZipBytes)
+	}
+	if total > uint64(v.size)*maxRatio+ratioFloor {
+		v.fault("", -1, -1, "the archive would unpack to more than %d times its size", maxRatio)
+		return false
+	}
 	for _, f := range z.File {
 		if !validName(f.Name) {
 			v.fault("", -1, -1, "it holds a file with a name that is not allowed")

@@ -112,6 +112,12 @@ func (v *verifier) packed(f *zip.File) (string, bool) {
 // checkManifest checks the signature over the manifest, and through it which
 // files the bundle has. Without a manifest nothing else can be judged.
 func (v *verifier) checkManifest() bool {
+	for _, name := range []string{ManifestName, SignatureName} {
+		if f := v.files[name]; f != nil && f.Method != zipStore {
+			v.fault(name, -1, -1, "it is packed, which is not allowed for this file")
+			return false
+		}
+	}
 	text, ok := v.read(ManifestName, maxManifest)
 	if !ok {
 		return false
@@ -137,11 +143,6 @@ func (v *verifier) checkManifest() bool {
 			v.fault(SignatureName, -1, -1, "it is the signature of another manifest")
 		default:
 			v.report.Key = fmt.Sprintf("%s+%08x", n.Sigs[0].Name, n.Sigs[0].Hash)
-		}
-	}
-	for _, name := range []string{ManifestName, SignatureName} {
-		if f := v.files[name]; f != nil && f.Method != zipStore {
-			v.fault(name, -1, -1, "it is packed, which is not allowed for this file")
 		}
 	}
 	return true

@@ -6,6 +6,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -24,13 +25,17 @@ const (
 
 // gathering is the part of the log that its mutex guards.
 type gathering struct {
-	next   batch    // takes new leaves
-	flying *ticket  // of the write in flight; nil when there is none
-	spare  [][]byte // aligned buffers
-	room   chan struct{}
-	size   uint64 // index that the next leaf gets
-	stored uint64 // leaves that are durable
-	closed bool
+	next   batch   // takes new leaves
+	flying *ticket // of the write in flight; nil when there is none
+	// claimed is true while somebody is about to elect a writer of the next batch,
+	// and from the election until the batch is taken: who comes meanwhile joins it
+	// instead of writing at once.
+	claimed bool
+	spare   [][]byte // aligned buffers
+	room    chan struct{}
+	size    uint64 // index that the next leaf gets
+	stored  uint64 // leaves that are durable
+	closed  bool
 
 	pending      []byte // durable records for the integrator
 	pendingCount int
@@ -80,7 +85,7 @@ func (l *Log) Append(ctx context.Context, leaves ...[]byte) (first uint64, err e
 	first = l.put(leaves)
 	t := l.next.t
 	t.waiters++
-	if l.flying == nil {
+	if l.flying == nil && !l.claimed {
 		b := l.take()
 		l.mu.Unlock()
 		l.flush(b)
@@ -128,7 +133,7 @@ func (l *Log) Sync(ctx context.Context) error {
 		return nil
 	}
 	t.waiters++
-	if l.flying == nil {
+	if l.flying == nil && !l.claimed {
 		b := l.take()
 		l.mu.Unlock()
 		l.flush(b)
@@ -230,7 +235,7 @@ func (l *Log) put(leaves [][]byte) (first uint64) {
 // is held, nothing is in flight.
 func (l *Log) take() batch {
 	b := l.next
-	l.flying = b.t
+	l.flying, l.claimed = b.t, false
 	l.next = batch{buf: l.buffer(), first: l.size, t: newTicket()}
 	l.makeRoom()
 	return b
@@ -247,7 +252,10 @@ func (l *Log) buffer() []byte {
 }
 
 // flush writes a taken batch and wakes its waiters; then it elects one of the
-// waiters of what has gathered meanwhile.
+// waiters of what has gathered meanwhile. Between the two it lets those run whom
+// it has woken: what they append next is in time for the next batch then.
+// Otherwise half of the writers would always be one write behind the other half,
+// and twice as many writes be made.
 func (l *Log) flush(b batch) {
 	start := l.opt.Now()
 	n, err := l.wal.write(b.buf, b.first, b.count)
@@ -269,10 +277,23 @@ func (l *Log) flush(b batch) {
 			signal(l.wake)
 		}
 		l.spare = append(l.spare, b.buf)
-		l.electLocked()
+		l.claimed = true
 	}
+	company := b.t.waiters > 1
 	l.mu.Unlock()
 	close(b.t.wake)
+	if err != nil {
+		return
+	}
+	if company {
+		runtime.Gosched()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flying == nil { // or a batch that was full has been taken
+		l.claimed = false
+		l.electLocked()
+	}
 }
 
 // electLocked makes sure that somebody writes what has gathered. l.mu is held,
@@ -281,6 +302,7 @@ func (l *Log) electLocked() {
 	switch {
 	case l.next.count == 0, l.poison.get() != nil:
 	case l.next.t.waiters > 0:
+		l.claimed = true
 		signal(l.next.t.wake)
 	default:
 		signal(l.kick)
@@ -318,7 +340,7 @@ func (l *Log) await(ctx context.Context, t *ticket) error {
 	}
 }
 
-// lead writes the batch of t, unless a newcomer was faster.
+// lead writes the batch of t, unless somebody else was faster.
 func (l *Log) lead(t *ticket) {
 	l.mu.Lock()
 	if l.next.t != t || l.flying != nil || l.poison.get() != nil {

@@ -6,6 +6,8 @@ package ledger_test
 import (
 	"testing"
 
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
+
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/tlog"
@@ -17,7 +19,7 @@ import (
 // with an implementation that shares nothing with it.
 func TestConsistencyProof(t *testing.T) {
 	t.Parallel()
-	opt := options(t, "ledger", newMemFS())
+	opt := options(t, "ledger", ledgertest.New())
 	l := open(t, opt)
 	var leaves []string
 	for i := range uint64(600) {

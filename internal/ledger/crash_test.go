@@ -19,6 +19,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 )
 
 // workload appends, posts and publishes until done or until the disk fails, and
@@ -57,11 +58,11 @@ func bigLeaf(i uint64) []byte {
 // that the log verifies, and that it goes on.
 func TestCrashAtEveryOperation(t *testing.T) {
 	t.Parallel()
-	for _, how := range []survival{nothingMore, everything, mixed} {
+	for _, how := range []ledgertest.Survival{ledgertest.NothingMore, ledgertest.Everything, ledgertest.Mixed} {
 		crashes, cuts := 0, 0
 		for at := 1; ; at += stride {
-			m := newMemFS()
-			m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
+			m := ledgertest.New()
+			m.CrashAt, m.How, m.Rand = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
 			opt := on(options(t, "d", m), m)
 			var acked uint64
 			l, err := ledger.Open(t.Context(), opt)
@@ -69,11 +70,11 @@ func TestCrashAtEveryOperation(t *testing.T) {
 				acked = workload(l, t)
 				_ = l.Close(t.Context()) // may well fail: the disk is gone
 			}
-			if !m.crashed {
+			if !m.Crashed() {
 				break
 			}
 			crashes++
-			again := m.reboot()
+			again := m.Reboot()
 			if at%10 == 4 {
 				again = crashWhileRecovering(t, opt, again, how)
 			}
@@ -105,7 +106,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		if crashes*stride < 80 {
 			t.Errorf("only %d crashes", crashes)
 		}
-		if how != everything && cuts == 0 && stride == 1 {
+		if how != ledgertest.Everything && cuts == 0 && stride == 1 {
 			t.Error("no crash left a torn write")
 		}
 	}
@@ -113,10 +114,10 @@ func TestCrashAtEveryOperation(t *testing.T) {
 
 // crashWhileRecovering ends the world again during each operation of Open, one
 // after the other, on the same disk.
-func crashWhileRecovering(t *testing.T, opt ledger.Options, m *memFS, how survival) *memFS {
+func crashWhileRecovering(t *testing.T, opt ledger.Options, m *ledgertest.Mem, how ledgertest.Survival) *ledgertest.Mem {
 	t.Helper()
 	for at := 1; at < 20; at++ {
-		m.crashAt, m.how, m.rng = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
+		m.CrashAt, m.How, m.Rand = at, how, rand.New(rand.NewPCG(uint64(at), uint64(how)))
 		opt = on(opt, m)
 		l, err := ledger.Open(t.Context(), opt)
 		if err == nil {
@@ -125,14 +126,14 @@ func crashWhileRecovering(t *testing.T, opt ledger.Options, m *memFS, how surviv
 		if err != nil && sallyport.KindOf(err) != sallyport.Unavailable {
 			t.Fatalf("second crash at %d (%d): %v", at, how, err)
 		}
-		m = m.reboot()
+		m = m.Reboot()
 	}
 	return m
 }
 
 // smallLog returns a file system with a closed log of a few frames.
-func smallLog(t testing.TB) (*memFS, ledger.Options, []string) {
-	m := newMemFS()
+func smallLog(t testing.TB) (*ledgertest.Mem, ledger.Options, []string) {
+	m := ledgertest.New()
 	opt := options(t, "d", m)
 	l := open(t, opt)
 	var want []string
@@ -153,22 +154,20 @@ func TestEveryFlippedByte(t *testing.T) {
 	t.Parallel()
 	m, opt, want := smallLog(t)
 	const used = 2 * ledger.BlockSize
-	c := m.clone()
-	for _, name := range m.names("d") {
-		m.mu.Lock()
-		size := len(m.files[name].now)
-		m.mu.Unlock()
+	c := m.Clone()
+	for _, name := range m.Names("d") {
+		size := len(m.Content(name))
 		for off := 0; off < size; off += stride {
 			inUse := !strings.HasSuffix(name, ".wal") || strings.HasSuffix(name, "0000.wal") && off < used
 			if !inUse && off%257 != 0 {
 				continue // a sample of the zeros will do
 			}
-			c.flip(name, off)
+			c.Flip(name, off)
 			found, cut, leaves := probe(t, opt, c)
-			if c.ops == 0 {
-				c.flip(name, off) // Open refused and changed nothing
+			if c.Ops() == 0 {
+				c.Flip(name, off) // Open refused and changed nothing
 			} else {
-				c = m.clone()
+				c = m.Clone()
 			}
 			if inUse && !found {
 				t.Fatalf("%s byte %d: a flipped bit was not found", name, off)
@@ -182,7 +181,7 @@ func TestEveryFlippedByte(t *testing.T) {
 
 // probe opens and verifies a log; found is true if either refused with
 // Integrity.
-func probe(t *testing.T, opt ledger.Options, m *memFS) (found, cut bool, leaves []string) {
+func probe(t *testing.T, opt ledger.Options, m *ledgertest.Mem) (found, cut bool, leaves []string) {
 	t.Helper()
 	opt.FS = m
 	l, err := ledger.Open(t.Context(), opt)
@@ -190,7 +189,7 @@ func probe(t *testing.T, opt ledger.Options, m *memFS) (found, cut bool, leaves 
 		if sallyport.KindOf(err) != sallyport.Integrity {
 			t.Fatalf("open: %v", err)
 		}
-		if m.ops != 0 {
+		if m.Ops() != 0 {
 			t.Fatal("open refused, but had changed files")
 		}
 		return true, false, nil
@@ -206,18 +205,6 @@ func probe(t *testing.T, opt ledger.Options, m *memFS) (found, cut bool, leaves 
 	}
 	closeLog(t, l)
 	return found, cut, leaves
-}
-
-func sameFiles(a, b *memFS) bool {
-	if len(a.files) != len(b.files) {
-		return false
-	}
-	for name, f := range a.files {
-		if b.files[name] == nil || string(b.files[name].now) != string(f.now) {
-			return false
-		}
-	}
-	return true
 }
 
 // TestTails lays different ends below a log whose last frame no checkpoint
@@ -256,7 +243,7 @@ func TestTails(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			m := newMemFS()
+			m := ledgertest.New()
 			opt := options(t, "d", m)
 			l := open(t, opt)
 			for i := range uint64(3) {
@@ -269,17 +256,17 @@ func TestTails(t *testing.T) {
 					}
 				}
 			}
-			crashed := m.clone() // as after a kill
+			crashed := m.Clone() // as after a kill
 			closeLog(t, l)
-			tc.damage(crashed.files[wal].now)
-			before := crashed.clone()
+			crashed.Change(wal, tc.damage)
+			before := crashed.Clone()
 			opt.FS = crashed
 			l, err := ledger.Open(t.Context(), opt)
 			if tc.refuse {
 				if sallyport.KindOf(err) != sallyport.Integrity || !strings.Contains(err.Error(), "segment") && !tc.covered {
 					t.Fatalf("open: %v", err)
 				}
-				if !sameFiles(before, crashed) {
+				if !ledgertest.Same(before, crashed) {
 					t.Error("open refused, but had changed files")
 				}
 				return
@@ -306,9 +293,9 @@ func TestTails(t *testing.T) {
 func TestMissingFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	m, opt, _ := smallLog(t)
-	for _, name := range m.names("d") {
-		c := m.clone()
-		delete(c.files, name)
+	for _, name := range m.Names("d") {
+		c := m.Clone()
+		c.Drop(name)
 		opt.FS = c
 		l, err := ledger.Open(t.Context(), opt)
 		if strings.HasSuffix(name, "0001.wal") {

@@ -8,6 +8,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 )
 
 // FuzzOpen puts arbitrary bytes where the write-ahead log's second frame should
@@ -15,21 +16,22 @@ import (
 func FuzzOpen(f *testing.F) {
 	m, opt, want := smallLog(f)
 	const wal = "d/wal/0000000000000000.wal"
-	whole := m.files[wal].now
+	whole := m.Content(wal)
 	f.Add([]byte{})
 	f.Add(whole[ledger.BlockSize : 2*ledger.BlockSize])
 	f.Add(whole[ledger.BlockSize : ledger.BlockSize+700])
 	f.Fuzz(func(t *testing.T, tail []byte) {
-		c := newMemFS()
+		c := ledgertest.New()
 		opt.FS = c
 		l := open(t, opt)
 		if _, err := l.Append(t.Context(), []byte(want[0]), []byte(want[1])); err != nil {
 			t.Fatal(err)
 		}
 		closeLog(t, l)
-		seg := c.files[wal].now[ledger.BlockSize:]
-		clear(seg)
-		copy(seg, tail)
+		c.Change(wal, func(content []byte) {
+			clear(content[ledger.BlockSize:])
+			copy(content[ledger.BlockSize:], tail)
+		})
 		l, err := ledger.Open(t.Context(), opt)
 		if err != nil {
 			if sallyport.KindOf(err) != sallyport.Integrity {

@@ -12,6 +12,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 )
 
 // grow adds leaves to a log and closes it.
@@ -30,16 +31,16 @@ func grow(t *testing.T, opt ledger.Options, leaves ...string) {
 func TestRolledBack(t *testing.T) {
 	t.Parallel()
 	const headName = "head/checkpoint"
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := on(options(t, "d", m), m)
 	grow(t, opt, "one", "two")
-	old := m.clone()
+	old := m.Clone()
 	grow(t, opt, "three")
 	newest, err := m.ReadFile(headName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := func(t *testing.T, fs *memFS, head []byte) {
+	set := func(t *testing.T, fs *ledgertest.Mem, head []byte) {
 		t.Helper()
 		if head == nil {
 			if err := fs.Remove(headName); err != nil {
@@ -51,38 +52,38 @@ func TestRolledBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other := newMemFS()
+	other := ledgertest.New()
 	grow(t, on(options(t, "d", other), other), "another", "history", "altogether")
 	oldHead, err := old.ReadFile(headName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		log  *memFS
+		log  *ledgertest.Mem
 		head []byte
 		want string
 	}{
 		"restored backup": {old, newest, "ends at leaf 2, the ledger's head names 3"},
-		"no ledger":       {newMemFS(), newest, "the ledger is missing, its head names 3 leaves"},
+		"no ledger":       {ledgertest.New(), newest, "the ledger is missing, its head names 3 leaves"},
 		"other history":   {other, newest, "names another tree of 3 leaves"},
 		"no head":         {m, nil, "its head is missing"},
 		"old head":        {m, oldHead, "the ledger's head is older"},
 		"no checkpoint":   {m, []byte("nonsense"), "does not verify"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fs := c.log.clone()
+			fs := c.log.Clone()
 			if name == "no ledger" {
 				if err := fs.MkdirAll("head"); err != nil {
 					t.Fatal(err)
 				}
 			}
 			set(t, fs, c.head)
-			before := fs.clone()
+			before := fs.Clone()
 			_, err := ledger.Open(t.Context(), on(opt, fs))
 			if sallyport.KindOf(err) != sallyport.Integrity || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
-			for _, file := range before.names("d") {
+			for _, file := range before.Names("d") {
 				was, _ := before.ReadFile(file)
 				is, err := fs.ReadFile(file)
 				if err != nil || string(is) != string(was) {
@@ -96,13 +97,13 @@ func TestRolledBack(t *testing.T) {
 // TestSecondWriter lets another writer take the head away under a log.
 func TestSecondWriter(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := on(options(t, "d", m), m)
 	l := open(t, opt)
 	if _, err := l.Append(t.Context(), []byte("mine")); err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := newMemFS()
+	elsewhere := ledgertest.New()
 	grow(t, on(options(t, "d", elsewhere), elsewhere), "theirs")
 	theirs, err := elsewhere.ReadFile("head/checkpoint")
 	if err != nil {
@@ -139,7 +140,7 @@ func (m *moody) Sign(msg []byte) ([]byte, error) {
 // that all of it is signed when the key is back.
 func TestSignerAway(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := on(options(t, "d", m), m)
 	signer := &moody{Signer: opt.Signers[0]}
 	opt.Signers = []note.Signer{signer}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"runtime"
 	"slices"
 	"time"
 
@@ -219,7 +220,14 @@ func (m *merkle) drop(names []string) error {
 }
 
 // integrate is the body of the goroutine that owns the Merkle log.
+//
+// It keeps a thread of its own. The scheduler of the operating system counts by
+// threads who has had the processor: on one that has just hashed for a while, a
+// writer that comes back from the disk would wait for its turn behind others,
+// several milliseconds where processors are few.
 func (l *Log) integrate() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	tick := time.NewTicker(l.opt.CheckpointEvery)
 	defer tick.Stop()
 	var batch []byte

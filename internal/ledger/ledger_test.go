@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 	"go.uber.org/goleak"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -148,7 +149,7 @@ func TestAppendReadProveReopen(t *testing.T) {
 	}{
 		{"direct", ledger.OS{}, "direct+dsync"},
 		{"buffered", ledger.OS{Buffered: true}, "write+fdatasync"},
-		{"memory", newMemFS(), "memory"},
+		{"memory", ledgertest.New(), "memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -286,7 +287,7 @@ func TestPostBecomesDurable(t *testing.T) {
 
 func TestRefusedLeaves(t *testing.T) {
 	t.Parallel()
-	l := open(t, options(t, "d", newMemFS()))
+	l := open(t, options(t, "d", ledgertest.New()))
 	defer closeLog(t, l)
 	huge := make([]byte, 65536)
 	for name, leaves := range map[string][][]byte{
@@ -319,8 +320,8 @@ func TestOptionsAndDirectories(t *testing.T) {
 		"small segment": {func(o *ledger.Options) { o.SegmentSize = 4096 }, sallyport.Invalid},
 		"odd segment":   {func(o *ledger.Options) { o.SegmentSize++ }, sallyport.Invalid},
 		"full disk": {func(o *ledger.Options) {
-			m := newMemFS()
-			m.fault = func(op, _ string) error {
+			m := ledgertest.New()
+			m.Fault = func(op, _ string) error {
 				if op == "create" {
 					return syscall.ENOSPC
 				}
@@ -329,8 +330,8 @@ func TestOptionsAndDirectories(t *testing.T) {
 			o.FS = m
 		}, sallyport.Unavailable},
 		"read-only disk": {func(o *ledger.Options) {
-			m := newMemFS()
-			m.fault = func(string, string) error { return syscall.EROFS }
+			m := ledgertest.New()
+			m.Fault = func(string, string) error { return syscall.EROFS }
 			o.FS = m
 		}, sallyport.Unavailable},
 		"a file in the way": {func(o *ledger.Options) {
@@ -380,7 +381,7 @@ func TestPoison(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			m := newMemFS()
+			m := ledgertest.New()
 			opt := options(t, "d", m)
 			l := open(t, opt)
 			for i := range uint64(5) {
@@ -389,15 +390,15 @@ func TestPoison(t *testing.T) {
 				}
 			}
 			failed := 0
-			m.mu.Lock()
-			m.fault = func(op, _ string) error {
-				if op != tc.op {
-					return nil
+			m.Set(func(m *ledgertest.Mem) {
+				m.Fault = func(op, _ string) error {
+					if op != tc.op {
+						return nil
+					}
+					failed++
+					return tc.err
 				}
-				failed++
-				return tc.err
-			}
-			m.mu.Unlock()
+			})
 			acked := uint64(5)
 			var wg sync.WaitGroup
 			var mu sync.Mutex
@@ -424,12 +425,12 @@ func TestPoison(t *testing.T) {
 			if !errors.Is(l.Err(), tc.err) {
 				t.Errorf("sticky error: %v", l.Err())
 			}
-			m.mu.Lock()
-			if failed != 1 {
-				t.Errorf("%d failing operations: the log tried again", failed)
-			}
-			m.fault = nil // the disk has recovered; the log must not
-			m.mu.Unlock()
+			m.Set(func(m *ledgertest.Mem) {
+				if failed != 1 {
+					t.Errorf("%d failing operations: the log tried again", failed)
+				}
+				m.Fault = nil // the disk has recovered; the log must not
+			})
 			for name, err := range map[string]error{
 				"append": second(l.Append(t.Context(), []byte("x"))),
 				"post":   l.Post([]byte("x")),
@@ -453,19 +454,19 @@ func second(_ uint64, err error) error { return err }
 
 func TestGivenUpWaitsLeaveTheLogWorking(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	l := open(t, options(t, "d", m))
 	// Hold the first write back, so that the others have to wait.
 	hold, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	m.mu.Lock()
-	m.fault = func(op, _ string) error {
-		if op == "segment" {
-			once.Do(func() { close(entered); <-hold })
+	m.Set(func(m *ledgertest.Mem) {
+		m.Fault = func(op, _ string) error {
+			if op == "segment" {
+				once.Do(func() { close(entered); <-hold })
+			}
+			return nil
 		}
-		return nil
-	}
-	m.mu.Unlock()
+	})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, err := l.Append(t.Context(), []byte("first")); err != nil {
@@ -496,7 +497,7 @@ func TestGivenUpWaitsLeaveTheLogWorking(t *testing.T) {
 
 func TestSegmentsRollAndAreGivenUp(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := options(t, "d", m)
 	l := open(t, opt)
 	var want []string
@@ -512,7 +513,7 @@ func TestSegmentsRollAndAreGivenUp(t *testing.T) {
 			}
 		}
 	}
-	if n := len(m.names("d/wal")); n > 4 {
+	if n := len(m.Names("d/wal")); n > 4 {
 		t.Errorf("%d segments are kept", n)
 	}
 	closeLog(t, l)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/tessera/api"
 	"github.com/transparency-dev/tessera/client"
@@ -51,7 +52,7 @@ func childOptions(dir, skey, vkey string) (ledger.Options, error) {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newMemFS()
+		m := ledgertest.New()
 		opt := on(options(t, "d", m), m)
 		l := open(t, opt)
 		var model, posted []string // durable; not known to be durable
@@ -99,11 +100,9 @@ func TestModel(t *testing.T) {
 					rt.Fatal(err)
 				}
 				settle()
-				m.mu.Lock()
-				m.how, m.crashed = nothingMore, true
-				m.mu.Unlock()
+				m.Crash(ledgertest.NothingMore)
 				_ = l.Close(context.Background()) // fails: the disk is gone
-				m = m.reboot()
+				m = m.Reboot()
 				opt = on(opt, m)
 				l = open(t, opt)
 			},

@@ -17,6 +17,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -106,7 +107,7 @@ func checkPruned(t *testing.T, l *ledger.Log, leaves []string, minimum uint64) {
 
 func TestPrune(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := options(t, "d", m)
 	l := open(t, opt)
 	leaves := fillUp(t, l, 1500)
@@ -124,7 +125,7 @@ func TestPrune(t *testing.T) {
 		checkPruned(t, l, leaves, minimum)
 		for _, dir := range []string{"d/tiles/tile/0", "d/tiles/tile/entries"} {
 			kept := 0
-			for _, name := range m.names(dir) {
+			for _, name := range m.Names(dir) {
 				if !strings.Contains(name, ".p/") {
 					kept++
 				}
@@ -152,7 +153,7 @@ func TestPrune(t *testing.T) {
 // what is left.
 func TestPruneFindsWhatWasChanged(t *testing.T) {
 	t.Parallel()
-	m := newMemFS()
+	m := ledgertest.New()
 	opt := options(t, "d", m)
 	l := open(t, opt)
 	fillUp(t, l, 1200)
@@ -162,14 +163,14 @@ func TestPruneFindsWhatWasChanged(t *testing.T) {
 	closeLog(t, l)
 	signer := opt.Verifiers
 	for _, name := range []string{"d/tiles/tile/1/000.p/4", "d/tiles/tile/0/002", "d/tiles/tile/entries/003"} {
-		changed := m.clone()
-		changed.flip(name, 40)
+		changed := m.Clone()
+		changed.Flip(name, 40)
 		if _, err := ledger.Verify(t.Context(), changed, "d", origin, signer); sallyport.KindOf(err) != sallyport.Integrity {
 			t.Errorf("%s was changed, and Verify says %v", name, err)
 		}
 	}
 	for _, text := range []string{"", "600\n", "1201 0\n", "700 800\n", "0600 600\n", "-1 0\n", "600 600"} {
-		changed := m.clone()
+		changed := m.Clone()
 		if err := changed.Replace("d/minimum", []byte(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -187,20 +188,20 @@ func TestPruneFindsWhatWasChanged(t *testing.T) {
 // TestCrashWhilePruning ends the world at each operation of a pruning.
 func TestCrashWhilePruning(t *testing.T) {
 	t.Parallel()
-	base := newMemFS()
+	base := ledgertest.New()
 	opt := options(t, "d", base)
 	l := open(t, opt)
 	leaves := fillUp(t, l, 1200)
 	closeLog(t, l)
-	for _, how := range []survival{nothingMore, everything, mixed} {
+	for _, how := range []ledgertest.Survival{ledgertest.NothingMore, ledgertest.Everything, ledgertest.Mixed} {
 		crashes, pruned := 0, 0
 		for at := 1; ; at += stride {
-			m := base.clone()
+			m := base.Clone()
 			opt.FS = m
 			l := open(t, opt)
-			m.crashSoon(at, how)
+			crashSoon(m, at, how)
 			err := l.Prune(t.Context(), 700)
-			if !m.hasCrashed() { // and does not any more
+			if !hasCrashed(m) { // and does not any more
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -209,7 +210,7 @@ func TestCrashWhilePruning(t *testing.T) {
 			}
 			_ = l.Close(t.Context()) // the disk is gone
 			crashes++
-			opt.FS = m.reboot()
+			opt.FS = m.Reboot()
 			l = open(t, opt)
 			switch l.Minimum() {
 			case 0:
@@ -231,18 +232,17 @@ func TestCrashWhilePruning(t *testing.T) {
 }
 
 // crashSoon ends the world at the n-th operation from now on.
-func (m *memFS) crashSoon(n int, how survival) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.crashAt, m.how, m.rng = m.ops+n, how, rand.New(rand.NewPCG(uint64(n), uint64(how)))
+func crashSoon(m *ledgertest.Mem, n int, how ledgertest.Survival) {
+	ops := m.Ops()
+	m.Set(func(m *ledgertest.Mem) {
+		m.CrashAt, m.How, m.Rand = ops+n, how, rand.New(rand.NewPCG(uint64(n), uint64(how)))
+	})
 }
 
 // hasCrashed reports whether the world has ended; from then on it does not.
-func (m *memFS) hasCrashed() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.crashAt = 0
-	return m.crashed
+func hasCrashed(m *ledgertest.Mem) bool {
+	m.Set(func(m *ledgertest.Mem) { m.CrashAt = 0 })
+	return m.Crashed()
 }
 
 // TestTesseraReadsAPrunedLog has the client of another implementation obtain of a

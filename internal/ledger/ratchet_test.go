@@ -14,6 +14,7 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/ledgertest"
 )
 
 // keys returns an epoch's ratchet and what its auditors get.
@@ -50,7 +51,7 @@ func fill(t *testing.T, opt ledger.Options, text string, n int) (seals []evidenc
 // TestFrameKeys checks the frames of two epochs with the keys of each.
 func TestFrameKeys(t *testing.T) {
 	t.Parallel()
-	fs := newMemFS()
+	fs := ledgertest.New()
 	opt := options(t, "log", fs)
 	var first, second evidence.SealKey
 	opt.Ratchet, first = keys(t, 1)
@@ -82,12 +83,12 @@ func TestFrameKeys(t *testing.T) {
 // key that signs checkpoints and with all that the ratchet still held.
 func TestTakenHost(t *testing.T) {
 	t.Parallel()
-	true1 := options(t, "log", newMemFS())
+	true1 := options(t, "log", ledgertest.New())
 	taken, first := keys(t, 1)
 	true1.Ratchet = taken
 	fill(t, true1, "what happened", 10)
 
-	forged := options(t, "log", newMemFS())
+	forged := options(t, "log", ledgertest.New())
 	forged.Ratchet = taken // as it is after those ten frames
 	seals := fill(t, forged, "what did not", 10)
 	forged.Ratchet = nil
@@ -111,8 +112,8 @@ func TestTakenHost(t *testing.T) {
 // TestFrameOfOtherKey exchanges one frame for one that was made without its key.
 func TestFrameOfOtherKey(t *testing.T) {
 	t.Parallel()
-	make1 := func(seed byte, text string) (*memFS, ledger.Options) {
-		fs := newMemFS()
+	make1 := func(seed byte, text string) (*ledgertest.Mem, ledger.Options) {
+		fs := ledgertest.New()
 		opt := options(t, "log", fs)
 		opt.Ratchet, _ = keys(t, seed)
 		l := open(t, opt)
@@ -136,7 +137,7 @@ func TestFrameOfOtherKey(t *testing.T) {
 // TestOldFrames reads a log whose frames have no keys yet, and goes on in it.
 func TestOldFrames(t *testing.T) {
 	t.Parallel()
-	fs := newMemFS()
+	fs := ledgertest.New()
 	opt := options(t, "log", fs)
 	closeLog(t, open(t, opt))
 	frame := make([]byte, ledger.BlockSize)
@@ -156,7 +157,7 @@ func TestOldFrames(t *testing.T) {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	binary.BigEndian.PutUint32(frame[64:], crc32.Checksum(frame[72:], table))
 	binary.BigEndian.PutUint32(frame[68:], crc32.Checksum(frame[:68], table))
-	seg, err := fs.OpenSegment(fs.names("log/wal")[0])
+	seg, err := fs.OpenSegment(fs.Names("log/wal")[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,8 +126,9 @@ func (f *File) product() bool {
 	return !f.Test && !anyUnder(f.Pkg, []string{"test", "tools"}) && !slices.Contains(suites, f.Pkg)
 }
 
-// suites are the conformance suites that lie beside what they test.
-var suites = []string{"internal/connector/connectortest", "internal/store/storetest", "internal/blob/blobtest"}
+// suites are the conformance suites, and other support of tests, that lie beside
+// what they test.
+var suites = []string{"internal/connector/connectortest", "internal/store/storetest", "internal/blob/blobtest", "internal/ledger/ledgertest"}
 
 // under reports whether a package is dir or lies below it.
 func under(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }

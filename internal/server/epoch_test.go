@@ -235,6 +235,16 @@ func TestOpenRefuses(t *testing.T) {
 	if err := open("gw.key", "ca.pem"); sallyport.KindOf(err) != sallyport.Invalid {
 		t.Errorf("a key that is none: %v", err)
 	}
+	key, away := filepath.Join(g.Dir, "data", "keys", "ledger.key"), filepath.Join(g.Dir, "away.key")
+	if err := os.Rename(key, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); sallyport.KindOf(err) != sallyport.Integrity || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a ledger without its key: %v", err)
+	}
+	if err := os.Rename(away, key); err != nil {
+		t.Fatal(err)
+	}
 	g.Run(t) // and none of this did harm
 	if _, err := g.Connect(t).Exec(t.Context(), "select 1"); err != nil {
 		t.Error(err)

@@ -1,7 +1,10 @@
 // Copyright The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger_test
+// Package ledgertest has a file system in memory for tests of the ledger: it knows
+// what is durable and what is not, counts its operations, and can end the world
+// at any of them.
+package ledgertest
 
 import (
 	"errors"
@@ -17,87 +20,164 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/ledger"
 )
 
+// errCrashed is what every operation returns after the crash.
 var errCrashed = errors.New("the machine has stopped")
 
-// survival says what of the unsynced state outlives a crash.
-type survival int
+// Survival says what of the unsynced state outlives a crash.
+type Survival int
 
+// The ways to crash.
 const (
-	nothingMore survival = iota // only what was made durable: the power failed
-	everything                  // all of it: the process was killed
-	mixed                       // any part of it, sector by sector
+	NothingMore Survival = iota // only what was made durable: the power failed
+	Everything                  // all of it: the process was killed
+	Mixed                       // any part of it, sector by sector
 )
 
-// memFS is a file system in memory that knows what is durable and what is not,
-// and that can stop the world at any of its operations.
-type memFS struct {
-	mu    sync.Mutex
-	files map[string]*memFile // volatile names
-	safe  map[string]*memFile // durable names
-	dirs  map[string]bool
-	ops   int
-	// crashAt is the operation, from 1, during which the world ends; 0 for never.
-	crashAt int
-	how     survival
-	rng     *rand.Rand
+// Mem is the file system. It implements [ledger.FS]. The exported fields are set
+// before it is used, or with Set.
+type Mem struct {
+	// CrashAt is the operation that changes something, from 1, during which the
+	// world ends; 0 for never.
+	CrashAt int
+	How     Survival
+	Rand    *rand.Rand
+	// Fault, if set, may fail an operation: "mkdir", "write", "syncfile",
+	// "replace", "remove", "syncdir", "create" (of a segment) or "segment" (a write
+	// to one).
+	Fault func(op, name string) error
+
+	mu      sync.Mutex
+	files   map[string]*memFile // volatile names
+	safe    map[string]*memFile // durable names
+	dirs    map[string]bool
+	ops     int
 	crashed bool
-	// fault, if set, may fail an operation.
-	fault func(op, name string) error
+}
+
+// Set changes the exported fields while the file system is in use.
+func (m *Mem) Set(change func(m *Mem)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+// Ops returns how many operations changed something.
+func (m *Mem) Ops() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ops
+}
+
+// Crashed reports whether the world has ended.
+func (m *Mem) Crashed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.crashed
+}
+
+// Crash ends the world between two operations.
+func (m *Mem) Crash(how Survival) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.How, m.crashed = how, true
+}
+
+// Change lets f change the content of a file, durably and beside everything
+// else, as a fault of the disk or an intruder would.
+func (m *Mem) Change(name string, f func(content []byte)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	file := m.files[name]
+	f(file.now)
+	file.safe = slices.Clone(file.now)
+}
+
+// Content returns a copy of what a file holds.
+func (m *Mem) Content(name string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.files[name].now)
+}
+
+// Put puts a file there, durably and beside everything else.
+func (m *Mem) Put(name string, content []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := &memFile{now: slices.Clone(content), safe: slices.Clone(content)}
+	m.files[name], m.safe[name] = f, f
+}
+
+// Drop takes a file away, durably and beside everything else.
+func (m *Mem) Drop(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, name)
+	delete(m.safe, name)
+}
+
+// Same reports whether two file systems hold the same files.
+func Same(a, b *Mem) bool {
+	names := a.Names("")
+	if !slices.Equal(names, b.Names("")) {
+		return false
+	}
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Equal(a.Content(n), b.Content(n)) })
 }
 
 type memFile struct {
 	now, safe []byte
 }
 
-func newMemFS() *memFS {
-	return &memFS{files: map[string]*memFile{}, safe: map[string]*memFile{}, dirs: map[string]bool{}, rng: rand.New(rand.NewPCG(1, 2))}
+// New returns an empty file system.
+func New() *Mem {
+	return &Mem{files: map[string]*memFile{}, safe: map[string]*memFile{}, dirs: map[string]bool{}, Rand: rand.New(rand.NewPCG(1, 2))}
 }
 
 // step counts an operation. It returns errCrashed from the crash on; partly is
 // true for the very operation in which the crash happens.
-func (m *memFS) step(op, name string) (partly bool, err error) {
+func (m *Mem) step(op, name string) (partly bool, err error) {
 	if m.crashed {
 		return false, errCrashed
 	}
-	if m.fault != nil {
-		if err := m.fault(op, name); err != nil {
+	if m.Fault != nil {
+		if err := m.Fault(op, name); err != nil {
 			return false, err
 		}
 	}
 	m.ops++
-	if m.ops == m.crashAt {
+	if m.ops == m.CrashAt {
 		m.crashed = true
 		return true, errCrashed
 	}
 	return false, nil
 }
 
-// reboot returns the file system as it is found after the crash.
-func (m *memFS) reboot() *memFS {
+// Reboot returns the file system as it is found after the crash.
+func (m *Mem) Reboot() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := newMemFS()
+	n := New()
 	names := m.safe
-	if m.how == everything {
+	if m.How == Everything {
 		names = m.files
 	}
-	if m.how == mixed {
+	if m.How == Mixed {
 		names = map[string]*memFile{}
 		for name, f := range m.safe {
 			names[name] = f
 		}
 		for name, f := range m.files {
-			if m.rng.IntN(2) == 0 {
+			if m.Rand.IntN(2) == 0 {
 				names[name] = f
 			}
 		}
 	}
 	for name, f := range names {
 		content := slices.Clone(f.safe)
-		switch m.how {
-		case everything:
+		switch m.How {
+		case Everything:
 			content = slices.Clone(f.now)
-		case mixed:
+		case Mixed:
 			content = m.blend(f.safe, f.now)
 		}
 		g := &memFile{now: content, safe: slices.Clone(content)}
@@ -108,11 +188,11 @@ func (m *memFS) reboot() *memFS {
 }
 
 // blend takes each sector from one or the other.
-func (m *memFS) blend(a, b []byte) []byte {
+func (m *Mem) blend(a, b []byte) []byte {
 	out := make([]byte, 0, max(len(a), len(b)))
 	for off := 0; off < max(len(a), len(b)); off += 512 {
 		src := a
-		if m.rng.IntN(2) == 0 {
+		if m.Rand.IntN(2) == 0 {
 			src = b
 		}
 		if off >= len(src) {
@@ -126,7 +206,8 @@ func (m *memFS) blend(a, b []byte) []byte {
 	return out
 }
 
-func (m *memFS) MkdirAll(dir string) error {
+// MkdirAll implements [ledger.Files].
+func (m *Mem) MkdirAll(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.dirs[dir] {
@@ -141,7 +222,8 @@ func (m *memFS) MkdirAll(dir string) error {
 	return nil
 }
 
-func (m *memFS) List(dir string) ([]string, error) {
+// List implements [ledger.Files].
+func (m *Mem) List(dir string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var names []string
@@ -159,7 +241,8 @@ func (m *memFS) List(dir string) ([]string, error) {
 	return names, nil
 }
 
-func (m *memFS) ReadFile(name string) ([]byte, error) {
+// ReadFile implements [ledger.Files].
+func (m *Mem) ReadFile(name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.files[name]
@@ -169,7 +252,8 @@ func (m *memFS) ReadFile(name string) ([]byte, error) {
 	return slices.Clone(f.now), nil
 }
 
-func (m *memFS) WriteFile(name string, data []byte) error {
+// WriteFile implements [ledger.Files].
+func (m *Mem) WriteFile(name string, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	partly, err := m.step("write", name)
@@ -183,18 +267,19 @@ func (m *memFS) WriteFile(name string, data []byte) error {
 	}
 	f.now = slices.Clone(data)
 	if partly {
-		f.now = f.now[:m.rng.IntN(len(data)+1)]
+		f.now = f.now[:m.Rand.IntN(len(data)+1)]
 		f.safe = nil
 		return err
 	}
 	return nil
 }
 
-func (m *memFS) SyncFile(name string) error {
+// SyncFile implements [ledger.Files].
+func (m *Mem) SyncFile(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	partly, err := m.step("syncfile", name)
-	if err != nil && (!partly || m.rng.IntN(2) == 0) {
+	if err != nil && (!partly || m.Rand.IntN(2) == 0) {
 		return err
 	}
 	if f := m.files[name]; f != nil {
@@ -203,11 +288,12 @@ func (m *memFS) SyncFile(name string) error {
 	return err
 }
 
-func (m *memFS) Replace(name string, data []byte) error {
+// Replace implements [ledger.Files].
+func (m *Mem) Replace(name string, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	partly, err := m.step("replace", name)
-	if err != nil && (!partly || m.rng.IntN(2) == 0) {
+	if err != nil && (!partly || m.Rand.IntN(2) == 0) {
 		return err
 	}
 	f := &memFile{now: slices.Clone(data), safe: slices.Clone(data)}
@@ -215,7 +301,8 @@ func (m *memFS) Replace(name string, data []byte) error {
 	return err
 }
 
-func (m *memFS) Remove(name string) error {
+// Remove implements [ledger.Files].
+func (m *Mem) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, err := m.step("remove", name); err != nil {
@@ -232,7 +319,8 @@ func (m *memFS) Remove(name string) error {
 	return nil
 }
 
-func (m *memFS) SyncDir(dir string) error {
+// SyncDir implements [ledger.Files].
+func (m *Mem) SyncDir(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, err := m.step("syncdir", dir); err != nil {
@@ -255,9 +343,11 @@ type nopCloser struct{}
 
 func (nopCloser) Close() error { return nil }
 
-func (m *memFS) Lock(string) (io.Closer, error) { return nopCloser{}, nil }
+// Lock implements [ledger.Segments].
+func (m *Mem) Lock(string) (io.Closer, error) { return nopCloser{}, nil }
 
-func (m *memFS) CreateSegment(name string, size int64) (ledger.Segment, error) {
+// CreateSegment implements [ledger.Segments].
+func (m *Mem) CreateSegment(name string, size int64) (ledger.Segment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.files[name] != nil {
@@ -268,7 +358,7 @@ func (m *memFS) CreateSegment(name string, size int64) (ledger.Segment, error) {
 		return nil, err
 	}
 	if partly {
-		size = m.rng.Int64N(size)
+		size = m.Rand.Int64N(size)
 	}
 	f := &memFile{now: make([]byte, size), safe: make([]byte, size)}
 	m.files[name] = f
@@ -279,7 +369,8 @@ func (m *memFS) CreateSegment(name string, size int64) (ledger.Segment, error) {
 	return &memSegment{m, f, name}, nil
 }
 
-func (m *memFS) OpenSegment(name string) (ledger.Segment, error) {
+// OpenSegment implements [ledger.Segments].
+func (m *Mem) OpenSegment(name string) (ledger.Segment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.files[name]
@@ -290,7 +381,7 @@ func (m *memFS) OpenSegment(name string) (ledger.Segment, error) {
 }
 
 type memSegment struct {
-	m    *memFS
+	m    *Mem
 	f    *memFile
 	name string
 }
@@ -324,10 +415,10 @@ func (s *memSegment) WriteAt(p []byte, off int64) (int, error) {
 		return len(p), nil
 	}
 	for i := 0; i < len(p); i += 512 {
-		if s.m.how == nothingMore && s.m.rng.IntN(3) > 0 {
+		if s.m.How == NothingMore && s.m.Rand.IntN(3) > 0 {
 			continue
 		}
-		if s.m.how == mixed && s.m.rng.IntN(2) == 0 {
+		if s.m.How == Mixed && s.m.Rand.IntN(2) == 0 {
 			continue
 		}
 		copy(s.f.now[off+int64(i):], p[i:i+512])
@@ -346,19 +437,19 @@ func (s *memSegment) Size() (int64, error) {
 
 func (s *memSegment) Method() string { return "memory" }
 
-// flip changes one bit of a file.
-func (m *memFS) flip(name string, off int) {
+// Flip changes one bit of a file.
+func (m *Mem) Flip(name string, off int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.files[name].now[off] ^= 1
 	m.files[name].safe[off] = m.files[name].now[off]
 }
 
-// clone copies the file system.
-func (m *memFS) clone() *memFS {
+// Clone copies the file system.
+func (m *Mem) Clone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := newMemFS()
+	n := New()
 	for name, f := range m.files {
 		g := &memFile{now: slices.Clone(f.now), safe: slices.Clone(f.safe)}
 		n.files[name], n.safe[name] = g, g
@@ -369,13 +460,13 @@ func (m *memFS) clone() *memFS {
 	return n
 }
 
-// names returns the files below a directory, sorted.
-func (m *memFS) names(below string) []string {
+// Names returns the files below a directory, or all for "", sorted.
+func (m *Mem) Names(below string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var names []string
 	for name := range m.files {
-		if strings.HasPrefix(name, below+"/") {
+		if below == "" || strings.HasPrefix(name, below+"/") {
 			names = append(names, name)
 		}
 	}
