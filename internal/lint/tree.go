@@ -75,7 +75,7 @@ func Load(root string) (*Tree, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || d.Name() == ".git" { // which is a file in a linked work tree
 			return nil
 		}
 		rel, err := filepath.Rel(root, p)
