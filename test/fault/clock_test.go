@@ -48,8 +48,8 @@ func TestClock(t *testing.T) {
 			if got := c.now().Sub(before); (got < 0) == (tc.jump < 0) {
 				r.fired++
 			}
-			statement(t, r, conn)         // of the open session
-			statement(t, r, g.Connect(t)) // of a new one
+			statement(t, r, conn)                                 // of the open session
+			statement(t, r, g.Connect(t))                         // of a new one
 			time.Sleep(time.Duration(pick(12, 25)) * time.Second) // for a heartbeat, or two
 			statement(t, r, conn)
 			c.off.Store(0) // deadlines of the export are by this clock too, where the machine's own has a part that nobody sets
