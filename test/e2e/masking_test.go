@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 	"github.com/sallyport-dev/sallyport/test/pgtest"
 )
@@ -187,7 +188,7 @@ func leavesOf(t *testing.T, bundle []byte) []map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := z.Open("leaves.ndjson")
+	f, err := z.Open(evidence.LeavesName)
 	if err != nil {
 		t.Fatal(err)
 	}
