@@ -56,6 +56,10 @@ func newBody(t Type) any {
 		return &KeyRotate{}
 	case TypeRollback:
 		return &Rollback{}
+	case TypeConfigLoaded:
+		return &ConfigLoaded{}
+	case TypeReview:
+		return &Review{}
 	}
 	return nil
 }

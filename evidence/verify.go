@@ -130,6 +130,7 @@ func (v *verifier) run() {
 	v.checkContents()
 	v.checkSealed()
 	v.checkReplays()
+	v.checkSample()
 	v.summarise()
 }
 
