@@ -59,9 +59,7 @@ func NewDeriver(scope Scope, create func(name string) (io.WriteCloser, error)) (
 	if err != nil {
 		return nil, err
 	}
-	if d.book, err = newWorkbook(book); err != nil {
-		return nil, err
-	}
+	d.book = newWorkbook(book)
 	d.tally.index = d.book.sheet("Index", indexColumns())
 	for _, t := range Tables() {
 		w, err := newTableWriter(t, create)

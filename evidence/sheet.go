@@ -35,11 +35,31 @@ const spoolChunk = 128 << 10
 
 // spool keeps the bytes of one file of a workbook, packed.
 type spool struct {
-	pack   *flate.Writer // shared by the workbook's spools
+	pack   *packing // shared by the workbook's spools
 	buf    []byte
 	chunks [][]byte
 	size   uint64
 	crc    uint32
+}
+
+// packing packs chunks; it takes its tables when the first one comes.
+type packing struct{ w *flate.Writer }
+
+func (p *packing) chunk(b []byte) ([]byte, error) {
+	var out bytes.Buffer
+	if p.w == nil {
+		w, err := flate.NewWriter(&out, flate.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+		p.w = w
+	}
+	p.w.Reset(&out)
+	if _, err := p.w.Write(b); err != nil {
+		return nil, err
+	}
+	err := p.w.Close()
+	return bytes.Clone(out.Bytes()), err
 }
 
 // flush packs what has been written, when it is enough.
@@ -47,16 +67,12 @@ func (s *spool) flush() error {
 	if len(s.buf) < spoolChunk {
 		return nil
 	}
-	var b bytes.Buffer
-	s.pack.Reset(&b)
-	if _, err := s.pack.Write(s.buf); err != nil {
-		return err
-	}
-	if err := s.pack.Close(); err != nil {
+	chunk, err := s.pack.chunk(s.buf)
+	if err != nil {
 		return err
 	}
 	s.note()
-	s.chunks, s.buf = append(s.chunks, bytes.Clone(b.Bytes())), s.buf[:0]
+	s.chunks, s.buf = append(s.chunks, chunk), s.buf[:0]
 	return nil
 }
 
@@ -87,7 +103,7 @@ type sheetWriter struct {
 	row     []byte
 }
 
-func newSheet(name string, columns []string, pack *flate.Writer) *sheetWriter {
+func newSheet(name string, columns []string, pack *packing) *sheetWriter {
 	s := &sheetWriter{name: name, columns: columns}
 	s.pack = pack
 	s.buf = append(s.buf, xmlHead+`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetViews><sheetView workbookViewId="0">`+
@@ -227,17 +243,16 @@ const xmlHead = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
 // workbook gathers the sheets of a bundle.
 type workbook struct {
 	out    io.WriteCloser
-	pack   *flate.Writer
+	pack   packing
 	sheets []*sheetWriter
 }
 
 // newWorkbook begins a workbook; nil when there is nothing to write it to.
-func newWorkbook(out io.WriteCloser) (*workbook, error) {
+func newWorkbook(out io.WriteCloser) *workbook {
 	if out == nil {
-		return nil, nil
+		return nil
 	}
-	pack, err := flate.NewWriter(io.Discard, flate.BestSpeed)
-	return &workbook{out: out, pack: pack}, err
+	return &workbook{out: out}
 }
 
 // sheet begins a sheet.
@@ -245,7 +260,7 @@ func (w *workbook) sheet(name string, columns []string) *sheetWriter {
 	if w == nil {
 		return nil
 	}
-	s := newSheet(name, columns, w.pack)
+	s := newSheet(name, columns, &w.pack)
 	w.sheets = append(w.sheets, s)
 	return s
 }
@@ -319,5 +334,5 @@ const workbookStyles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spr
 	`<fonts count="2"><font><sz val="10"/><name val="Calibri"/></font><font><b/><sz val="10"/><name val="Calibri"/></font></fonts>` +
 	`<fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>` +
 	`<fill><patternFill patternType="solid"><fgColor rgb="FFE7EAEE"/></patternFill></fill></fills>` +
-	`<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>` +
+	`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>` +
 	`<cellXfs count="2"><xf/><xf fontId="1" fillId="2" applyFont="1" applyFill="1"/></cellXfs></styleSheet>`

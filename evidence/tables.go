@@ -52,7 +52,7 @@ func newTableWriter(t Table, create func(name string) (io.WriteCloser, error)) (
 	if j == nil || c == nil {
 		return w, nil
 	}
-	w.json, w.csv, w.closers = bufio.NewWriterSize(j, 32<<10), bufio.NewWriterSize(c, 32<<10), []io.Closer{j, c}
+	w.json, w.csv, w.closers = bufio.NewWriterSize(j, 8<<10), bufio.NewWriterSize(c, 8<<10), []io.Closer{j, c}
 	for i, name := range t.Columns {
 		w.c = appendCell(w.c, i, name)
 	}

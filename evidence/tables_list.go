@@ -3,6 +3,9 @@
 
 package evidence
 
+// InventoryTable is the table of machine identities.
+const InventoryTable = tableMachines
+
 // The tables. Their directories are the items of OCR's audit protocol.
 const (
 	tableMachines       = "01-access-control/machine-identities"

@@ -52,7 +52,7 @@ func (a *app) auditCommand() *cobra.Command {
 			}
 			return a.show(map[string][]string{"keys": keys}, t)
 		})
-	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.proofCommand()))
+	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.proofCommand(), a.completenessCommand(), a.reviewCommand()))
 }
 
 // text gets an answer that is a text.

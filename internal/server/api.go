@@ -60,6 +60,10 @@ func newAPI(g *Gateway) *api {
 		"POST /v1/sessions/{id}/end":      a.endSession,
 		"GET /v1/audit/verify":            a.verifyLedger,
 		"GET /v1/audit/proof":             a.proof,
+		"GET /v1/audit/completeness":      a.completeness,
+		"POST /v1/audit/reviews":          a.reviewActivity,
+		"GET /v1/identities":              a.listIdentities,
+		"POST /v1/identities/review":      a.reviewIdentity,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}
