@@ -41,6 +41,7 @@ type identityState struct {
 	first, last                   time.Time
 	sessions, statements, denials uint64
 	granted                       uint64 // sessions that rest on a grant
+	ran                           uint64 // statements, without their analyses
 	login, used                   time.Time
 }
 

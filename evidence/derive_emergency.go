@@ -151,13 +151,16 @@ func (d *Deriver) writeApprovers() error {
 
 // hold writes a request for the release of a statement.
 func (d *Deriver) writeHold(r *requestState) error {
-	b, decision := r.body, Decision{}
+	b, decision, state := r.body, Decision{}, r.state
 	if r.decision != nil {
 		decision = *r.decision
+		if state == "open" {
+			state = decision.Decision
+		}
 	}
 	w := d.tables[tableHolds]
 	w.text(string(b.ID)).text(string(b.Session)).number(b.Stmt).time(r.opened).text(string(b.Principal)).text(string(b.Resource)).text(b.Readable)
 	texts(texts(texts(w, b.Effects), b.Objects), b.Rules).text(b.Approvers).text(decision.Decision).time(r.decided).
-		text(string(decision.Approver)).text(decision.Rationale).text(r.state).number(r.index)
+		text(string(decision.Approver)).text(decision.Rationale).text(state).number(r.index)
 	return w.end()
 }

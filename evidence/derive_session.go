@@ -174,6 +174,9 @@ func (d *Deriver) statement(id sallyport.SessionID, s *sessionState, st *stateme
 		d.life.cut(id, b.Stmt, st.at, out.Status)
 	}
 	if !st.denied && b.Phase != "analyse" {
+		if i := d.identities[s.body.Principal.ID]; i != nil {
+			i.ran++
+		}
 		d.sheetOf(s).touch(a.objects, false, st.at)
 	}
 	if b.Phase != "analyse" && result == perhapsRan {

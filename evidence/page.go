@@ -27,7 +27,9 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.4r
 .good,.bad{padding:.5rem .8rem;border-left:4px solid;margin:.6rem 0}.good{border-color:#2da44e;background:#f0faf2}.bad{border-color:#bf8700;background:#fff8e6}
 small,.dim{color:#57606a}a{color:#0550ae}
 .cols{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}
-@media print{@page{margin:14mm}body{font-size:9.5pt;margin:0;padding:0;max-width:none}h2{margin-top:.8rem}h2,h3{break-after:avoid}tr,li,dl,.good,.bad{break-inside:avoid}
+td:first-child{width:11rem}.cols td:first-child{width:auto}.files td:first-child{width:19rem}
+@media print{@page{margin:12mm}body{font-size:8.5pt;line-height:1.3;margin:0;padding:0;max-width:none}h1{font-size:14pt}h2{font-size:10pt;margin:.6rem 0 .2rem}h3{margin-top:.5rem}
+th,td{padding:.1rem .5rem .1rem 0}p,table{margin:.2rem 0}.good,.bad{padding:.25rem .6rem;margin:.3rem 0}h2,h3{break-after:avoid}tr,li,dl,.good,.bad{break-inside:avoid}
 a{color:inherit;text-decoration:none}.good,.bad{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 `
 
@@ -110,6 +112,9 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
+// short is clock for tables, where all times are in UTC.
+func short(t time.Time) string { return strings.TrimSuffix(clock(t), " UTC") }
+
 // period renders what time a bundle is about.
 func (x *Index) period() string {
 	from, to := cmp.Or(clock(x.From), "the beginning of the log"), cmp.Or(clock(x.To), clock(x.Created)+" (when it was made)")
@@ -140,7 +145,7 @@ func (x *Index) page() []byte {
 	if x.Complete {
 		p.box(true, "The record of this period is whole, as far as the bundle holds it.")
 	} else {
-		p.box(false, fmt.Sprintf("The record of this period is not whole in %d place(s); %s.csv says exactly where.", x.Lacks, tableLiveness))
+		p.box(false, fmt.Sprintf("The record of this period is not whole in %d place%s; %s.csv says exactly where.", x.Lacks, plural(x.Lacks), tableLiveness))
 	}
 	p.tag("h2", "Asked for by name")
 	p.raw("<table><thead><tr><th>Artifact</th><th>File</th><th>What it has</th><th class=\"n\">Rows</th></tr></thead><tbody>\n")
@@ -159,7 +164,7 @@ func (x *Index) page() []byte {
 	p.tag("h2", "By item of the audit protocol")
 	for _, it := range x.Items {
 		p.tag("h3", it.Number+" "+it.Title)
-		p.raw("<p class=\"dim\">45 CFR ").text(it.Citation).raw("</p>\n<p><b>").text(it.Question).raw("</b></p>\n<table><tbody>\n")
+		p.raw("<p class=\"dim\">45 CFR ").text(it.Citation).raw("</p>\n<p><b>").text(it.Question).raw("</b></p>\n<table class=\"files\"><tbody>\n")
 		for _, f := range it.Files {
 			p.raw("<tr><td><a href=\"" + f.Table + ".csv\">" + f.Table + "</a></td><td>").text(f.What).
 				raw("</td><td class=\"n\">" + strconv.Itoa(f.Rows) + " row" + plural(f.Rows) + "</td></tr>\n")
@@ -207,18 +212,18 @@ func (d *Deriver) summary(x Index) []byte {
 	if c.Whole {
 		p.box(true, "Whole: no silence, no missing start or seal, no session that the gateway left open, no statement of which it is not known whether it ran.")
 	} else {
-		p.box(false, fmt.Sprintf("Not whole in %d place(s):", len(c.Lacks)))
+		p.box(false, fmt.Sprintf("Not whole in %d place%s:", len(c.Lacks), plural(len(c.Lacks))))
 		var rows [][]string
 		for _, l := range c.Lacks[:min(len(c.Lacks), summaryLacks)] {
-			rows = append(rows, []string{l.Kind, clock(l.From), clock(l.To), l.words()})
+			rows = append(rows, []string{l.Kind, short(l.From), short(l.To), l.words()})
 		}
-		p.table([]string{"What", "From", "To", "Where"}, rows)
+		p.table([]string{"What", "From (UTC)", "To (UTC)", "Where"}, rows)
 		if more := len(c.Lacks) - summaryLacks; more > 0 {
 			p.tag("p", fmt.Sprintf("and %d more, in %s.csv", more, tableLiveness))
 		}
 	}
 	if len(c.Running) > 0 {
-		p.tag("p", fmt.Sprintf("%d session(s) and statement(s) were still running when the period ended; that is no gap.", len(c.Running)))
+		p.tag("p", fmt.Sprintf("Sessions and statements still running when the period ended: %d. That is no gap.", len(c.Running)))
 	}
 	p.tag("h2", "Findings that need an answer")
 	d.findings(p, c)
@@ -248,27 +253,28 @@ func (d *Deriver) findings(p *page, c Completeness) {
 		if n == 0 {
 			return
 		}
-		text := fmt.Sprintf("%d %s", n, what)
+		text := fmt.Sprintf("%s: %d", what, n)
 		if len(names) > 0 {
-			text += ": " + strings.Join(names[:min(len(names), summaryNames)], ", ")
+			text += " (" + strings.Join(names[:min(len(names), summaryNames)], ", ")
 			if len(names) > summaryNames {
 				text += fmt.Sprintf(" and %d more", len(names)-summaryNames)
 			}
+			text += ")"
 		}
-		list = append(list, text+".")
+		list = append(list, text)
 	}
 	kinds := map[string]int{}
 	for _, l := range c.Lacks {
 		kinds[l.Kind]++
 	}
 	t := &d.tally
-	add(kinds[LackStatement], "statement(s) may have executed, with no outcome on record", nil)
-	add(kinds[LackSession], "session(s) were not ended in order", nil)
-	add(kinds[LackSilence]+kinds[LackStart]+kinds[LackRollback], "silence(s) of the gateway", nil)
-	add(kinds[LackSeal], "stretch(es) of the log without a seal", nil)
-	add(len(t.overdue), "machine identities whose access is overdue for review", t.overdue)
-	add(len(t.unowned), "machine identities without a known owner", t.unowned)
-	add(len(t.standing), "machine identities with standing access that was never reviewed", t.standing)
+	add(kinds[LackStatement], "Statements that may have executed, with no outcome on record", nil)
+	add(kinds[LackSession], "Sessions that the gateway left without an end", nil)
+	add(kinds[LackSilence]+kinds[LackStart]+kinds[LackRollback], "Silences of the gateway", nil)
+	add(kinds[LackSeal], "Stretches of the log without a seal", nil)
+	add(len(t.overdue), "Machine identities whose access is overdue for review", t.overdue)
+	add(len(t.unowned), "Machine identities without a known owner", t.unowned)
+	add(len(t.standing), "Machine identities with standing access that was never reviewed", t.standing)
 	if len(list) == 0 {
 		p.box(true, "None.")
 		return
@@ -288,14 +294,14 @@ func (d *Deriver) activity(p *page) {
 	p.tag("h2", "Sessions and statements")
 	p.table([]string{"", "#"}, [][]string{
 		{"Sessions", decimal(t.sessions)},
-		{"under a grant that a person approved", decimal(t.granted)},
-		{"without a grant (standing access)", decimal(t.sessions - t.granted)},
-		{"ended by the gateway", decimal(t.loggedOff)},
-		{"Statements that succeeded", decimal(ran[ranWell])},
-		{"that failed", decimal(ran[ranBadly])},
-		{"that were refused", decimal(ran[notRun])},
-		{"skipped by the target after an error", decimal(ran[notAsked])},
-		{"that may have executed", decimal(ran[perhapsRan])},
+		{"… under a grant that a person approved", decimal(t.granted)},
+		{"… without a grant (standing access)", decimal(t.sessions - t.granted)},
+		{"… ended by the gateway", decimal(t.loggedOff)},
+		{"Statements that ran and succeeded", decimal(ran[ranWell])},
+		{"… ran and failed", decimal(ran[ranBadly])},
+		{"… were refused", decimal(ran[notRun])},
+		{"… skipped by the target after an error", decimal(ran[notAsked])},
+		{"… may have executed", decimal(ran[perhapsRan])},
 	})
 	p.raw("</div><div>\n")
 	p.tag("h2", "Approvals and logins")
@@ -332,7 +338,7 @@ func (d *Deriver) principals(p *page) {
 	ids = slices.DeleteFunc(ids, func(id sallyport.PrincipalID) bool { return d.identities[id].sessions == 0 })
 	slices.SortStableFunc(ids, func(a, b sallyport.PrincipalID) int {
 		x, y := d.identities[a], d.identities[b]
-		return cmp.Or(cmp.Compare(y.statements+y.denials, x.statements+x.denials), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(y.ran+y.denials, x.ran+x.denials), cmp.Compare(a, b))
 	})
 	if len(ids) == 0 {
 		return
@@ -342,10 +348,10 @@ func (d *Deriver) principals(p *page) {
 	for _, id := range ids[:min(len(ids), summaryPrincipals)] {
 		i := d.identities[id]
 		rows = append(rows, []string{
-			string(id), string(i.principal.Kind), strings.Join(i.resources.sorted(), ", "), decimal(i.sessions), decimal(i.statements), decimal(i.denials),
+			string(id), string(i.principal.Kind), strings.Join(i.resources.sorted(), ", "), decimal(i.sessions), decimal(i.ran), decimal(i.denials),
 		})
 	}
-	p.table([]string{"Principal", "Kind", "Resources", "Sessions#", "Statements#", "Refused#"}, rows)
+	p.table([]string{"Principal", "Kind", "Resources", "Sessions#", "Statements run#", "Refused#"}, rows)
 	if more := len(ids) - summaryPrincipals; more > 0 {
 		p.tag("p", fmt.Sprintf("and %d more, in %s.csv", more, tableIdentities))
 	}

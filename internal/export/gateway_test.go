@@ -31,7 +31,7 @@ func TestWriteSample(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	g.fill()
-	bundle, _ := g.bundle(export.Filter{})
+	bundle, _ := g.bundle(export.Filter{By: "human:eve", Purpose: "yearly audit"})
 	name := cmp.Or(os.Getenv("SAMPLE_BUNDLE"), t.TempDir()+"/sample")
 	for suffix, content := range map[string][]byte{".zip": bundle, ".key": []byte(g.vkey + "\n")} {
 		if err := os.WriteFile(name+suffix, content, 0o600); err != nil {

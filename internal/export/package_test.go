@@ -232,7 +232,7 @@ func TestForgedPages(t *testing.T) {
 		t.Error("another purpose in the manifest passes")
 	}
 	summary := string(all[evidence.SummaryName])
-	for _, want := range []string{"audit of the &lt;year&gt;", "Not whole in", "without a known owner: svc:night", "overdue for review", "phi.ssn"} {
+	for _, want := range []string{"audit of the &lt;year&gt;", "Not whole in", "without a known owner: 2 (svc:night, svc:reports)", "overdue for review", "phi.ssn"} {
 		if !strings.Contains(summary, want) {
 			t.Errorf("the summary does not say %q", want)
 		}

@@ -64,7 +64,6 @@ func (g *Gateway) configuration() evidence.Configuration {
 	set("requests.wait", q.Wait.String())
 	set("requests.hold_wait", q.HoldWait.String())
 	set("requests.hold_wait_in_transaction", q.HoldWaitInTransaction.String())
-	set("tokens.lifetime", g.cfg.Identity.Tokens.Lifetime.String())
 	for _, i := range g.cfg.Identities {
 		c.Identities = append(c.Identities, evidence.ConfiguredMember{
 			Principal: i.Principal, Owner: i.Owner, Purpose: i.Purpose, Ticket: i.Ticket, Reviewed: i.Reviewed.Time(), EveryMS: i.ReviewEvery.Milliseconds(),

@@ -130,6 +130,9 @@ forbid(principal, action == Action::"connect", resource == Resource::"clinic") u
 	}
 }
 
+// Extra adds text to the end of the configuration.
+func Extra(text string) Option { return func(o *options) { o.extra += text } }
+
 // Start sets a gateway up and runs it until the test ends.
 func Start(t testing.TB, opts ...Option) *Gateway {
 	t.Helper()
