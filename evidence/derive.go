@@ -60,13 +60,13 @@ func NewDeriver(scope Scope, create func(name string) (io.WriteCloser, error)) (
 		return nil, err
 	}
 	d.book = newWorkbook(book)
-	d.tally.index = d.book.sheet("Index", indexColumns())
+	d.tally.index = d.book.sheet("Index", indexColumns(), true)
 	for _, t := range Tables() {
 		w, err := newTableWriter(t, create)
 		if err != nil {
 			return nil, err
 		}
-		w.sheet = d.book.sheet(sheetName(t.Name), t.Columns)
+		w.sheet = d.book.sheet(sheetName(t.Name), t.Columns, false)
 		d.tables[t.Name] = w
 	}
 	return d, nil

@@ -120,6 +120,9 @@ func indexColumns() []string {
 // writeIndex writes the workbook's first sheet.
 func (d *Deriver) writeIndex() error {
 	s := d.tally.index
+	if s == nil {
+		return nil
+	}
 	for _, it := range d.makeIndex().Items {
 		for _, f := range it.Files {
 			for _, text := range []string{it.Number, it.Title, it.Citation, it.Question, f.Sheet, f.Table + ".csv", f.What} {

@@ -101,12 +101,19 @@ type sheetWriter struct {
 	columns []string
 	rows    int // of the table
 	row     []byte
+	wrap    bool // long texts go on in further lines, and a row is one page wide
+	cell    int  // of the row, when texts go on
+	lines   int  // that the row has then
 }
 
-func newSheet(name string, columns []string, pack *packing) *sheetWriter {
-	s := &sheetWriter{name: name, columns: columns}
+func newSheet(name string, columns []string, wrap bool, pack *packing) *sheetWriter {
+	s := &sheetWriter{name: name, columns: columns, wrap: wrap}
 	s.pack = pack
-	s.buf = append(s.buf, xmlHead+`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetViews><sheetView workbookViewId="0">`+
+	fit := ""
+	if wrap {
+		fit = `<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>`
+	}
+	s.buf = append(s.buf, xmlHead+`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">`+fit+`<sheetViews><sheetView workbookViewId="0">`+
 		`<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><cols>`...)
 	for i, c := range columns {
 		s.buf = fmt.Appendf(s.buf, `<col min="%d" max="%d" width="%d" customWidth="1"/>`, i+1, i+1, columnWidth(c))
@@ -123,14 +130,20 @@ func newSheet(name string, columns []string, pack *packing) *sheetWriter {
 // columnWidth is the width of a column in characters, by what it holds.
 func columnWidth(name string) int {
 	switch name {
-	case "readable", "reason", "what", "note", "rationale", "question", "shows", "does_not_show", "files", "purpose":
+	case "what":
+		return 50
+	case "title", "citation", "sheet":
+		return 24
+	case "readable", "reason", "note", "rationale", "question", "shows", "does_not_show", "files", "purpose":
 		return 60
 	case "objects", "columns", "members", "values", "policy_text", "standing", "just_in_time", "client":
 		return 40
 	case "time", "from", "to", "opened", "closed", "decided", "not_before", "not_after", "ended", "expires", "last", "first_seen",
 		"last_used", "last_login", "last_use", "last_review", "next_review", "as_of", "authenticated", "session", "principal",
-		"request", "grant", "issuer", "subject", "approver", "approvers", "owner", "target", "name", "labels", "file":
+		"request", "grant", "issuer", "subject", "approver", "approvers", "owner", "target", "name", "labels":
 		return 28
+	case "file":
+		return 44
 	}
 	return max(12, len(name)+3)
 }
@@ -153,7 +166,13 @@ func (s *sheetWriter) text(text string) {
 		}
 		text = text[:cut] + " ... (cut; the CSV has all of it)"
 	}
-	s.row = append(s.row, `<c t="inlineStr"><is><t xml:space="preserve">`...)
+	if s.wrap {
+		s.lines = max(s.lines, utf8.RuneCountInString(text)/columnWidth(s.columns[s.cell])+1)
+		s.cell++
+		s.row = append(s.row, `<c s="2" t="inlineStr"><is><t xml:space="preserve">`...)
+	} else {
+		s.row = append(s.row, `<c t="inlineStr"><is><t xml:space="preserve">`...)
+	}
 	s.row = append(appendXML(s.row, text), `</t></is></c>`...)
 }
 
@@ -181,7 +200,13 @@ func (s *sheetWriter) end() error {
 	if s.rows > maxSheetRows {
 		return nil
 	}
-	s.buf = append(append(append(s.buf, `<row>`...), s.row...), `</row>`...)
+	if s.wrap {
+		s.buf = fmt.Appendf(s.buf, `<row ht="%d" customHeight="1">`, 14*max(s.lines, 1))
+		s.cell, s.lines = 0, 0
+	} else {
+		s.buf = append(s.buf, `<row>`...)
+	}
+	s.buf = append(append(s.buf, s.row...), `</row>`...)
 	s.row = s.row[:0]
 	return s.flush()
 }
@@ -192,7 +217,7 @@ func (s *sheetWriter) close() {
 	if more := s.rows - maxSheetRows; more > 0 {
 		s.buf = fmt.Appendf(s.buf, `<row><c s="1" t="inlineStr"><is><t>%d more rows are in the CSV and JSON files only</t></is></c></row>`, more)
 	}
-	s.buf = fmt.Appendf(s.buf, `</sheetData><autoFilter ref="A1:%s%d"/><pageSetup orientation="landscape" fitToHeight="0"/></worksheet>`,
+	s.buf = fmt.Appendf(s.buf, `</sheetData><autoFilter ref="A1:%s%d"/><pageSetup orientation="landscape" fitToWidth="1" fitToHeight="0"/></worksheet>`,
 		columnName(len(s.columns)), last)
 	s.note()
 }
@@ -256,11 +281,11 @@ func newWorkbook(out io.WriteCloser) *workbook {
 }
 
 // sheet begins a sheet.
-func (w *workbook) sheet(name string, columns []string) *sheetWriter {
+func (w *workbook) sheet(name string, columns []string, wrap bool) *sheetWriter {
 	if w == nil {
 		return nil
 	}
-	s := newSheet(name, columns, &w.pack)
+	s := newSheet(name, columns, wrap, &w.pack)
 	w.sheets = append(w.sheets, s)
 	return s
 }
@@ -329,10 +354,12 @@ const (
 	relation      = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 )
 
-// workbookStyles has two formats of cells: plain, and bold on grey for heads.
+// workbookStyles has three formats of cells: plain, bold on grey for heads, and
+// with lines that go on.
 const workbookStyles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">` +
 	`<fonts count="2"><font><sz val="10"/><name val="Calibri"/></font><font><b/><sz val="10"/><name val="Calibri"/></font></fonts>` +
 	`<fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>` +
 	`<fill><patternFill patternType="solid"><fgColor rgb="FFE7EAEE"/></patternFill></fill></fills>` +
 	`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>` +
-	`<cellXfs count="2"><xf/><xf fontId="1" fillId="2" applyFont="1" applyFill="1"/></cellXfs></styleSheet>`
+	`<cellXfs count="3"><xf/><xf fontId="1" fillId="2" applyFont="1" applyFill="1"/>` +
+	`<xf applyAlignment="1"><alignment vertical="top" wrapText="1"/></xf></cellXfs></styleSheet>`
