@@ -186,6 +186,8 @@ func (s *sheetWriter) plain(quoted bool, text []byte) {
 		s.row = append(s.row, `<c/>`...)
 	case quoted || text[0] == 't' || text[0] == 'f':
 		s.row = append(append(append(s.row, `<c t="inlineStr"><is><t>`...), text...), `</t></is></c>`...)
+	case s.wrap:
+		s.row = append(append(append(s.row, `<c s="2"><v>`...), text...), `</v></c>`...)
 	default:
 		s.row = append(append(append(s.row, `<c><v>`...), text...), `</v></c>`...)
 	}

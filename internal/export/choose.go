@@ -270,9 +270,11 @@ func (c *choice) chooseSessions() {
 		c.sample = new(evidence.Draw(ids, f.Sample, f.Seed))
 		ids = c.sample.Sessions
 	}
+	open := false
 	for _, id := range ids {
 		s := c.sessions[id]
 		s.chosen = true
+		open = open || !s.closed
 		for g := range s.grants {
 			c.pick(g)
 		}
@@ -285,9 +287,12 @@ func (c *choice) chooseSessions() {
 		if c.narrow && f.From.IsZero() && (c.from.IsZero() || s.from.Before(c.from)) {
 			c.from = s.from
 		}
-		if c.narrow && f.To.IsZero() && s.to.After(c.to) {
+		if c.narrow && f.To.IsZero() && f.AsOf.IsZero() && s.to.After(c.to) {
 			c.to = s.to
 		}
+	}
+	if open && c.narrow && f.To.IsZero() && f.AsOf.IsZero() {
+		c.to = time.Time{} // whether the gateway ended under it shows later
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,7 +254,7 @@ func TestCompleteness(t *testing.T) {
 	g.fill()
 	whole := func(from, to time.Time) evidence.Completeness {
 		t.Helper()
-		if err := errors.Join(g.log.Sync(t.Context())); err != nil {
+		if err := g.log.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		_, c, err := export.Derive(t.Context(), g.source(), g.log.Size(), evidence.Scope{From: from, To: to, Created: g.now}, "")
@@ -280,6 +280,13 @@ func TestCompleteness(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || c.Whole || len(c.Epochs) != 2 {
 		t.Errorf("all of it (-want +got):\n%s", diff)
+	}
+	bundle, _ := g.bundle(export.Filter{Session: "s_open"})
+	if r := g.verify(bundle); !r.OK() {
+		t.Errorf("faults: %v", r.Faults)
+	}
+	if kinds := column(t, files(t, bundle)["05-audit-controls/liveness.csv"], "kind"); !slices.Contains(kinds, evidence.LackSession) || !slices.Contains(kinds, evidence.LackStatement) {
+		t.Errorf("the session that died alone: %v", kinds)
 	}
 }
 

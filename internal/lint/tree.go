@@ -75,7 +75,7 @@ func Load(root string) (*Tree, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || d.Name() == ".git" { // a file in a second worktree
 			return nil
 		}
 		rel, err := filepath.Rel(root, p)
