@@ -145,6 +145,22 @@ type completeness struct {
 	Lacks, Running []struct{ Kind, Session, What string }
 }
 
+// standing wants the inventory to say that policies ask for no grant, that nobody
+// answers for the identity, and the summary to ask about both.
+func standing(t *testing.T, b []byte) {
+	t.Helper()
+	m := rowsOf(t, b, evidence.InventoryTable)[0]
+	if list, ok := m["standing"].([]any); !ok || len(list) != 1 || list[0] != "claims-etl on clinic" || m["unknown_owner"] != true || m["overdue"] != true || m["sessions_without_grant"] != 1.0 {
+		t.Errorf("the inventory: %v", m)
+	}
+	summary := file(t, b, evidence.SummaryName)
+	for _, want := range []string{"standing access that was never reviewed: 1 (ci:acme/claims)", "without a known owner: 1 (ci:acme/claims)"} {
+		if !bytes.Contains(summary, []byte(want)) {
+			t.Errorf("the summary does not say %q", want)
+		}
+	}
+}
+
 // notWhole wants the report of completeness to say that a session died with its
 // gateway, under a statement, and when the gateway was silent.
 func notWhole(t *testing.T, c *client, auditor, session string) {
