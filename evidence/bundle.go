@@ -42,10 +42,17 @@ type Manifest struct {
 	TreeSize uint64    `json:"tree_size"`
 	Root     string    `json:"root"` // base64, as in the checkpoint
 	Filter   string    `json:"filter"`
+	// By and Purpose say who made the bundle and for what, as the log's export
+	// event does.
+	By      string `json:"by"`
+	Purpose string `json:"purpose"`
 	// From and To bound the time of which the bundle shows whether the gateway
 	// was alive; zero where it is not bounded.
-	From   time.Time      `json:"from,omitzero"`
-	To     time.Time      `json:"to,omitzero"`
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
+	AsOf time.Time `json:"as_of,omitzero"` // no leaf is later
+	// Sample says how the bundle's sessions were drawn, see [SampleName].
+	Sample *Sample        `json:"sample,omitempty"`
 	Leaves int            `json:"leaves"`
 	Files  []ManifestFile `json:"files"`
 	// Missing lists digests of ciphertexts that leaves commit to and that were no
@@ -155,7 +162,10 @@ func (w *Writer) Close(m Manifest, signers ...note.Signer) error {
 		return fmt.Errorf("bundle write: %d files are still open", w.open)
 	}
 	m.Format, m.Files = BundleFormat, w.files
-	m.Created, m.From, m.To = m.Created.UTC(), m.From.UTC(), m.To.UTC()
+	m.Created, m.From, m.To, m.AsOf = m.Created.UTC(), m.From.UTC(), m.To.UTC(), m.AsOf.UTC()
+	if m.Sample != nil {
+		m.Sample = new(m.Sample.brief())
+	}
 	if m.Missing == nil {
 		m.Missing = []string{}
 	}

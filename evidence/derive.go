@@ -33,6 +33,11 @@ type Deriver struct {
 	unsettled  []Unsettled
 	erasures   erasures
 	pruned     []string // prunings of the log, in words
+
+	config configs
+	sheets map[sheetKey]*sheet
+	book   *workbook
+	tally  tally
 }
 
 // Unsettled is a statement whose intent has no outcome: it may have executed.
@@ -44,19 +49,27 @@ type Unsettled struct {
 }
 
 // NewDeriver begins the files. create opens one for writing; it is closed when
-// it is whole.
+// it is whole. It may return nil for a file that is not wanted.
 func NewDeriver(scope Scope, create func(name string) (io.WriteCloser, error)) (*Deriver, error) {
 	d := &Deriver{
 		create: create, tables: map[string]*tableWriter{}, life: liveness{scope: scope}, policies: newPolicies(),
 		sessions: map[sallyport.SessionID]*sessionState{}, requests: map[sallyport.RequestID]*requestState{},
 		grants: map[sallyport.GrantID]*grantState{}, identities: map[sallyport.PrincipalID]*identityState{},
 		erasures: newErasures(),
+		config:   newConfigs(), sheets: map[sheetKey]*sheet{}, tally: newTally(),
 	}
+	book, err := create(WorkbookName)
+	if err != nil {
+		return nil, err
+	}
+	d.book = newWorkbook(book)
+	d.tally.index = d.book.sheet("Index", indexColumns(), true)
 	for _, t := range Tables() {
 		w, err := newTableWriter(t, create)
 		if err != nil {
 			return nil, err
 		}
+		w.sheet = d.book.sheet(sheetName(t.Name), t.Columns, false)
 		d.tables[t.Name] = w
 	}
 	return d, nil
@@ -77,6 +90,7 @@ func (d *Deriver) Add(index uint64, raw []byte) error {
 
 // take takes the next event.
 func (d *Deriver) take(e event) error {
+	d.tally.leaves++
 	if err := d.life.take(e); err != nil {
 		return sallyport.E(sallyport.Integrity, opDerive, err.Error())
 	}
@@ -101,6 +115,10 @@ func (d *Deriver) take(e event) error {
 		return d.denial(e, b, &sessionState{})
 	case *Export:
 		return d.review(e, "evidence exported", b.By, b.Filter, b.Purpose, b.Size)
+	case *ConfigLoaded:
+		d.config.take(e, b)
+	case *Review:
+		return d.reviewEvent(e, b)
 	case *Replay:
 		return d.review(e, "recording replayed", b.By, string(b.Session), "", 0)
 	case *EvidenceOpen:
@@ -121,24 +139,27 @@ func (d *Deriver) Close() error {
 			return err
 		}
 	}
-	if err := d.writeRequests(); err != nil {
-		return err
-	}
-	if err := d.writeGrants(); err != nil {
-		return err
-	}
-	if err := d.writeIdentities(); err != nil {
-		return err
-	}
-	if err := d.life.write(d.tables[tableLiveness]); err != nil {
-		return err
+	for _, write := range []func() error{
+		d.writeRequests, d.writeGrants, d.writeIdentities, d.writeMachines, d.writeConfig, d.writeEmergency, d.writeSheets,
+		func() error { return d.life.write(d.tables[tableLiveness]) },
+	} {
+		if err := write(); err != nil {
+			return err
+		}
 	}
 	for _, t := range Tables() {
 		if err := d.tables[t.Name].close(); err != nil {
 			return err
 		}
 	}
-	files := d.policies.files()
+	if err := d.writeIndex(); err != nil {
+		return err
+	}
+	if err := d.book.close(); err != nil {
+		return err
+	}
+	slices.SortFunc(d.unsettled, func(a, b Unsettled) int { return cmp.Compare(a.Leaf, b.Leaf) })
+	files := append(d.policies.files(), d.pages()...)
 	erased, err := d.erasures.file()
 	if err != nil {
 		return err
@@ -151,6 +172,9 @@ func (d *Deriver) Close() error {
 		if err != nil {
 			return err
 		}
+		if w == nil {
+			continue
+		}
 		if _, err := w.Write(f.Content); err != nil {
 			return err
 		}
@@ -158,7 +182,6 @@ func (d *Deriver) Close() error {
 			return err
 		}
 	}
-	slices.SortFunc(d.unsettled, func(a, b Unsettled) int { return cmp.Compare(a.Leaf, b.Leaf) })
 	return nil
 }
 

@@ -4,7 +4,6 @@
 package evidence
 
 import (
-	"slices"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -28,6 +27,8 @@ type grantState struct {
 	ended  time.Time
 	by     sallyport.PrincipalID
 	reason string
+	// sessions counts those that rest on it.
+	sessions int
 }
 
 // identityState is what the leaves say of one principal.
@@ -39,6 +40,9 @@ type identityState struct {
 	grants                        uint64
 	first, last                   time.Time
 	sessions, statements, denials uint64
+	granted                       uint64 // sessions that rest on a grant
+	ran                           uint64 // statements, without their analyses
+	login, used                   time.Time
 }
 
 // set is a set of texts.
@@ -78,7 +82,13 @@ func (d *Deriver) seen(index uint64, p sallyport.Principal, at time.Time) *ident
 func (d *Deriver) opened(e event, b *SessionOpen) {
 	i := d.seen(e.index, b.Principal, e.leaf.Time)
 	i.sessions++
-	i.last = e.leaf.Time
+	i.last, i.used = e.leaf.Time, e.leaf.Time
+	if b.Grant != nil {
+		i.granted++
+		if g := d.grants[b.Grant.ID]; g != nil {
+			g.sessions++
+		}
+	}
 	i.roles.add(string(b.Role))
 	i.resources.add(string(b.Resource))
 }
@@ -89,7 +99,7 @@ func (d *Deriver) used(id sallyport.PrincipalID, at time.Time, ran bool) {
 	if i == nil {
 		return
 	}
-	i.last = at
+	i.last, i.used = at, at
 	if ran {
 		i.statements++
 	} else {
@@ -101,8 +111,12 @@ func (d *Deriver) login(e event, b *Identity) error {
 	var p sallyport.Principal
 	if b.Principal != nil {
 		p = *b.Principal
-		d.seen(e.index, p, e.leaf.Time)
+		i := d.seen(e.index, p, e.leaf.Time)
+		if b.Accepted {
+			i.login = e.leaf.Time
+		}
 	}
+	d.tally.login(b.Accepted)
 	return d.tables[tableLogins].time(e.leaf.Time).flag(b.Accepted).text(string(p.ID)).text(string(p.Kind)).text(p.Subject.Issuer).
 		text(p.Subject.ID).text(p.Authn.Method).text(p.Authn.TokenID).text(b.Client).text(b.Reason).number(e.index).end()
 }
@@ -110,6 +124,15 @@ func (d *Deriver) login(e event, b *Identity) error {
 func (d *Deriver) token(e event, b *Token) error {
 	return d.tables[tableTokens].time(e.leaf.Time).text(b.Action).text(b.TokenID).text(string(b.Principal)).text(string(b.Resource)).
 		text(string(b.Role)).text(string(b.Grant)).time(b.Expires).text(string(b.By)).number(e.index).end()
+}
+
+// refusal writes a statement or a connection that was refused.
+func (d *Deriver) refusal(e event, b *Denial, s *sessionState) error {
+	w := d.tables[tableRefusals]
+	w.text(string(e.leaf.Session)).number(b.Stmt).time(e.leaf.Time).text(string(s.body.Principal.ID)).text(string(s.body.Resource)).
+		text(b.Class).text(b.Readable)
+	texts(texts(texts(w, b.Effects), b.Objects).text(b.Reason), b.Rules).text(string(b.Policy)).text(string(b.Request)).number(e.index)
+	return w.end()
 }
 
 func (d *Deriver) review(e event, what string, by sallyport.PrincipalID, of, purpose string, size uint64) error {
@@ -129,6 +152,7 @@ func (d *Deriver) request(e event, b *Request) {
 }
 
 func (d *Deriver) decision(e event, b *Decision) error {
+	d.tally.decision(b)
 	if r := d.requests[b.Request]; r != nil && r.decision == nil {
 		r.decision, r.decided = b, e.leaf.Time
 		if b.Decision == "approved" {
@@ -173,6 +197,11 @@ func (d *Deriver) writeRequests() error {
 		if err := w.end(); err != nil {
 			return err
 		}
+		if b.Kind == "hold" {
+			if err := d.writeHold(r); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -192,18 +221,11 @@ func (d *Deriver) writeGrants() error {
 	return nil
 }
 
-// writeIdentities writes the inventory of principals as of the end of the
+// writeIdentities writes what is known of principals as of the end of the
 // bundle's time.
 func (d *Deriver) writeIdentities() error {
 	asOf := d.life.scope.end()
-	active := map[sallyport.PrincipalID][]string{}
-	for _, id := range sortedBy(d.grants, func(g *grantState) uint64 { return g.index }) {
-		g := d.grants[id]
-		over := !g.ended.IsZero() && !g.ended.After(asOf)
-		if !over && !g.body.NotBefore.After(asOf) && g.body.NotAfter.After(asOf) {
-			active[g.body.Principal] = append(active[g.body.Principal], string(id))
-		}
-	}
+	active := d.activeGrants(asOf)
 	w := d.tables[tableIdentities]
 	for _, id := range sortedBy(d.identities, func(i *identityState) uint64 { return i.index }) {
 		i := d.identities[id]
@@ -213,7 +235,6 @@ func (d *Deriver) writeIdentities() error {
 			texts(w, s.sorted())
 		}
 		w.time(i.first).time(i.last).number(i.sessions).number(i.statements).number(i.denials).number(i.grants)
-		slices.Sort(active[id])
 		if err := texts(texts(w, active[id]), i.approvers.sorted()).time(asOf).end(); err != nil {
 			return err
 		}

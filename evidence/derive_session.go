@@ -23,6 +23,11 @@ type sessionState struct {
 	// latest intent with it is about; equal ones are kept once, by their text.
 	abouts map[uint64]*about
 	texts  map[string]*about
+	// When the first and the last of its events were, and how many starts of the
+	// gateway had been before the last.
+	first, last time.Time
+	epoch       int
+	sheet       *sheet
 }
 
 // about is what a statement is about, which later executions of it refer to.
@@ -53,9 +58,10 @@ type statementState struct {
 func (d *Deriver) session(e event) *sessionState {
 	s := d.sessions[e.leaf.Session]
 	if s == nil {
-		s = &sessionState{index: e.index, statements: map[uint64]*statementState{}, abouts: map[uint64]*about{}, texts: map[string]*about{}}
+		s = &sessionState{index: e.index, statements: map[uint64]*statementState{}, abouts: map[uint64]*about{}, texts: map[string]*about{}, first: e.leaf.Time}
 		d.sessions[e.leaf.Session] = s
 	}
+	s.last, s.epoch = e.leaf.Time, len(d.life.epochs)
 	return s
 }
 
@@ -79,7 +85,7 @@ func (d *Deriver) takeSession(e event) error {
 		delete(s.statements, b.Stmt)
 		return d.statement(e.leaf.Session, s, st, b, e.index)
 	case *Masking:
-		return d.masking(e, b)
+		return d.masking(e, b, s)
 	case *SessionClose:
 		delete(d.sessions, e.leaf.Session)
 		return d.endSession(e.leaf.Session, s, &ending{at: e.leaf.Time, body: b})
@@ -119,6 +125,10 @@ func (d *Deriver) denial(e event, b *Denial, s *sessionState) error {
 	d.policies.name(b.Policy)
 	if e.leaf.Session != "" {
 		d.used(s.body.Principal.ID, e.leaf.Time, false)
+		d.sheetOf(s).touch(b.Objects, true, e.leaf.Time)
+	}
+	if err := d.refusal(e, b, s); err != nil {
+		return err
 	}
 	st := &statementState{
 		index: e.index, at: e.leaf.Time, denied: true, reason: b.Reason, request: b.Request,
@@ -159,6 +169,16 @@ func (st *statementState) result(out *Outcome) string {
 // statement writes a statement that has ended, or will not.
 func (d *Deriver) statement(id sallyport.SessionID, s *sessionState, st *statementState, out *Outcome, settled uint64) error {
 	b, a, result := st.body, st.about, st.result(out)
+	d.tally.statement(b.Phase, result)
+	if out != nil && b.Phase != "analyse" && result == perhapsRan {
+		d.life.cut(id, b.Stmt, st.at, out.Status)
+	}
+	if !st.denied && b.Phase != "analyse" {
+		if i := d.identities[s.body.Principal.ID]; i != nil {
+			i.ran++
+		}
+		d.sheetOf(s).touch(a.objects, false, st.at)
+	}
 	if b.Phase != "analyse" && result == perhapsRan {
 		d.unsettled = append(d.unsettled, Unsettled{Session: id, Stmt: b.Stmt, Leaf: st.index, Time: st.at})
 	}
@@ -199,7 +219,7 @@ func changes(effects []string) bool {
 	return slices.ContainsFunc(effects, func(e string) bool { return e != "read" })
 }
 
-func (d *Deriver) masking(e event, b *Masking) error {
+func (d *Deriver) masking(e event, b *Masking, s *sessionState) error {
 	output := "diagnostic"
 	if b.Output >= 0 {
 		output = strconv.Itoa(b.Output)
@@ -212,6 +232,8 @@ func (d *Deriver) masking(e event, b *Masking) error {
 		texts(w, b.Columns).text(b.Locus).text(b.Entity).text(b.Rule).text(b.Operator).text(b.Detector).text(profile).number(b.Hits).number(e.index)
 		return w.end()
 	}
+	d.sheetOf(s).mask(b, e.leaf.Time)
+	d.tally.masking(b)
 	w := d.tables[tableMasking]
 	w.text(session).number(b.Stmt).time(e.leaf.Time).text(output)
 	texts(texts(w, b.Columns), b.Labels).text(b.Reason).text(b.Operator).text(profile).
@@ -228,6 +250,9 @@ type ending struct {
 // endSession writes a session and its statements without an outcome; end is nil
 // for one that was not closed.
 func (d *Deriver) endSession(id sallyport.SessionID, s *sessionState, end *ending) error {
+	if end == nil {
+		d.unfinished(id, s)
+	}
 	for _, n := range sortedBy(s.statements, func(st *statementState) uint64 { return st.index }) {
 		if err := d.statement(id, s, s.statements[n], nil, 0); err != nil {
 			return err
@@ -256,9 +281,11 @@ func (d *Deriver) endSession(id sallyport.SessionID, s *sessionState, end *endin
 	if err := texts(w, b.Notes).number(s.index).end(); err != nil {
 		return err
 	}
+	d.tally.session(b.Grant != nil, end != nil)
 	if !byGateway(c.Reason) {
 		return nil
 	}
+	d.tally.loggedOff++
 	return d.tables[tableLogoffs].text(string(id)).text(string(p.ID)).text(string(b.Resource)).time(s.opened).time(at).
 		text(c.Reason).number(s.index).end()
 }

@@ -70,6 +70,10 @@ func newBody(t Type) any {
 		return &LogPruned{}
 	case TypeShipping:
 		return &Shipping{}
+	case TypeConfigLoaded:
+		return &ConfigLoaded{}
+	case TypeReview:
+		return &Review{}
 	}
 	return nil
 }

@@ -3,7 +3,20 @@
 
 package evidence
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+)
+
+// BreakglassRules finds the rules of a policy that are marked.
+func BreakglassRules(text string) []sallyport.RuleID { return breakglassRules(text) }
+
+// FitsPattern compares a principal with a pattern of the configuration.
+func FitsPattern(pattern, text string) bool { return fitsPattern(pattern, text) }
+
+// MaxSheetRows bounds a sheet.
+const MaxSheetRows = maxSheetRows
 
 // ReadBothWays reads a leaf by the short way and by package json alone. short is
 // false where the short way leaves it to the other.

@@ -25,95 +25,20 @@ type Table struct {
 	Columns []string
 }
 
-// The tables. Their directories are the items of OCR's audit protocol.
-const (
-	tableIdentities  = "01-access-control/machine-identities"
-	tableGrants      = "01-access-control/access-grants"
-	tableRequests    = "01-access-control/requests"
-	tableApprovals   = "01-access-control/approval-log"
-	tableSessions    = "02-unique-identification/sessions"
-	tableLogoffs     = "04-automatic-logoff/ended-by-the-gateway"
-	tableStatements  = "05-audit-controls/session-audit-log"
-	tableLiveness    = "05-audit-controls/liveness"
-	tableChanges     = "06-integrity/changes"
-	tableLogins      = "07-authentication/logins"
-	tableTokens      = "07-authentication/gateway-tokens"
-	tableConnections = "08-transmission-security/connections"
-	tableReviews     = "09-activity-review/evidence-access"
-	tableMasking     = "10-minimum-necessary/masking-evidence"
-	tableFindings    = "10-minimum-necessary/scan-findings"
-)
-
-// Tables returns the tables of every bundle.
-func Tables() []Table {
-	return []Table{
-		{tableIdentities, "a principal that logged in, asked, was granted or connected", []string{
-			"principal", "kind", "issuer", "subject", "groups", "methods", "roles", "resources", "first_seen", "last_used",
-			"sessions", "statements", "denials", "grants", "active_grants", "approvers", "as_of",
-		}},
-		{tableGrants, "a grant: who, what, how long, under which policy", []string{
-			"grant", "request", "principal", "resource", "role", "not_before", "not_after", "state", "ended", "by", "reason",
-			"policy", "policy_text", "leaf",
-		}},
-		{tableRequests, "a request for access or for the release of a held statement", []string{
-			"request", "kind", "opened", "principal", "resource", "role", "reason", "approvers", "window_ms", "expires",
-			"session", "statement", "readable", "objects", "effects", "rules", "policy", "binding",
-			"decision", "decided", "approver", "rationale", "state", "leaf",
-		}},
-		{tableApprovals, "a human's decision about a request", []string{
-			"request", "kind", "decision", "time", "approver", "groups", "issuer", "subject", "method", "token_id",
-			"authenticated", "rationale", "binding", "leaf",
-		}},
-		{tableSessions, "a session: which identity, by which authentication, on what", []string{
-			"session", "principal", "kind", "issuer", "subject", "method", "token_id", "resource", "protocol", "role", "grant",
-			"client", "lineage", "policy", "rules", "notes", "opened", "closed", "close_reason",
-			"statements", "denials", "events", "head", "recording", "chunks", "leaf",
-		}},
-		{tableLogoffs, "a session that the gateway ended, and why", []string{
-			"session", "principal", "resource", "opened", "closed", "reason", "leaf",
-		}},
-		{tableStatements, "a statement, in the order in which they ended: verdict, rules, success or failure, code", []string{
-			"session", "statement", "time", "principal", "resource", "phase", "mode", "class", "readable", "effects", "objects",
-			"masked_outputs", "verdict", "reason", "rules", "policy", "grant", "request", "approver", "result", "status", "code",
-			"tag", "rows", "bytes", "micros", "digest", "leaf", "outcome_leaf",
-		}},
-		{tableLiveness, "a stretch in which the gateway was on record as alive, or was not", []string{"kind", "from", "to", "epoch", "what"}},
-		{tableChanges, "a statement that changes data or structure, run or refused", []string{
-			"session", "statement", "time", "principal", "resource", "readable", "effects", "objects", "verdict", "reason",
-			"request", "approver", "result", "code", "rows", "leaf",
-		}},
-		{tableLogins, "a login, accepted or refused", []string{
-			"time", "accepted", "principal", "kind", "issuer", "subject", "method", "token_id", "client", "reason", "leaf",
-		}},
-		{tableTokens, "a gateway token, issued or revoked", []string{
-			"time", "action", "token_id", "principal", "resource", "role", "grant", "expires", "by", "leaf",
-		}},
-		{tableConnections, "how a session was protected on both legs", []string{
-			"session", "opened", "principal", "client", "client_tls", "resource", "target_tls", "notes", "leaf",
-		}},
-		{tableReviews, "somebody looked at evidence", []string{"time", "what", "by", "of", "purpose", "tree_size", "leaf"}},
-		{tableMasking, "what was masked in one column of one answer, and by which rule; no values", []string{
-			"session", "statement", "time", "output", "columns", "labels", "reason", "operator", "profile", "seen", "masked",
-			"nulls", "leaf",
-		}},
-		{tableFindings, "what a scanner found and masked inside values", []string{
-			"session", "statement", "time", "output", "columns", "locus", "entity", "rule", "operator", "detector", "profile", "hits", "leaf",
-		}},
-	}
-}
-
 // tableWriter writes the rows of one table. A row is its cells in the order of
 // the columns, then end.
 type tableWriter struct {
 	columns   []string
-	json, csv *bufio.Writer
+	json, csv *bufio.Writer // nil for a table that nobody wants
 	closers   []io.Closer
+	sheet     *sheetWriter // nil without a workbook
 	rows      int
 	col       int
 	j, c      []byte
 }
 
-// newTableWriter begins the two files of a table.
+// newTableWriter begins the two files of a table. create may return nil for a
+// file that is not wanted.
 func newTableWriter(t Table, create func(name string) (io.WriteCloser, error)) (*tableWriter, error) {
 	w := &tableWriter{columns: t.Columns}
 	j, err := create(t.Name + ".json")
@@ -124,7 +49,10 @@ func newTableWriter(t Table, create func(name string) (io.WriteCloser, error)) (
 	if err != nil {
 		return nil, err
 	}
-	w.json, w.csv, w.closers = bufio.NewWriterSize(j, 32<<10), bufio.NewWriterSize(c, 32<<10), []io.Closer{j, c}
+	if j == nil || c == nil {
+		return w, nil
+	}
+	w.json, w.csv, w.closers = bufio.NewWriterSize(j, 8<<10), bufio.NewWriterSize(c, 8<<10), []io.Closer{j, c}
 	for i, name := range t.Columns {
 		w.c = appendCell(w.c, i, name)
 	}
@@ -156,6 +84,7 @@ func (w *tableWriter) text(s string) *tableWriter {
 	w.next()
 	w.j = appendString(w.j, s)
 	w.c = appendCell(w.c, w.col, neutral(s))
+	w.sheet.text(s)
 	w.col++
 	return w
 }
@@ -174,6 +103,7 @@ func (w *tableWriter) plain(quoted bool, s []byte) *tableWriter {
 		w.c = append(w.c, ',')
 	}
 	w.c = append(w.c, s...)
+	w.sheet.plain(quoted, s)
 	w.col++
 	return w
 }
@@ -213,11 +143,11 @@ func texts[S ~string](w *tableWriter, list []S) *tableWriter {
 		w.j = appendString(w.j, string(s))
 	}
 	w.j = append(w.j, ']')
+	whole := ""
 	switch len(list) {
 	case 0:
-		w.c = appendCell(w.c, w.col, "")
 	case 1:
-		w.c = appendCell(w.c, w.col, neutral(string(list[0])))
+		whole = string(list[0])
 	default:
 		var b strings.Builder
 		for i, s := range list {
@@ -226,8 +156,10 @@ func texts[S ~string](w *tableWriter, list []S) *tableWriter {
 			}
 			b.WriteString(string(s))
 		}
-		w.c = appendCell(w.c, w.col, neutral(b.String()))
+		whole = b.String()
 	}
+	w.c = appendCell(w.c, w.col, neutral(whole))
+	w.sheet.text(whole)
 	w.col++
 	return w
 }
@@ -239,6 +171,12 @@ func (w *tableWriter) end() error {
 	}
 	w.col = 0
 	w.rows++
+	if w.json == nil {
+		return nil
+	}
+	if err := w.sheet.end(); err != nil {
+		return err
+	}
 	if _, err := w.json.Write(append(w.j, '}')); err != nil {
 		return err
 	}
@@ -248,6 +186,9 @@ func (w *tableWriter) end() error {
 
 // close ends both files.
 func (w *tableWriter) close() error {
+	if w.json == nil {
+		return nil
+	}
 	if _, err := w.json.WriteString("\n]\n"); err != nil {
 		return err
 	}

@@ -148,6 +148,7 @@ func (v *verifier) run() {
 	v.checkContents()
 	v.checkSealed()
 	v.checkReplays()
+	v.checkSample()
 	v.summarise()
 }
 

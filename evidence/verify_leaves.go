@@ -47,9 +47,8 @@ func (v *verifier) checkLeaves() {
 	if v.treeFile = v.open(TreeName); v.treeFile != nil {
 		v.tree = newTreeCheck(v.treeFile)
 	}
-	scope := Scope{From: v.manifest.From, To: v.manifest.To, Created: v.manifest.Created}
 	var err error
-	if v.derived, err = NewDeriver(scope, v.compareTo); err != nil {
+	if v.derived, err = NewDeriver(v.manifest.Scope(), v.compareTo); err != nil {
 		v.fault(LeavesName, -1, -1, "the tables cannot be derived from it")
 		return
 	}

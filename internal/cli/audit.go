@@ -55,7 +55,7 @@ func (a *app) auditCommand() *cobra.Command {
 			}
 			return a.show(map[string][]string{"keys": keys}, t)
 		})
-	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.proofCommand(), a.whoSawCommand()))
+	return a.client(a.group("audit", "Check the ledger", verify, checkpoint, key, a.proofCommand(), a.whoSawCommand(), a.completenessCommand(), a.reviewCommand()))
 }
 
 // text gets an answer that is a text.

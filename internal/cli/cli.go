@@ -173,7 +173,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.witnessCommand(), a.configCommand(), a.vaultCommand(), a.versionCommand(),
 		a.loginCommand(), a.whoamiCommand(), a.tokenCommand(), a.envCommand(),
 		a.requestCommand(), a.grantCommand(), a.sessionCommand(),
-		a.evidenceCommand(), a.auditCommand(), a.ledgerCommand(), a.policyCommand(), a.resourceCommand(), a.maskCommand(), a.shipCommand(),
+		a.evidenceCommand(), a.auditCommand(), a.identityCommand(), a.ledgerCommand(), a.policyCommand(), a.resourceCommand(), a.maskCommand(), a.shipCommand(),
 		a.retentionCommand(),
 	)
 	if a.Demo != nil {

@@ -38,6 +38,9 @@ func (a *app) evidenceCommand() *cobra.Command {
 	f.StringVar(&x.resource, "resource", "", "on this resource")
 	f.StringVar(&x.session, "session", "", "this session")
 	f.StringVar(&x.grant, "grant", "", "under this grant")
+	f.StringVar(&x.asOf, "as-of", "", "nothing after the end of a day (2026-01-31, UTC) or a time, and the state of then")
+	f.IntVar(&x.sample, "sample", 0, "draw so many of the sessions; needs --seed")
+	f.StringVar(&x.seed, "seed", "", "number that the draw follows from: the same one draws the same sessions again")
 	x.outputFlags(exp)
 	f.StringArrayVar(&x.since, "since", nil, "file with an earlier checkpoint: the bundle shows that the log grew out of it; may be given several times")
 	var t trust
@@ -54,6 +57,8 @@ func (a *app) evidenceCommand() *cobra.Command {
 type export struct {
 	from, to, principal, resource, session, grant, purpose string
 	since                                                  []string
+	asOf, seed                                             string
+	sample                                                 int
 
 	file     string
 	force    bool
@@ -90,6 +95,9 @@ func (x *export) body(now time.Time) (map[string]any, error) {
 	if len(earlier) > 0 {
 		out["earlier"] = earlier
 	}
+	if err := x.draw(out); err != nil {
+		return nil, err
+	}
 	for name, text := range map[string]string{"from": x.from, "to": x.to} {
 		t, err := when(now, text)
 		if err != nil {
@@ -105,6 +113,24 @@ func (x *export) body(now time.Time) (map[string]any, error) {
 		}
 	}
 	return out, nil
+}
+
+// draw adds what is asked of a sample and of a day.
+func (x *export) draw(out map[string]any) error {
+	if x.asOf != "" {
+		out["as_of"] = x.asOf
+	}
+	if (x.sample != 0) != (x.seed != "") || x.sample < 0 {
+		return usage("--sample and --seed go together: --sample 25 --seed 7")
+	}
+	if x.sample > 0 {
+		seed, err := strconv.ParseUint(x.seed, 10, 64)
+		if err != nil {
+			return usage("--seed: %q is not a number from 0", x.seed)
+		}
+		out["sample"], out["seed"] = x.sample, seed
+	}
+	return nil
 }
 
 func (a *app) evidenceExport(ctx context.Context, x *export) error {

@@ -46,6 +46,8 @@ type Config struct {
 	API API `yaml:"api"`
 	// Roles says who may ask for or hold a role.
 	Roles []Role `yaml:"roles"`
+	// Identities says who answers for machine identities.
+	Identities []Identity `yaml:"identities"`
 	// Requests bounds requests for grants and holds.
 	Requests Requests `yaml:"requests"`
 	// Resources are the targets.

@@ -57,6 +57,7 @@ func (c *Config) Validate() []Problem {
 	}
 	c.validatePolicy(&f)
 	c.validateRoles(&f)
+	c.validateIdentities(&f)
 	members(&f, "api.auditors", c.API.Auditors)
 	members(&f, "api.administrators", c.API.Administrators)
 	members(&f, "api.privacy", c.API.Privacy)

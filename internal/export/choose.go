@@ -46,6 +46,9 @@ type choice struct {
 	// start and beat are the last signs of life before from, without which the
 	// first silence could not be judged.
 	start, beat int64
+	config      map[uint64]bool // leaves of the configuration in force at from
+	limit       uint64          // leaves from here on are later than the bundle
+	sample      *evidence.Sample
 	sessions    map[sallyport.SessionID]*span
 	grants      map[sallyport.GrantID]*span
 	requests    map[sallyport.RequestID]*span
@@ -74,15 +77,22 @@ func newSpan(at time.Time) *span {
 // choose reads the log once and decides which sessions, grants, requests and
 // policies go into the bundle.
 func choose(ctx context.Context, src Source, f Filter, size uint64) (*choice, error) {
+	limit, err := until(ctx, src, f.AsOf, size)
+	if err != nil {
+		return nil, err
+	}
 	c := &choice{
-		filter: f, all: f.all(), narrow: f.Session != "" || f.Grant != "", from: f.From, to: f.To, start: -1, beat: -1,
+		limit: limit, config: map[uint64]bool{}, filter: f, all: f.all(), narrow: f.Session != "" || f.Grant != "", from: f.From, to: f.To, start: -1, beat: -1,
 		sessions: map[sallyport.SessionID]*span{}, grants: map[sallyport.GrantID]*span{},
 		requests: map[sallyport.RequestID]*span{}, policies: map[sallyport.PolicyDigest]bool{},
 	}
 	if c.all {
 		return c, c.findRoots(ctx, src, size)
 	}
-	if err := scan(ctx, src, size, func(_ uint64, _ []byte, leaf parsedLeaf) error { return c.learn(leaf) }); err != nil {
+	if !f.AsOf.IsZero() && (c.to.IsZero() || f.AsOf.Before(c.to)) {
+		c.to = f.AsOf
+	}
+	if err := scan(ctx, src, limit, func(_ uint64, _ []byte, leaf parsedLeaf) error { return c.learn(leaf) }); err != nil {
 		return nil, err
 	}
 	if c.sessions[f.Session] == nil && f.Session != "" {
@@ -93,7 +103,7 @@ func choose(ctx context.Context, src Source, f Filter, size uint64) (*choice, er
 	}
 	c.chooseSessions()
 	c.chooseRest()
-	if err := scan(ctx, src, size, c.findSignsOfLife); err != nil {
+	if err := scan(ctx, src, limit, c.findSignsOfLife); err != nil {
 		return nil, err
 	}
 	return c, c.findRoots(ctx, src, size)
@@ -101,8 +111,23 @@ func choose(ctx context.Context, src Source, f Filter, size uint64) (*choice, er
 
 // all reports whether the filter selects the whole log.
 func (f Filter) all() bool {
-	f.Earlier = nil
+	f.Earlier, f.By, f.Purpose, f.Seed = nil, "", "", 0
 	return reflect.DeepEqual(f, Filter{})
+}
+
+// until returns the number of leaves up to the last one that is not later than a
+// time: a clock that jumped ahead for a moment cuts nothing off.
+func until(ctx context.Context, src Source, at time.Time, size uint64) (limit uint64, err error) {
+	if at.IsZero() {
+		return size, nil
+	}
+	err = scan(ctx, src, size, func(index uint64, _ []byte, leaf parsedLeaf) error {
+		if !leaf.Time.After(at) {
+			limit = index + 1
+		}
+		return nil
+	})
+	return limit, err
 }
 
 // findRoots gathers the sizes that the chosen seals and the auditor's earlier
@@ -231,7 +256,7 @@ func (c *choice) matches(s *span) bool {
 	if f.Principal != "" && s.principal != f.Principal || f.Resource != "" && s.resource != f.Resource {
 		return false
 	}
-	if !f.To.IsZero() && s.from.After(f.To) {
+	if !f.To.IsZero() && s.from.After(f.To) || !f.AsOf.IsZero() && s.from.After(f.AsOf) {
 		return false
 	}
 	return f.From.IsZero() || !s.closed || !s.to.Before(f.From)
@@ -239,11 +264,21 @@ func (c *choice) matches(s *span) bool {
 
 func (c *choice) chooseSessions() {
 	f := &c.filter
+	var ids []sallyport.SessionID
 	for id, s := range c.sessions {
-		if f.Session != "" && id != f.Session || f.Grant != "" && !s.grants[f.Grant] || !c.matches(s) {
-			continue
+		if (f.Session == "" || id == f.Session) && (f.Grant == "" || s.grants[f.Grant]) && c.matches(s) {
+			ids = append(ids, id)
 		}
+	}
+	if f.Sample > 0 {
+		c.sample = new(evidence.Draw(ids, f.Sample, f.Seed))
+		ids = c.sample.Sessions
+	}
+	open := false
+	for _, id := range ids {
+		s := c.sessions[id]
 		s.chosen = true
+		open = open || !s.closed
 		for g := range s.grants {
 			c.pick(g)
 		}
@@ -256,9 +291,12 @@ func (c *choice) chooseSessions() {
 		if c.narrow && f.From.IsZero() && (c.from.IsZero() || s.from.Before(c.from)) {
 			c.from = s.from
 		}
-		if c.narrow && f.To.IsZero() && s.to.After(c.to) {
+		if c.narrow && f.To.IsZero() && f.AsOf.IsZero() && s.to.After(c.to) {
 			c.to = s.to
 		}
+	}
+	if open && c.narrow && f.To.IsZero() && f.AsOf.IsZero() {
+		c.to = time.Time{} // whether the gateway ended under it shows later
 	}
 }
 
@@ -305,12 +343,22 @@ func (c *choice) pickRequest(id sallyport.RequestID) {
 	}
 }
 
-// findSignsOfLife finds the last start and heartbeat before the chosen time.
+// findSignsOfLife finds the last start and heartbeat before the chosen time, and
+// the configuration that was in force.
 func (c *choice) findSignsOfLife(index uint64, _ []byte, leaf parsedLeaf) error {
 	if c.from.IsZero() || !leaf.Time.Before(c.from) {
 		return nil
 	}
 	switch leaf.Type {
+	case evidence.TypeConfigLoaded:
+		b, err := evidence.Body[evidence.ConfigLoaded](leaf)
+		if err != nil {
+			return err
+		}
+		if b.Part == 1 {
+			clear(c.config)
+		}
+		c.config[index] = true
 	case evidence.TypeStart:
 		c.start, c.beat = int64(index), -1
 	case evidence.TypeHeartbeat:
@@ -329,12 +377,24 @@ func (c *choice) takes(index uint64, leaf parsedLeaf) (bool, error) {
 	if c.all {
 		return true, nil
 	}
+	if index >= c.limit {
+		return false, nil
+	}
 	if leaf.Session != "" {
 		return c.sessions[leaf.Session].chosen, nil
 	}
 	switch leaf.Type {
 	case evidence.TypeStart, evidence.TypeStop, evidence.TypeHeartbeat, evidence.TypeGap, evidence.TypeKeyRotate:
 		return c.during(leaf.Time) || int64(index) == c.start || int64(index) == c.beat, nil
+	case evidence.TypeConfigLoaded:
+		return c.during(leaf.Time) || c.config[index], nil
+	case evidence.TypeReview:
+		// The review of an identity counts until the next one, however long ago it was.
+		b, err := evidence.Body[evidence.Review](leaf)
+		if b.Kind == "identity" {
+			return c.to.IsZero() || !leaf.Time.After(c.to), err
+		}
+		return !c.narrow && c.during(leaf.Time), err
 	case evidence.TypePolicyLoaded:
 		b, err := evidence.Body[evidence.PolicyLoaded](leaf)
 		return c.policies[b.Digest] || !c.narrow && c.during(leaf.Time), err

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,9 +64,18 @@ type Filter struct {
 	Resource  sallyport.ResourceID
 	Session   sallyport.SessionID
 	Grant     sallyport.GrantID
+	// AsOf ends the bundle: it has no leaf after it, and shows the state of then.
+	AsOf time.Time
+	// Sample, when it is not zero, is how many sessions are drawn of those that the
+	// rest selects, by [evidence.Draw] with Seed.
+	Sample int
+	Seed   uint64
 	// Earlier are sizes of the log by checkpoints that the auditor kept: the bundle
 	// then shows that the log grew out of them. They select nothing.
 	Earlier []uint64
+	// By and Purpose say who makes the bundle and for what. They select nothing.
+	By      sallyport.PrincipalID
+	Purpose string
 }
 
 // String renders the filter for the manifest and the ledger's export event.
@@ -88,6 +98,11 @@ func (f Filter) String() string {
 	add("resource", string(f.Resource))
 	add("session", string(f.Session))
 	add("grant", string(f.Grant))
+	add("as_of", at(f.AsOf))
+	if f.Sample > 0 {
+		add("sample", strconv.Itoa(f.Sample))
+		add("seed", strconv.FormatUint(f.Seed, 10))
+	}
 	return strings.Join(parts, " ")
 }
 
@@ -119,22 +134,22 @@ func Build(ctx context.Context, w io.Writer, src Source, f Filter) (Summary, err
 	if err != nil {
 		return Summary{}, err
 	}
-	scope := evidence.Scope{From: choice.from, To: choice.to, Created: src.Now()}
+	m := evidence.Manifest{
+		Origin: cp.Origin, Created: src.Now(), TreeSize: cp.Size, Root: cp.Root.String(), Filter: f.String(), By: string(f.By), Purpose: f.Purpose,
+		From: choice.from, To: choice.to, AsOf: f.AsOf, Sample: choice.sample,
+	}
 	b := builder{src: src, out: evidence.NewWriter(w), cp: cp, sessions: map[sallyport.SessionID]*recorded{}}
 	b.summary = Summary{TreeSize: cp.Size, Root: cp.Root.String()}
-	if err := b.log(ctx, choice, scope); err != nil {
+	if err := b.log(ctx, choice, m.Scope()); err != nil {
 		return Summary{}, err
 	}
-	if err := b.static(signed); err != nil {
+	if err := b.static(signed, choice.sample); err != nil {
 		return Summary{}, err
 	}
 	if err := b.payloads(ctx); err != nil {
 		return Summary{}, err
 	}
-	m := evidence.Manifest{
-		Origin: cp.Origin, Created: scope.Created, TreeSize: cp.Size, Root: cp.Root.String(), Filter: f.String(),
-		From: choice.from, To: choice.to, Leaves: b.summary.Leaves, Missing: b.missing,
-	}
+	m.Leaves, m.Missing = b.summary.Leaves, b.missing
 	b.summary.Missing = len(b.missing)
 	return b.summary, b.out.Close(m, src.Signers...)
 }
@@ -176,8 +191,15 @@ type builder struct {
 }
 
 // static writes what does not depend on the leaves.
-func (b *builder) static(signed []byte) error {
+func (b *builder) static(signed []byte, sample *evidence.Sample) error {
 	files := evidence.StaticFiles()
+	if sample != nil {
+		text, err := sample.File()
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		files = append(files, evidence.File{Name: evidence.SampleName, Content: text})
+	}
 	keys, err := json.MarshalIndent(evidence.Keys{
 		Verifiers: b.src.Keys, Rotations: append([]string{}, b.rotations...), Recipients: append([]string{}, b.src.Recipients...),
 	}, "", "  ")

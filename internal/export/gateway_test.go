@@ -31,7 +31,7 @@ func TestWriteSample(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	g.fill()
-	bundle, _ := g.bundle(export.Filter{})
+	bundle, _ := g.bundle(export.Filter{By: "human:eve", Purpose: "yearly audit"})
 	name := cmp.Or(os.Getenv("SAMPLE_BUNDLE"), t.TempDir()+"/sample")
 	for suffix, content := range map[string][]byte{".zip": bundle, ".key": []byte(g.vkey + "\n")} {
 		if err := os.WriteFile(name+suffix, content, 0o600); err != nil {
@@ -224,7 +224,63 @@ func (g *gateway) fill() {
 	write(g, "", evidence.TypeToken, evidence.Token{Action: "issued", TokenID: "t1", Principal: "ci:claims", Resource: "clinic", Role: "etl", Expires: g.now.Add(time.Hour)})
 	write(g, "", evidence.TypeExport, evidence.Export{By: "human:eve", Filter: "session=s_one", Size: 7, Purpose: "=audit"})
 	write(g, "", evidence.TypeReplay, evidence.Replay{By: "human:eve", Session: "s_one"})
+	g.office()
 	write(g, "", evidence.TypeStop, evidence.Stop{Reason: "signal"})
+}
+
+// configuration is what a gateway puts on record of its own.
+func (g *gateway) configuration() evidence.Configuration {
+	return evidence.Configuration{
+		Roles: []evidence.ConfigRole{
+			{Name: "etl", Resources: []sallyport.ResourceID{"clinic", "lab"}, Members: []string{"principal:ci:claims", "principal:svc:reports"}},
+			{Name: "auditor", Resources: []sallyport.ResourceID{"archive"}, Members: []string{"group:auditors"}},
+		},
+		Access: []evidence.ConfigAccess{
+			{Role: "etl", Resource: "clinic", Connect: "hold", Approvers: "group:privacy", WindowMS: 3600_000, Rules: []sallyport.RuleID{"jit"}, Policy: g.policy},
+			{Role: "etl", Resource: "lab", Connect: "allow", Rules: []sallyport.RuleID{"read"}, Policy: g.policy},
+		},
+		Resources: []evidence.ConfigResource{
+			{Name: "clinic", Type: "postgres", Target: "db.example:5432/clinic", TLS: "verify-full", Lineage: "auto", Intent: "before-forward", IdleMS: 1800_000, LongestMS: 43200_000, Sessions: 200},
+		},
+		Issuers:  []evidence.ConfigIssuer{{Name: "idp", URL: "https://idp.example", Audiences: []string{"sallyport"}}},
+		Settings: []evidence.ConfigSetting{{Name: "api.auditors", Values: []string{"group:auditors"}}},
+		Identities: []evidence.ConfiguredMember{
+			{Principal: "ci:*", Owner: "claims team", Purpose: "monthly claims", Ticket: "SEC-7", Reviewed: g.now.Add(-48 * time.Hour), EveryMS: 90 * 24 * 3600_000},
+			{Principal: "svc:gone", Owner: "nobody any more", EveryMS: 3600_000},
+		},
+	}
+}
+
+// configured puts a configuration on record.
+func (g *gateway) configured(c evidence.Configuration) {
+	g.t.Helper()
+	parts, err := c.Split()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, p := range parts {
+		write(g, "", evidence.TypeConfigLoaded, p)
+	}
+}
+
+// office puts on record what people do about access.
+func (g *gateway) office() {
+	g.configured(g.configuration())
+	write(g, "", evidence.TypeReview, evidence.Review{Kind: "identity", By: "human:eve", Principal: "svc:reports", Note: "still needed", Size: 40})
+	write(g, "", evidence.TypeReview, evidence.Review{Kind: "activity", By: "human:eve", From: g.now.Add(-time.Hour), To: g.now, Note: "nothing unusual", Size: 41})
+	write(g, "", evidence.TypeRequest, evidence.Request{
+		ID: "q3", Kind: "grant", State: "open", Principal: "svc:night", Resource: "archive", Role: "etl", Reason: "break-glass: the ward is down",
+		Approvers: "group:privacy", WindowMS: 600_000, Expires: g.now.Add(time.Hour), Policy: g.policy,
+	})
+	write(g, "", evidence.TypeDecision, evidence.Decision{Request: "q3", Kind: "grant", Decision: "approved", Approver: "human:ann", Rationale: "called back"})
+	write(g, "", evidence.TypeGrant, evidence.GrantEvent{State: "active", Grant: sallyport.Grant{
+		ID: "g3", Request: "q3", Principal: "svc:night", Resource: "archive", Role: "etl", NotBefore: g.now, NotAfter: g.now.Add(10 * time.Minute), Policy: g.policy,
+	}})
+	write(g, "", evidence.TypeRequest, evidence.Request{
+		ID: "q4", Kind: "hold", State: "open", Principal: "svc:night", Resource: "archive", Role: "etl", Approvers: "group:privacy",
+		Expires: g.now.Add(time.Minute), Session: "s_night", Stmt: 4, Readable: "DROP TABLE old", Effects: []string{"destroy"}, Policy: g.policy,
+	})
+	write(g, "", evidence.TypeDecision, evidence.Decision{Request: "q4", Kind: "hold", Decision: "denied", Approver: "human:ann", Rationale: "not today"})
 }
 
 func (g *gateway) source() export.Source {

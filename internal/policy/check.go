@@ -57,9 +57,9 @@ func (k *checker) annotations() map[string]string {
 		key := string(a.Key)
 		notes[key] = string(a.Value)
 		switch key {
-		case "id", "hold", "expires", "grant", "max", "description":
+		case "id", "hold", "expires", "grant", "max", "description", "breakglass":
 		default:
-			k.warnf("annotation @%s is not known and has no effect; known are @id, @description, @hold, @expires, @grant, @max", key)
+			k.warnf("annotation @%s is not known and has no effect; known are @id, @description, @hold, @expires, @grant, @max, @breakglass", key)
 		}
 	}
 	return notes

@@ -71,6 +71,10 @@ func newAPI(g *Gateway) *api {
 		"POST /v1/sessions/{id}/erase":    a.eraseSession,
 
 		"POST /v1/retention/holds/{id}/release": a.releaseHold,
+		"GET /v1/audit/completeness":            a.completeness,
+		"POST /v1/audit/reviews":                a.reviewActivity,
+		"GET /v1/identities":                    a.listIdentities,
+		"POST /v1/identities/review":            a.reviewIdentity,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

@@ -29,6 +29,9 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 		Resource  sallyport.ResourceID  `json:"resource"`
 		Session   sallyport.SessionID   `json:"session"`
 		Grant     sallyport.GrantID     `json:"grant"`
+		AsOf      string                `json:"as_of"`
+		Sample    int                   `json:"sample"`
+		Seed      uint64                `json:"seed"`
 		Earlier   []uint64              `json:"earlier"`
 		Purpose   string                `json:"purpose"`
 		WithKeys  bool                  `json:"with_keys"`
@@ -40,7 +43,16 @@ func (a *api) exportEvidence(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	f := export.Filter{Principal: in.Principal, Resource: in.Resource, Session: in.Session, Grant: in.Grant, Earlier: in.Earlier}
+	f := export.Filter{
+		Principal: in.Principal, Resource: in.Resource, Session: in.Session, Grant: in.Grant, Earlier: in.Earlier,
+		Sample: in.Sample, Seed: in.Seed, By: c.ID, Purpose: purpose,
+	}
+	if in.Sample < 0 || in.Sample > maxSample {
+		return invalid(fmt.Sprintf("a sample has 1 to %d sessions", maxSample), "ask for fewer")
+	}
+	if f.AsOf, err = day("as_of", in.AsOf); err != nil {
+		return err
+	}
 	if f.From, err = instant("from", in.From); err != nil {
 		return err
 	}

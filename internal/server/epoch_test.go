@@ -142,6 +142,7 @@ func TestUncleanStop(t *testing.T) {
 	if len(r.MayHaveExecuted) != 1 || string(r.MayHaveExecuted[0].Session) != list[0].ID {
 		t.Errorf("the bundle says that there may have executed: %+v", r.MayHaveExecuted)
 	}
+	notWhole(t, c, eve, list[0].ID)
 	starts, gaps := bodies[evidence.Start](t, b, evidence.TypeStart), bodies[evidence.Gap](t, b, evidence.TypeGap)
 	if len(starts) != 3 || !starts[0].Clean || !starts[1].Clean || starts[2].Clean || starts[2].Epoch != 3 {
 		t.Errorf("the starts: %+v", starts)

@@ -114,6 +114,7 @@ func TestEvidence(t *testing.T) {
 			}
 		}
 	}
+	standing(t, b)
 	if _, r := bundle(t, c, g, object{"session": id}); r.Sessions != 1 || r.WholeLog {
 		t.Errorf("one session: %+v", r)
 	}
@@ -298,6 +299,9 @@ func TestPolicyReload(t *testing.T) {
 		} else {
 			loaded = append(loaded, p)
 		}
+	}
+	if n := len(bodies[evidence.ConfigLoaded](t, b, evidence.TypeConfigLoaded)); n != 2 {
+		t.Errorf("%d configurations on record; want one at the start and one with the other policies", n)
 	}
 	if len(refused) != 1 || len(loaded) != 2 || !strings.Contains(loaded[1].Text, "payroll") || loaded[0].Digest == loaded[1].Digest {
 		t.Errorf("on record: %d refused, %d loaded", len(refused), len(loaded))

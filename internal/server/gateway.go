@@ -95,7 +95,7 @@ type Gateway struct {
 func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
-		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openIdentity, g.openGrants, g.openEngine,
+		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine,
 		g.openRetention, g.openShipping,
 	} {
 		if err := step(ctx); err != nil {

@@ -26,6 +26,8 @@ type policies struct {
 	log      *slog.Logger
 	set      atomic.Pointer[policy.Set]
 	seen     string // the text looked at last, loaded or refused
+	// loaded is called after another set came into force; nil for the first.
+	loaded func(context.Context) error
 }
 
 // current returns the loaded set.
@@ -89,6 +91,9 @@ func (p *policies) load(ctx context.Context) error {
 	p.seen = text.String()
 	p.set.Store(set)
 	p.log.Info("policies loaded", "digest", set.Digest(), "rules", set.Len())
+	if p.loaded != nil {
+		return p.loaded(ctx)
+	}
 	return nil
 }
 

@@ -129,6 +129,16 @@ func (e *Events) Rollback(ctx context.Context, b evidence.Rollback) error {
 	return write(ctx, e, evidence.TypeRollback, b)
 }
 
+// ConfigLoaded records a part of what access depends on.
+func (e *Events) ConfigLoaded(ctx context.Context, b evidence.ConfigLoaded) error {
+	return write(ctx, e, evidence.TypeConfigLoaded, b)
+}
+
+// Review records that somebody attests to a review.
+func (e *Events) Review(ctx context.Context, b evidence.Review) error {
+	return write(ctx, e, evidence.TypeReview, b)
+}
+
 // Stop records the end of an epoch in order.
 func (e *Events) Stop(ctx context.Context, b evidence.Stop) error {
 	return write(ctx, e, evidence.TypeStop, b)

@@ -64,6 +64,10 @@ func (d *draft) describe() {
 		ok = with(d, d.logPruned)
 	case evidence.TypeEvidenceOpen:
 		ok = with(d, d.evidenceOpen)
+	case evidence.TypeConfigLoaded:
+		ok = with(d, d.configLoaded)
+	case evidence.TypeReview:
+		ok = with(d, d.review)
 	case evidence.TypeDisclosure:
 		ok = with(d, d.disclosure)
 	case evidence.TypeWhoSaw:

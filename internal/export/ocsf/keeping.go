@@ -78,3 +78,20 @@ func (d *draft) disclosure(b *evidence.Disclosure) {
 	d.is(baseEvent, 99, "Disclosure")
 	d.say("The answer of statement %d held rows of %d patients", b.Stmt, b.Patients)
 }
+
+func (d *draft) configLoaded(b *evidence.ConfigLoaded) {
+	d.is(entityManagement, 3, "")
+	d.entity("Configuration", b.Digest, "")
+	d.status(true)
+	d.say("The gateway %s runs with the configuration %s, part %d of %d", d.origin, b.Digest, b.Part, b.Parts)
+}
+
+func (d *draft) review(b *evidence.Review) {
+	d.is(entityManagement, 2, "")
+	d.entity("Review of "+b.Kind, or(string(b.Principal), b.Kind), "")
+	d.by(b.By)
+	put(d.set, "comment", b.Note)
+	d.severity = low
+	d.status(true)
+	d.say("%s attested a review of %s", b.By, b.Kind)
+}

@@ -97,6 +97,8 @@ func samples(t testing.TB, kind sallyport.PrincipalKind, protocol string) [][]by
 	add(b, evidence.TypeOutcome, s, evidence.Outcome{Stmt: 9, Status: "ok"}) // of a session that is closed
 	add(b, evidence.TypeExport, "", evidence.Export{By: "human:dana", Filter: "", Size: 20, Purpose: "audit"})
 	add(b, evidence.TypeReplay, "", evidence.Replay{By: "human:dana", Session: s})
+	add(b, evidence.TypeConfigLoaded, "", evidence.ConfigLoaded{Digest: "c1", Part: 1, Parts: 1})
+	add(b, evidence.TypeReview, "", evidence.Review{Kind: "identity", By: "human:dana", Principal: p.ID, Size: 9, Note: "as it should be"})
 	add(b, evidence.TypeLegalHold, "", evidence.LegalHold{ID: "h1", State: "set", Case: "c", Reason: "r", By: "human:dana"})
 	add(b, evidence.TypeLegalHold, "", evidence.LegalHold{ID: "h1", State: "released", Reason: "over", By: "human:dana"})
 	add(b, evidence.TypeKeyDestroyed, "", evidence.KeyDestroyed{Key: "sk1", Keys: []string{"k1"}, OfSession: s, Class: "default", Expires: at(9), Rule: evidence.RuleExpired, Payloads: 3})
