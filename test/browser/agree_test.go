@@ -36,7 +36,7 @@ func TestAgreement(t *testing.T) {
 	t.Parallel()
 	l := forgery.New(t)
 	l.Crash()
-	p := browser.Must(t)
+	p := open(t)
 	random := rand.New(rand.NewPCG(7, 25)) // the same ones every time
 	whole, part := l.Bundle(export.Filter{}), l.Bundle(export.Filter{Session: "s_two"})
 	for range 60 {

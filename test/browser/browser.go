@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -173,7 +172,10 @@ func (p *Page) fill(given Given, choose chromedp.Action[chromedp.Void]) error {
 	for id, value := range map[string]string{"keys": given.Keys, "checkpoints": given.Checkpoints, "sealKeys": given.SealKeys, "policy": given.Policy} {
 		script += fmt.Sprintf("document.getElementById(%q).value = %q;", id, value)
 	}
-	return chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](script), choose, chromedp.WaitEnabled("#verify"), chromedp.Click("#verify"))
+	// The page answers at once, or not at all.
+	ctx, stop := context.WithTimeout(p.ctx, 2*time.Minute)
+	defer stop()
+	return chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](script), choose, chromedp.WaitEnabled("#verify"), chromedp.Click("#verify"))
 }
 
 // said reads the page.
@@ -237,14 +239,4 @@ func (p *Page) Picture(width int64, scheme string) ([]byte, error) {
 // Print prints the page to a PDF.
 func (p *Page) Print() ([]byte, error) {
 	return chromedp.Run(p.ctx, chromedp.PrintToPDF())
-}
-
-// Must is Open for a test.
-func Must(t testing.TB) *Page {
-	t.Helper()
-	p, err := Open(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

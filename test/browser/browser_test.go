@@ -16,6 +16,16 @@ import (
 	"github.com/sallyport-dev/sallyport/test/forgery"
 )
 
+// open opens the page for a test.
+func open(t *testing.T) *browser.Page {
+	t.Helper()
+	p, err := browser.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // check gives the page a bundle and fails the test where it cannot be asked.
 func check(t *testing.T, p *browser.Page, bundle []byte, given browser.Given) browser.Result {
 	t.Helper()
@@ -39,7 +49,7 @@ func TestHonestBundles(t *testing.T) {
 	l := forgery.New(t)
 	kept, size := l.Keep()
 	l.Crash()
-	p := browser.Must(t)
+	p := open(t)
 	keyed := browser.Given{Keys: l.Key}
 	for _, c := range []struct {
 		name   string
@@ -89,7 +99,7 @@ func TestHonestBundles(t *testing.T) {
 func TestTwelveManipulations(t *testing.T) {
 	t.Parallel()
 	l, cases := forgery.Cases(t)
-	p := browser.Must(t)
+	p := open(t)
 	for _, c := range cases {
 		var kept strings.Builder
 		for _, cp := range c.Checkpoints {
@@ -111,7 +121,7 @@ func TestTwelveManipulations(t *testing.T) {
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	l := forgery.New(t)
-	p := browser.Must(t)
+	p := open(t)
 	name := filepath.Join(t.TempDir(), "dropped.zip")
 	if err := os.WriteFile(name, l.Bundle(export.Filter{}), 0o600); err != nil {
 		t.Fatal(err)
@@ -127,7 +137,7 @@ func TestDrop(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	l := forgery.New(t)
-	p := browser.Must(t)
+	p := open(t)
 	bundle := l.Bundle(export.Filter{})
 	for words, given := range map[string]browser.Given{
 		"key that you trust is malformed": {Keys: l.Key[:len(l.Key)-1]},
@@ -166,7 +176,7 @@ func TestOldBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := browser.Must(t)
+	p := open(t)
 	r := check(t, p, bundle, browser.Given{Keys: string(key)})
 	if want, err := evidence.Verify(bytes.NewReader(bundle), int64(len(bundle)), evidence.Options{Keys: []string{strings.TrimSpace(string(key))}}); err != nil || !want.OK() || r.Kind != "good" {
 		t.Errorf("%v, %+v", err, r)
