@@ -286,4 +286,6 @@ func deflate(t testing.TB, content []byte) []byte {
 }
 
 // String names the case.
-func (c Case) String() string { return c.Name + " by " + c.Who + " (" + strconv.Itoa(len(c.Bundle)) + " bytes)" }
+func (c Case) String() string {
+	return c.Name + " by " + c.Who + " (" + strconv.Itoa(len(c.Bundle)) + " bytes)"
+}
