@@ -117,6 +117,60 @@ func TestTwelveManipulations(t *testing.T) {
 	wantQuiet(t, p)
 }
 
+// TestWhatIsNotComputed gives the page files that it cannot derive from events:
+// the bundle's own witness policy, which it reads, and one that it does not know.
+func TestWhatIsNotComputed(t *testing.T) {
+	t.Parallel()
+	l := forgery.New(t)
+	p := open(t)
+	bundle := l.Bundle(export.Filter{})
+	all := forgery.Files(t, bundle)
+	all["ledger/witness.policy"], all["summary.txt"] = l.Witnesses, []byte("all is well\n")
+	r := check(t, p, l.Resign(bundle, all, nil), browser.Given{Keys: l.Key})
+	for _, w := range []string{"summary.txt was not computed again", "quorum reached, by the bundle's own policy, NOT TRUSTED"} {
+		if !r.OK() || !strings.Contains(r.Text, w) {
+			t.Errorf("%q: %+v", w, r)
+		}
+	}
+	signed := all[evidence.CheckpointName]
+	all[evidence.CheckpointName] = signed[:bytes.LastIndexByte(signed[:len(signed)-1], '\n')+1]
+	r = check(t, p, l.Resign(bundle, all, nil), browser.Given{Keys: l.Key})
+	if w := "the quorum of the bundle's own witness policy is not reached"; !r.OK() || !strings.Contains(r.Text, w) {
+		t.Errorf("%q: %+v", w, r)
+	}
+}
+
+// TestNarrowAndLabelled checks what can be checked of a page's use without eyes:
+// that nothing lies outside of a narrow window, and that each field has a name.
+func TestNarrowAndLabelled(t *testing.T) {
+	t.Parallel()
+	l := forgery.New(t)
+	p := open(t)
+	if r := check(t, p, l.Bundle(export.Filter{}), browser.Given{}); !r.OK() {
+		t.Fatalf("%+v", r)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		if png, err := p.Picture(360, scheme); err != nil || len(png) == 0 {
+			t.Fatal(err)
+		}
+		wide, err := p.Evaluate("String(document.scrollingElement.scrollWidth)")
+		if err != nil || wide != "360" {
+			t.Errorf("%s: the page is %s pixels wide in a window of 360 (%v)", scheme, wide, err)
+		}
+	}
+	bare, err := p.Evaluate("[...document.querySelectorAll('input, textarea, select')].filter(e => e.labels.length === 0).map(e => e.id).join(' ')")
+	if err != nil || bare != "" {
+		t.Errorf("without a label: %q (%v)", bare, err)
+	}
+	focus, err := p.Evaluate("document.activeElement.id")
+	if err != nil || focus != "verdict" {
+		t.Errorf("the focus is on %q, not on the verdict (%v)", focus, err)
+	}
+	if pdf, err := p.Print(); err != nil || !bytes.HasPrefix(pdf, []byte("%PDF-")) {
+		t.Errorf("printed: %d bytes, %v", len(pdf), err)
+	}
+}
+
 // TestDrop drags a bundle onto the page.
 func TestDrop(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -235,10 +236,17 @@ func resign(t testing.TB, names []string, all map[string][]byte, signer note.Sig
 	return buf.Bytes()
 }
 
-// Resign packs changed files of a bundle as the operator could.
+// Resign packs changed files of a bundle as the operator could; new ones come
+// last.
 func (l *Log) Resign(bundle []byte, all map[string][]byte, change func(*evidence.Manifest)) []byte {
 	l.t.Helper()
-	return resign(l.t, order(l.t, bundle), all, l.signer, change)
+	names := order(l.t, bundle)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return resign(l.t, names, all, l.signer, change)
 }
 
 // pack writes the archive of a bundle with its manifest and signature as they
