@@ -23,6 +23,7 @@ const BundleFormat = "sallyport-evidence/2"
 const (
 	ReadmeName     = "README.md"
 	CheckName      = "check.py"
+	VerifierName   = "verify.html"
 	ManifestName   = "manifest.json"
 	SignatureName  = "manifest.json.sig"
 	CheckpointName = "ledger/checkpoint"

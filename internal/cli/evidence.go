@@ -50,7 +50,28 @@ func (a *app) evidenceCommand() *cobra.Command {
 	verify.Flags().StringArrayVar(&t.checkpoints, "checkpoint", nil, "file with an earlier checkpoint that you kept; may be given several times")
 	verify.Flags().StringVar(&t.policy, "policy", "", "file that says which witnesses must have cosigned (C2SP tlog-policy)")
 	verify.Flags().StringVar(&t.sealKeys, "seal-key", "", "file with keys of seals, as \"evidence seal-key\" writes it")
-	return a.group("evidence", "Export evidence, check it and open what is sealed in it", exp, verify, a.openCommand(), a.sealKeyCommand())
+	return a.group("evidence", "Export evidence, check it and open what is sealed in it", exp, verify, a.openCommand(), a.sealKeyCommand(), a.verifierCommand())
+}
+
+// verifierCommand prints the verifier for browsers, so that an auditor can have
+// it from elsewhere than a bundle.
+func (a *app) verifierCommand() *cobra.Command {
+	var digest bool
+	cmd := a.command("verifier", "Print verify.html, which checks bundles in a browser", cobra.NoArgs, func(context.Context, []string) error {
+		page := evidence.VerifierPage()
+		if digest {
+			fmt.Fprintf(a.Stdout, "%s  %s\n", evidence.Digest(page), evidence.VerifierName)
+			return nil
+		}
+		if _, err := a.Stdout.Write(page); err != nil {
+			return sallyport.E(sallyport.Unavailable, "evidence verifier", "the page could not be written").Because(err)
+		}
+		return nil
+	})
+	cmd.Long = "Print verify.html: one file that checks an evidence bundle in a browser, offline, as sallyport-verify does. It is in\n" +
+		"every bundle too, but a verifier that comes with what it verifies proves little: auditors compare its SHA-256."
+	cmd.Flags().BoolVar(&digest, "digest", false, "print the SHA-256 of the page instead, in the form of sha256sum")
+	return cmd
 }
 
 // export says what goes into a bundle and where it goes.

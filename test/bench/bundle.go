@@ -28,6 +28,7 @@ import (
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/export"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/test/browser"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -44,6 +45,7 @@ func benchBundle(ctx context.Context, args []string, out, diag io.Writer) (err e
 	fs.SetOutput(diag)
 	records := fs.Int("records", 1_000_000, "events in the bundle")
 	runs := fs.Int("runs", 3, "verifications; the median is printed")
+	inBrowser := fs.Bool("browser", false, "verify in Chromium too, with verify.html")
 	profile := fs.String("cpuprofile", "", "verify in this process once more, and write a profile")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -92,10 +94,33 @@ func benchBundle(ctx context.Context, args []string, out, diag io.Writer) (err e
 		"peer": "inflate+sha256", "peer_cpu_s": base.Seconds(), "ratio": cpu / base.Seconds(),
 		"target": fmt.Sprintf("under %d s and %d MiB at 1000000 records", bundleSeconds, bundleMemory>>20), "met": met,
 	})
+	if err == nil && *inBrowser {
+		err = benchPage(ctx, dir, name, made.Key, *records, enc)
+	}
 	if err != nil || *profile == "" {
 		return err
 	}
 	return verifyProfiled(*profile, name, made.Key)
+}
+
+// benchPage has verify.html check the bundle in Chromium. The time is that of the
+// wall: a worker of the page does the work, and the browser unpacks beside it.
+func benchPage(ctx context.Context, dir, name, vkey string, records int, enc *json.Encoder) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p, err := browser.Open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	r, err := p.CheckFile(name, browser.Given{Keys: vkey})
+	if err != nil {
+		return err
+	}
+	if r.Kind != "good" {
+		return fmt.Errorf("the page does not verify the bundle: %s %s %v", r.Words, r.Stopped, r.Faults)
+	}
+	return enc.Encode(map[string]any{"bench": "bundle", "subject": "verify.html", "records": records, "wall_s": time.Since(start).Seconds()})
 }
 
 // verifyProfiled verifies in this process and writes a CPU profile.
