@@ -79,6 +79,12 @@ func indexNotes() []string {
 	}
 }
 
+// Sentences that hold for some bundles.
+const (
+	noteNoConfiguration = "No configuration is on record in this bundle, so that owners, roles, limits and targets are not known from it."
+	noteNoEmergency     = "No grant in this bundle is marked as emergency access. Access to a target that policies put under a grant needs a person's approval, always."
+)
+
 func (d *Deriver) makeIndex() Index {
 	s := d.life.scope
 	whole := d.life.completeness()
@@ -104,10 +110,10 @@ func (d *Deriver) makeIndex() Index {
 		x.Items = append(x.Items, y)
 	}
 	if d.config.loaded == 0 {
-		x.Notes = append(x.Notes, "No configuration is on record in this bundle, so that owners, roles, limits and targets are not known from it.")
+		x.Notes = append(x.Notes, noteNoConfiguration)
 	}
 	if d.tables[tableEmergency].rows == 0 {
-		x.Notes = append(x.Notes, "No grant in this bundle is marked as emergency access. Access to a target that policies put under a grant needs a person's approval, always.")
+		x.Notes = append(x.Notes, noteNoEmergency)
 	}
 	return x
 }

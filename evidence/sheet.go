@@ -113,7 +113,7 @@ func newSheet(name string, columns []string, wrap bool, pack *packing) *sheetWri
 	if wrap {
 		fit = `<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>`
 	}
-	s.buf = append(s.buf, xmlHead+`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">`+fit+`<sheetViews><sheetView workbookViewId="0">`+
+	s.buf = append(s.buf, xmlHead+`<worksheet xmlns="`+spreadsheet+`">`+fit+`<sheetViews><sheetView workbookViewId="0">`+
 		`<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><cols>`...)
 	for i, c := range columns {
 		s.buf = fmt.Appendf(s.buf, `<col min="%d" max="%d" width="%d" customWidth="1"/>`, i+1, i+1, columnWidth(c))
@@ -303,7 +303,7 @@ func (w *workbook) close() error {
 	if w == nil {
 		return nil
 	}
-	types := xmlHead + `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">` +
+	types := xmlHead + `<Types xmlns="` + contentTypes + `">` +
 		`<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>` +
 		`<Default Extension="xml" ContentType="application/xml"/>` +
 		`<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>` +
@@ -322,7 +322,7 @@ func (w *workbook) close() error {
 		{"[Content_Types].xml", []byte(types + `</Types>`)},
 		{"_rels/.rels", []byte(xmlHead + `<Relationships xmlns="` + relationships + `"><Relationship Id="rId1" Type="` + relation +
 			`/officeDocument" Target="xl/workbook.xml"/></Relationships>`)},
-		{"xl/workbook.xml", []byte(xmlHead + `<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="` + relation +
+		{"xl/workbook.xml", []byte(xmlHead + `<workbook xmlns="` + spreadsheet + `" xmlns:r="` + relation +
 			`"><sheets>` + book + `</sheets></workbook>`)},
 		{"xl/_rels/workbook.xml.rels", []byte(xmlHead + `<Relationships xmlns="` + relationships + `">` + rels + `<Relationship Id="rId` + styles +
 			`" Type="` + relation + `/styles" Target="styles.xml"/></Relationships>`)},
@@ -352,13 +352,15 @@ func (w *workbook) close() error {
 
 // Names of the format.
 const (
+	spreadsheet   = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+	contentTypes  = "http://schemas.openxmlformats.org/package/2006/content-types"
 	relationships = "http://schemas.openxmlformats.org/package/2006/relationships"
 	relation      = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 )
 
 // workbookStyles has three formats of cells: plain, bold on grey for heads, and
 // with lines that go on.
-const workbookStyles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">` +
+const workbookStyles = `<styleSheet xmlns="` + spreadsheet + `">` +
 	`<fonts count="2"><font><sz val="10"/><name val="Calibri"/></font><font><b/><sz val="10"/><name val="Calibri"/></font></fonts>` +
 	`<fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>` +
 	`<fill><patternFill patternType="solid"><fgColor rgb="FFE7EAEE"/></patternFill></fill></fills>` +

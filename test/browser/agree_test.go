@@ -5,10 +5,11 @@ package browser_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/export"
@@ -31,16 +32,6 @@ func agree(t *testing.T, p *browser.Page, l *forgery.Log, what string, bundle []
 	return want.OK()
 }
 
-// derived reports whether the page computes a file, or it is no derived file.
-func derived(name string) bool {
-	for _, part := range []string{"ledger/", "policies/", "replay/", "recordings/", "session", "principals", "access-grants", "approval-log", "statements"} {
-		if strings.Contains(name, part) && !strings.Contains(name, "session-limits") {
-			return true
-		}
-	}
-	return false
-}
-
 // TestAgreement changes bundles at random, and wants the page and the verifier in
 // Go to agree on each of them.
 func TestAgreement(t *testing.T) {
@@ -60,7 +51,7 @@ func TestAgreement(t *testing.T) {
 	}
 	names := slices.Sorted(func(yield func(string) bool) {
 		for name := range forgery.Files(t, part) {
-			if derived(name) && !yield(name) {
+			if name != evidence.ManifestName && name != evidence.SignatureName && !yield(name) {
 				return
 			}
 		}
@@ -86,6 +77,38 @@ func TestAgreement(t *testing.T) {
 			}
 			all[name] = bytes.Join(lines, nil)
 			agree(t, p, l, "changed by the operator: "+name, l.Resign(from, all, nil))
+		}
+	}
+	wantQuiet(t, p)
+}
+
+// TestAgreementOnHistories wants both verifiers to derive the same from random
+// histories, in which every table has rows.
+func TestAgreementOnHistories(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	rows := map[string]bool{}
+	for seed := range uint64(6) {
+		l := forgery.New(t)
+		begun := l.Now()
+		l.Wild(rand.New(rand.NewPCG(seed, 7)), 250)
+		middle := begun.Add(l.Now().Sub(begun) / 2)
+		for name, f := range map[string]export.Filter{
+			"whole": {By: "human:<eve>", Purpose: "audit & 'more'"}, "as of a day": {AsOf: middle}, "a period": {From: middle, To: middle.Add(10 * time.Minute)},
+			"a resource": {Resource: "lab"}, "a sample": {Sample: 5, Seed: 1<<63 + seed}, "a large sample": {Sample: 5000, Seed: seed},
+		} {
+			bundle := l.Bundle(f)
+			if !agree(t, p, l, fmt.Sprintf("seed %d, %s", seed, name), bundle) {
+				t.Errorf("seed %d, %s: not a good bundle", seed, name)
+			}
+			for name, text := range forgery.Files(t, bundle) {
+				rows[name] = rows[name] || bytes.Count(text, []byte("\n")) > 1
+			}
+		}
+	}
+	for _, table := range evidence.Tables() {
+		if !rows[table.Name+".csv"] {
+			t.Errorf("%s has no rows in any history", table.Name)
 		}
 	}
 	wantQuiet(t, p)

@@ -127,7 +127,7 @@ func TestWhatIsNotComputed(t *testing.T) {
 	all := forgery.Files(t, bundle)
 	all["ledger/witness.policy"], all["summary.txt"] = l.Witnesses, []byte("all is well\n")
 	r := check(t, p, l.Resign(bundle, all, nil), browser.Given{Keys: l.Key})
-	for _, w := range []string{"files were not computed again", "summary.txt", "except those that the notices name", "quorum reached, by the bundle's own policy, NOT TRUSTED"} {
+	for _, w := range []string{"files that follow from no event", "summary.txt", "except those that the notices name", "quorum reached, by the bundle's own policy, NOT TRUSTED"} {
 		if !r.OK() || !strings.Contains(r.Text, w) {
 			t.Errorf("%q: %+v", w, r)
 		}

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-
 	"log/slog"
 	"maps"
 	"net/http"

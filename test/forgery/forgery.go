@@ -165,6 +165,9 @@ func (l *Log) Bundle(f export.Filter) []byte {
 // Erase forgets a ciphertext of which leaves have the digest.
 func (l *Log) Erase() { clear(l.blobs) }
 
+// Now is the time of the last event.
+func (l *Log) Now() time.Time { return l.now }
+
 // put appends an event; session is "" for one outside of sessions.
 func put[B any](l *Log, session sallyport.SessionID, t evidence.Type, body B) {
 	l.t.Helper()

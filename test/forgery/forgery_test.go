@@ -23,10 +23,15 @@ func TestTwelveManipulations(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range cases {
 		names[c.Name] = true
+		opt := evidence.Options{Keys: []string{l.Key}, Checkpoints: c.Checkpoints}
 		if c.Policy != nil {
-			continue // package evidence does not judge cosignatures; test/browser has this one
+			policy, err := evidence.ParseTrustPolicy(c.Policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opt.Policy = policy
 		}
-		r, err := evidence.Verify(bytes.NewReader(c.Bundle), int64(len(c.Bundle)), evidence.Options{Keys: []string{l.Key}, Checkpoints: c.Checkpoints})
+		r, err := evidence.Verify(bytes.NewReader(c.Bundle), int64(len(c.Bundle)), opt)
 		if err != nil {
 			t.Fatal(err)
 		}
