@@ -51,9 +51,9 @@ type Epoch struct {
 	Clean   bool      // the epoch before it had ended in order
 }
 
-// Silence is a stretch in which the gateway should have shown that it is alive
+// silence is a stretch in which the gateway should have shown that it is alive
 // and did not, as far as the events show.
-type Silence struct {
+type silence struct {
 	From, To time.Time
 	Reason   string
 
@@ -65,7 +65,7 @@ type liveness struct {
 	scope    Scope
 	every    time.Duration // pace of the last heartbeat
 	epochs   []Epoch
-	silences []Silence
+	silences []silence
 	notices  []string
 	lacks    []Lack // what else it lacks
 	seals    seals
@@ -103,9 +103,9 @@ func (l *liveness) take(e event) error {
 		l.silence(l.epochs[last].End, at)
 		l.epochs[last].End = at
 	case *Gap:
-		l.silences = append(l.silences, Silence{From: b.Since, To: at, Reason: b.Reason})
+		l.silences = append(l.silences, silence{From: b.Since, To: at, Reason: b.Reason})
 	case *Rollback:
-		l.silences = append(l.silences, Silence{From: at, To: at, Reason: fmt.Sprintf("this log takes the place of %q, of which %d leaves were left", b.Origin, b.Size), rollback: true})
+		l.silences = append(l.silences, silence{From: at, To: at, Reason: fmt.Sprintf("this log takes the place of %q, of which %d leaves were left", b.Origin, b.Size), rollback: true})
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (l *liveness) silence(from, to time.Time) {
 		return
 	}
 	missing := int64(to.Sub(from)/l.every) - 1
-	l.silences = append(l.silences, Silence{From: from, To: to, Reason: fmt.Sprintf("%d heartbeats are missing", missing)})
+	l.silences = append(l.silences, silence{From: from, To: to, Reason: fmt.Sprintf("%d heartbeats are missing", missing)})
 }
 
 // finish looks at the time between the last sign of life and the end.

@@ -47,8 +47,8 @@ type Report struct {
 	MayHaveExecuted []Unsettled
 	// Epochs are the stretches between two starts of the gateway.
 	Epochs []Epoch
-	// Silences are stretches in which heartbeats are missing.
-	Silences []Silence
+	// Record says whether the record of the bundle's period is whole, or where not.
+	Record Completeness
 	// Notices are what an auditor should know and what is not a fault.
 	Notices []string
 }
@@ -104,6 +104,11 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	fmt.Fprintf(&b, "  scope       %s\n", scope)
 	fmt.Fprintf(&b, "  holds       %d leaves, %d sessions, %d statements, %d denials, %d masking events, %d recorded chunks\n",
 		r.Leaves, r.Sessions, r.Statements, r.Denials, r.Masked, r.Recordings)
+	if n := len(r.Record.Lacks); n > 0 {
+		fmt.Fprintf(&b, "  record      not whole in %d place%s, listed below\n", n, plural(n))
+	} else if r.OK() {
+		b.WriteString("  record      whole, as far as the bundle holds it\n")
+	}
 	if r.Seals > 0 {
 		seals := "their key was not given, so that they show nothing yet"
 		if r.SealsChecked > 0 {
@@ -128,8 +133,8 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		}
 		return fmt.Sprintf("epoch %d from %s to %s, %s", e.Number, timeText(e.Start), timeText(e.End), end)
 	})
-	list(&b, "Missing heartbeats", r.Silences, func(s Silence) string {
-		return fmt.Sprintf("from %s to %s: %s", timeText(s.From), timeText(s.To), quoted(s.Reason))
+	list(&b, "Where the record is not whole", r.Record.Lacks, func(x Lack) string {
+		return fmt.Sprintf("%s, from %s to %s: %s", x.Kind, timeText(x.From), timeText(x.To), x.words())
 	})
 	list(&b, "Notices", r.Notices, quoted)
 	n, err := io.WriteString(w, b.String())

@@ -101,9 +101,10 @@ type sheetWriter struct {
 	columns []string
 	rows    int // of the table
 	row     []byte
-	wrap    bool // long texts go on in further lines, and a row is one page wide
-	cell    int  // of the row, when texts go on
-	lines   int  // that the row has then
+	wrap    bool   // long texts go on in further lines, and a row is one page wide
+	links   string // what leads from cells to other sheets
+	cell    int    // of the row, when texts go on
+	lines   int    // that the row has then
 }
 
 func newSheet(name string, columns []string, wrap bool, pack *packing) *sheetWriter {
@@ -168,8 +169,13 @@ func (s *sheetWriter) text(text string) {
 	}
 	if s.wrap {
 		s.lines = max(s.lines, utf8.RuneCountInString(text)/columnWidth(s.columns[s.cell])+1)
+		style := "2"
+		if s.columns[s.cell] == linkColumn {
+			style = "3"
+			s.links += `<hyperlink ref="` + columnName(s.cell+1) + strconv.Itoa(s.rows+2) + `" location="'` + text + `'!A1"/>`
+		}
 		s.cell++
-		s.row = append(s.row, `<c s="2" t="inlineStr"><is><t xml:space="preserve">`...)
+		s.row = append(s.row, `<c s="`+style+`" t="inlineStr"><is><t xml:space="preserve">`...)
 	} else {
 		s.row = append(s.row, `<c t="inlineStr"><is><t xml:space="preserve">`...)
 	}
@@ -219,8 +225,12 @@ func (s *sheetWriter) close() {
 	if more := s.rows - maxSheetRows; more > 0 {
 		s.buf = fmt.Appendf(s.buf, `<row><c s="1" t="inlineStr"><is><t>%d more rows are in the CSV and JSON files only</t></is></c></row>`, more)
 	}
-	s.buf = fmt.Appendf(s.buf, `</sheetData><autoFilter ref="A1:%s%d"/><pageSetup orientation="landscape" fitToWidth="1" fitToHeight="0"/></worksheet>`,
-		columnName(len(s.columns)), last)
+	links := ""
+	if s.links != "" {
+		links = "<hyperlinks>" + s.links + "</hyperlinks>"
+	}
+	s.buf = fmt.Appendf(s.buf, `</sheetData><autoFilter ref="A1:%s%d"/>%s<pageSetup orientation="landscape" fitToWidth="1" fitToHeight="0"/></worksheet>`,
+		columnName(len(s.columns)), last, links)
 	s.note()
 }
 
@@ -358,12 +368,18 @@ const (
 	relation      = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 )
 
-// workbookStyles has three formats of cells: plain, bold on grey for heads, and
-// with lines that go on.
+// linkColumn is the column of the index whose cells lead to the sheets that they
+// name.
+const linkColumn = "sheet"
+
+// workbookStyles has four formats of cells: plain, bold on grey for heads, with
+// lines that go on, and the same for links.
 const workbookStyles = `<styleSheet xmlns="` + spreadsheet + `">` +
-	`<fonts count="2"><font><sz val="10"/><name val="Calibri"/></font><font><b/><sz val="10"/><name val="Calibri"/></font></fonts>` +
+	`<fonts count="3"><font><sz val="10"/><name val="Calibri"/></font><font><b/><sz val="10"/><name val="Calibri"/></font>` +
+	`<font><u/><sz val="10"/><color rgb="FF0550AE"/><name val="Calibri"/></font></fonts>` +
 	`<fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>` +
 	`<fill><patternFill patternType="solid"><fgColor rgb="FFE7EAEE"/></patternFill></fill></fills>` +
 	`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>` +
-	`<cellXfs count="3"><xf/><xf fontId="1" fillId="2" applyFont="1" applyFill="1"/>` +
-	`<xf applyAlignment="1"><alignment vertical="top" wrapText="1"/></xf></cellXfs></styleSheet>`
+	`<cellXfs count="4"><xf/><xf fontId="1" fillId="2" applyFont="1" applyFill="1"/>` +
+	`<xf applyAlignment="1"><alignment vertical="top" wrapText="1"/></xf>` +
+	`<xf fontId="2" applyFont="1" applyAlignment="1"><alignment vertical="top" wrapText="1"/></xf></cellXfs></styleSheet>`

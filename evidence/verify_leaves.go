@@ -320,7 +320,7 @@ func (v *verifier) checkReplays() {
 
 func (v *verifier) summarise() {
 	if d := v.derived; d != nil {
-		v.report.MayHaveExecuted, v.report.Epochs, v.report.Silences = d.unsettled, d.life.epochs, d.life.silences
+		v.report.MayHaveExecuted, v.report.Epochs, v.report.Record = d.unsettled, d.life.epochs, d.life.completeness()
 		v.report.Notices = append(v.report.Notices, d.life.notices...)
 	}
 	if !v.report.OK() {
