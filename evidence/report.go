@@ -98,7 +98,10 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	b.WriteString(r.Witnessed.text())
 	fmt.Fprintf(&b, "  exported    %s, filter: %s\n", timeText(r.Created), quoted(cmp.Or(r.Filter, "none")))
 	scope := "part of the log; it proves what it holds, not that there is nothing else"
-	if r.WholeLog {
+	switch {
+	case !r.OK():
+		scope = "not judged, because of the faults"
+	case r.WholeLog:
 		scope = "the whole log up to the checkpoint"
 	}
 	fmt.Fprintf(&b, "  scope       %s\n", scope)
