@@ -66,7 +66,7 @@ func (a *app) rollback(ctx context.Context, path, reason string) error {
 	if err != nil {
 		return err
 	}
-	done, err := server.Rollback(ctx, cfg, a.deps(log), reason, u.Username)
+	done, err := server.Rollback(ctx, cfg, a.deps(ctx, log), reason, u.Username)
 	if err != nil {
 		return err
 	}

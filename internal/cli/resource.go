@@ -66,7 +66,7 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource, r
 	}
 	r.Labels = "" // the file is what comes out of this
 	src := server.Sources{Lease: v.Lease, Lexicon: lexicon.Load, Log: slog.New(slog.DiscardHandler)}
-	t, err := server.TargetConfig(ctx, r, src, a.deps(src.Log))
+	t, err := server.TargetConfig(ctx, r, src, a.deps(ctx, src.Log))
 	if err != nil {
 		return err
 	}

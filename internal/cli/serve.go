@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/cloudkms"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/policy"
@@ -64,7 +65,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	g, err := server.Open(ctx, cfg, a.deps(log))
+	g, err := server.Open(ctx, cfg, a.deps(ctx, log))
 	if err != nil {
 		return err
 	}
@@ -72,8 +73,13 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	return g.Run(ctx)
 }
 
-func (a *app) deps(log *slog.Logger) server.Deps {
-	return server.Deps{Now: a.Now, Rand: a.Rand, Getenv: a.Getenv, Log: log, Version: a.Version}
+// deps is what a gateway takes from this process. Its keys are used until it has
+// signed the last checkpoint, which is after the end of ctx.
+func (a *app) deps(ctx context.Context, log *slog.Logger) server.Deps {
+	return server.Deps{
+		Now: a.Now, Rand: a.Rand, Getenv: a.Getenv, Log: log, Version: a.Version,
+		KMS: []server.KMS{cloudkms.New(context.WithoutCancel(ctx), a.Getenv)},
+	}
 }
 
 // logger makes the operator's log.
@@ -126,7 +132,7 @@ func (a *app) configCheck(ctx context.Context, path string) error {
 	}
 	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load), Log: slog.New(slog.DiscardHandler)}
 	for _, r := range cfg.Resources {
-		if _, err := server.TargetConfig(ctx, r, src, a.deps(slog.New(slog.DiscardHandler))); err != nil {
+		if _, err := server.TargetConfig(ctx, r, src, a.deps(ctx, slog.New(slog.DiscardHandler))); err != nil {
 			return err
 		}
 	}

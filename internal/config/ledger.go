@@ -28,8 +28,12 @@ type Signer string
 // text, which may be a key.
 func (s *Signer) UnmarshalText(text []byte) error {
 	scheme, rest, ok := strings.Cut(string(text), ":")
+	if isKMS(string(text)) {
+		*s = Signer(text)
+		return nil
+	}
 	if !ok || scheme != "file" && scheme != "agent" || rest == "" {
-		return errors.New(`want "file:PATH" or "agent:SOCKET#SHA256:FINGERPRINT"; the key itself must not stand in the file`)
+		return errors.New(`want "file:PATH", "agent:SOCKET#SHA256:FINGERPRINT" or the URI of a key in a KMS; the key itself must not stand in the file`)
 	}
 	if _, print, ok := strings.Cut(rest, "#"); scheme == "agent" && (!ok || !strings.HasPrefix(print, "SHA256:")) {
 		return errors.New("an agent's key is named by its fingerprint after the socket: #SHA256:…, as `ssh-add -l` prints it")

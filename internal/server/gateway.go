@@ -28,6 +28,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
+	"github.com/sallyport-dev/sallyport/internal/ledger/signer"
 	"github.com/sallyport-dev/sallyport/internal/record"
 	"github.com/sallyport-dev/sallyport/internal/retention"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -39,6 +40,12 @@ import (
 // heartbeatEvery is the pace of the heartbeats on the ledger.
 const heartbeatEvery = 10 * time.Second
 
+// KMS is a key management service.
+type KMS interface {
+	vault.KMS
+	signer.KMS
+}
+
 // Deps are what a gateway takes from outside. All but those of the ledger and KMS are required.
 type Deps struct {
 	Now     func() time.Time
@@ -47,8 +54,8 @@ type Deps struct {
 	Log     *slog.Logger
 	Version string
 	// KMS are the clients of key management services that the vault's master key
-	// may lie in. May be empty.
-	KMS []vault.KMS
+	// and the keys of the ledger may lie in. May be empty.
+	KMS []KMS
 	// LedgerFS is where the ledger is kept; nil means the operating system's
 	// files. Tests end the disk through it.
 	LedgerFS ledger.FS
@@ -176,7 +183,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if g.keys, err = openKeys(g.cfg, g.deps.Rand); err != nil {
+	if g.keys, err = openKeys(g.cfg, g.deps); err != nil {
 		return err
 	}
 	var ratchet *ledger.Ratchet
@@ -198,9 +205,13 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 }
 
 func (g *Gateway) openVault(context.Context) error {
+	services := make([]vault.KMS, len(g.deps.KMS))
+	for i, s := range g.deps.KMS {
+		services[i] = s
+	}
 	v, err := vault.Open(vault.Options{
 		Path: g.path("vault.json"), Master: vault.Ref(g.cfg.Vault.Key), Recipients: g.cfg.Auditors,
-		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand, KMS: g.deps.KMS,
+		Getenv: g.deps.Getenv, Now: g.deps.Now, Rand: g.deps.Rand, KMS: services,
 	})
 	if err != nil {
 		return err

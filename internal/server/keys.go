@@ -35,18 +35,22 @@ func HeadPath(cfg *config.Config) string {
 
 // openKeys opens the keys that sign a configuration's ledger. The one of the
 // default place is made where there is neither key nor ledger yet.
-func openKeys(cfg *config.Config, rand io.Reader) (ledgerKeys, error) {
+func openKeys(cfg *config.Config, deps Deps) (ledgerKeys, error) {
 	refs := cfg.Ledger.Signers
 	if len(refs) == 0 {
 		path := filepath.Join(string(cfg.Data), "keys", "ledger.key")
-		if err := firstKey(cfg, path, rand); err != nil {
+		if err := firstKey(cfg, path, deps.Rand); err != nil {
 			return nil, err
 		}
 		refs = []config.Signer{config.Signer("file:" + path)}
 	}
+	services := make([]signer.KMS, len(deps.KMS))
+	for i, s := range deps.KMS {
+		services[i] = s
+	}
 	var keys ledgerKeys
 	for _, ref := range refs {
-		k, err := signer.Open(string(ref), cfg.Origin)
+		k, err := signer.Open(string(ref), cfg.Origin, services...)
 		if err != nil {
 			return nil, err
 		}

@@ -211,7 +211,7 @@ func setAside(cfg *config.Config, kept string) error {
 // begin makes the new log with its first leaf, and empties the search index,
 // which is that of the old one.
 func begin(ctx context.Context, cfg *config.Config, deps Deps, body evidence.Rollback) (err error) {
-	keys, err := openKeys(cfg, deps.Rand)
+	keys, err := openKeys(cfg, deps)
 	if err != nil {
 		return err
 	}

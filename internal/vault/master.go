@@ -53,6 +53,36 @@ func masterAEAD(o Options) (tink.AEAD, error) {
 	return a, nil
 }
 
+// attended is a key whose error is kept: Tink hands on its text alone.
+type attended struct {
+	tink.AEAD
+	err error
+}
+
+// Encrypt implements [tink.AEAD].
+func (a *attended) Encrypt(plaintext, associated []byte) ([]byte, error) {
+	b, err := a.AEAD.Encrypt(plaintext, associated)
+	a.err = err
+	return b, err
+}
+
+// Decrypt implements [tink.AEAD].
+func (a *attended) Decrypt(ciphertext, associated []byte) ([]byte, error) {
+	b, err := a.AEAD.Decrypt(ciphertext, associated)
+	a.err = err
+	return b, err
+}
+
+// explain returns the error of a vault that did not open: where its key was out
+// of reach, nothing is wrong with the vault.
+func (a *attended) explain(err error) error {
+	if a.err == nil || sallyport.KindOf(a.err) != sallyport.Unavailable {
+		return err
+	}
+	return sallyport.E(sallyport.Unavailable, "vault open", "the master key is out of reach").
+		WithHint("nothing is wrong with the vault's file; try again when the key management service answers").Because(a.err)
+}
+
 // isKMS reports whether uri names a key in a key management service rather than
 // a file or a variable: "gcp-kms://", "aws-kms://", "hcvault://".
 func isKMS(uri string) bool {

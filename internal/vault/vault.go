@@ -117,10 +117,11 @@ func Open(o Options) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	kek, err := masterAEAD(o)
+	master, err := masterAEAD(o)
 	if err != nil {
 		return nil, err
 	}
+	kek := &attended{AEAD: master}
 	v := &Vault{path: o.Path, getenv: o.Getenv, now: o.Now, rand: o.Rand, recipients: recipients}
 	v.keys = keyStore{dir: filepath.Join(filepath.Dir(o.Path), keyStoreName)}
 	err = locked(o.Path, func() error {
@@ -134,7 +135,7 @@ func Open(o Options) (*Vault, error) {
 		return v.load(doc, kek)
 	})
 	if err != nil {
-		return nil, err
+		return nil, kek.explain(err)
 	}
 	return v, nil
 }

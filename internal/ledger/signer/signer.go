@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package signer opens the keys that sign a ledger's checkpoints. A key is a
-// [crypto.Signer] of Ed25519; this package knows two kinds: a file in the form
-// of golang.org/x/mod/sumdb/note, and a key that an agent holds which speaks
-// the protocol of ssh-agent, as those of TPMs, smart cards and key management
-// services do. The key itself never enters the gateway then.
+// [crypto.Signer] of Ed25519; this package knows three kinds: a file in the form
+// of golang.org/x/mod/sumdb/note, a key that an agent holds which speaks the
+// protocol of ssh-agent, as those of TPMs and smart cards do, and a key of a
+// key management service. Of the last two the key itself never enters the
+// gateway.
 package signer
 
 import (
@@ -73,11 +74,30 @@ func (s signer) KeyHash() uint32 { return s.hash }
 // randomness (RFC 8032).
 func (s signer) Sign(msg []byte) ([]byte, error) { return s.key.Sign(nil, msg, crypto.Hash(0)) }
 
-// Open opens the key that a reference names: "file:PATH" or
-// "agent:SOCKET#SHA256:FINGERPRINT". Errors: NotFound when the file or the
-// agent's key is not there, Unavailable when it cannot be read, Integrity when
-// it signs for another origin.
-func Open(ref, origin string) (Key, error) {
+// KMS is a key management service.
+type KMS interface {
+	// Supported reports whether it knows keys of this URI.
+	Supported(uri string) bool
+	// Signer returns the key that the URI names.
+	Signer(uri string) (crypto.Signer, error)
+}
+
+// Open opens the key that a reference names: "file:PATH",
+// "agent:SOCKET#SHA256:FINGERPRINT", or the URI of a key in one of the services.
+// Errors: NotFound when the file or the agent's key is not there, Unavailable
+// when it cannot be read or the service asked, Integrity when it signs for
+// another origin.
+func Open(ref, origin string, services ...KMS) (Key, error) {
+	for _, s := range services {
+		if !s.Supported(ref) {
+			continue
+		}
+		key, err := s.Signer(ref)
+		if err != nil {
+			return Key{}, err
+		}
+		return New(origin, key)
+	}
 	scheme, rest, _ := strings.Cut(ref, ":")
 	switch scheme {
 	case "file":
@@ -85,7 +105,7 @@ func Open(ref, origin string) (Key, error) {
 	case "agent":
 		return openAgent(rest, origin)
 	}
-	return Key{}, sallyport.E(sallyport.Invalid, op, "a signer is \"file:PATH\" or \"agent:SOCKET#SHA256:FINGERPRINT\"")
+	return Key{}, sallyport.E(sallyport.Invalid, op, "a signer is \"file:PATH\", \"agent:SOCKET#SHA256:FINGERPRINT\" or \"gcp-kms://KEY-VERSION\"")
 }
 
 // The parts of a signer key of package note: prefix, name, hash, and base64 of
