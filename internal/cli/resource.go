@@ -64,6 +64,10 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource, r
 	if err != nil {
 		return err
 	}
+	if r.Type != config.Postgres {
+		return sallyport.E(sallyport.Invalid, "resource scan", "only databases have columns that could be looked through").
+			WithHint("give the labels of an API's answers in http.labels, or for single routes in http.routes")
+	}
 	r.Labels = "" // the file is what comes out of this
 	src := server.Sources{Lease: v.Lease, Lexicon: lexicon.Load, Log: slog.New(slog.DiscardHandler)}
 	t, err := server.TargetConfig(ctx, r, src, a.deps(ctx, src.Log))

@@ -69,7 +69,11 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "api       https://%s\npostgres  %s\nverifier  %s\n", g.APIAddress(), g.PostgresAddress(), strings.Join(g.VerifierKeys(), "\nverifier  "))
+	fmt.Fprintf(a.Stdout, "api       https://%s\npostgres  %s\n", g.APIAddress(), g.PostgresAddress())
+	if address := g.HTTPAddress(); address != "" {
+		fmt.Fprintf(a.Stdout, "http      https://%s\n", address)
+	}
+	fmt.Fprintf(a.Stdout, "verifier  %s\n", strings.Join(g.VerifierKeys(), "\nverifier  "))
 	return g.Run(ctx)
 }
 
@@ -132,7 +136,7 @@ func (a *app) configCheck(ctx context.Context, path string) error {
 	}
 	src := server.Sources{Lexicon: sync.OnceValues(lexicon.Load), Log: slog.New(slog.DiscardHandler)}
 	for _, r := range cfg.Resources {
-		if _, err := server.TargetConfig(ctx, r, src, a.deps(ctx, slog.New(slog.DiscardHandler))); err != nil {
+		if err := server.CheckResource(ctx, r, src, a.deps(ctx, slog.New(slog.DiscardHandler))); err != nil {
 			return err
 		}
 	}

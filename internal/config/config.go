@@ -73,6 +73,7 @@ func (c *Config) setDefaults() {
 	c.Data = "data"
 	c.Listen.API.Address = "127.0.0.1:8443"
 	c.Listen.Postgres.Address = "127.0.0.1:6432"
+	c.Listen.HTTP.Address = "127.0.0.1:8480"
 	c.Policy.Reload = 5 * time.Second
 	c.Requests = Requests{
 		Wait: 20 * time.Second, Expires: time.Hour, Window: time.Hour,
@@ -90,6 +91,9 @@ type Listen struct {
 	API Listener `yaml:"api"`
 	// Postgres serves PostgreSQL's protocol.
 	Postgres Listener `yaml:"postgres"`
+	// HTTP serves resources that speak HTTP. It is opened where there is one, and
+	// its certificate is that of api where it has none of its own.
+	HTTP Listener `yaml:"http"`
 }
 
 // Listener is one address and its certificate.
@@ -154,7 +158,10 @@ type Requests struct {
 type ResourceType string
 
 // Postgres is the type of a PostgreSQL database.
-const Postgres ResourceType = "postgres"
+const (
+	Postgres ResourceType = "postgres"
+	HTTPAPI  ResourceType = "http"
+)
 
 // Resource is one target.
 type Resource struct {
@@ -168,6 +175,8 @@ type Resource struct {
 	TLS UpstreamTLS `yaml:"tls"`
 	// Credential is what the gateway logs in to the target with.
 	Credential Credential `yaml:"credential"`
+	// HTTP is where the API is, of a resource of type "http".
+	HTTP *HTTP `yaml:"http"`
 	// Analyser, when given, is a role without rights to data, for preflight
 	// lineage.
 	Analyser *Credential `yaml:"analyser"`

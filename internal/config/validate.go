@@ -48,6 +48,7 @@ func (c *Config) Validate() []Problem {
 	if c.Listen.API.Address != "" && c.Listen.API.Address == c.Listen.Postgres.Address && !strings.HasSuffix(c.Listen.API.Address, ":0") {
 		f.add("listen.postgres.address", "is the address of listen.api as well")
 	}
+	c.validateHTTPListener(&f)
 	c.Ledger.validate(&f)
 	c.validateAuditors(&f)
 	for _, err := range c.Identity.Validate() {
@@ -258,7 +259,14 @@ func (c *Config) validateResources(f *findings) {
 }
 
 func (r Resource) validate(key string, f *findings) {
-	oneOf(f, key+".type", string(r.Type), string(Postgres))
+	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI))
+	if r.Type == HTTPAPI {
+		r.validateHTTP(key, f)
+		return
+	}
+	if r.HTTP != nil {
+		f.add(key+".http", "is for resources of type http")
+	}
 	host, _ := hostPort(f, key+".address", r.Address)
 	if r.Address != "" && host == "" {
 		f.add(key+".address", "names no host")

@@ -39,6 +39,10 @@ func layers() []layer {
 			"the session engine is the only package that sequences the steps",
 		},
 		{
+			[]string{"internal/httpgate"},
+			"it finds sessions for requests, and leaves what they mean to connectors",
+		},
+		{
 			[]string{"internal/connector"},
 			"connectors only speak a protocol; they do not decide, mask, record or hold",
 		},

@@ -200,6 +200,9 @@ func (k *checker) entity(uid types.EntityUID) {
 	case typeColumn:
 		parts = 4
 	}
+	if uid.Type == typePath && strings.Count(id, "/") == 0 {
+		k.errorf("%s cannot exist: a Path is named by its resource and the route below it, as in \"records/patients/{mrn}\"", uid)
+	}
 	if parts > 0 && strings.Count(id, "/") != parts-1 {
 		k.errorf("%s cannot exist: a %s is named by %s", uid, uid.Type,
 			[]string{

@@ -103,6 +103,8 @@ const (
 	typeTable     types.EntityType = "Table"
 	typeColumn    types.EntityType = "Column"
 	typeLabel     types.EntityType = "Label"
+	typePath      types.EntityType = "Path"   // a route of an API, or a folder of files
+	typeBody      types.EntityType = "Body"   // what a path is answered with
 	typeObject    types.EntityType = "Object" // an object whose kind has no name that Cedar could write
 )
 
@@ -121,7 +123,7 @@ func isPrincipalType(t types.EntityType) bool {
 // prohibition that never applies.
 func isObjectType(t types.EntityType) bool {
 	switch t {
-	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typeObject,
+	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeObject,
 		"Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
 		"Extension", "Policy", "Publication", "Subscription", "Server", "ForeignDataWrapper", "Tablespace",
 		"Language", "Collation", "Conversion", "Operator", "Cast", "Setting", "Statistics", "EventTrigger",
@@ -143,6 +145,10 @@ func entityType(kind string) types.EntityType {
 		return typeSchema
 	case "resource":
 		return typeResource
+	case "path":
+		return typePath
+	case "body":
+		return typeBody
 	case "database":
 		return "Database"
 	case "function", "procedure", "aggregate", "routine":

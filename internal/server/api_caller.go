@@ -140,7 +140,7 @@ func (a *api) resources(ctx context.Context, r *http.Request, c caller) (any, er
 	}
 	out := []resource{}
 	for _, res := range a.g.cfg.Resources {
-		entry := resource{Name: res.Name, Type: string(res.Type), Listener: a.g.PostgresAddress()}
+		entry := resource{Name: res.Name, Type: string(res.Type), Listener: a.g.listenerOf(res)}
 		for _, role := range a.g.cfg.Roles {
 			if !slices.Contains(role.Resources, res.Name) || !member(c.Principal, role.Members) || !c.reaches(res.Name, role.Name) {
 				continue

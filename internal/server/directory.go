@@ -108,6 +108,9 @@ func (g *Gateway) openTargets(ctx context.Context) (map[sallyport.ResourceID]*po
 	out := map[sallyport.ResourceID]*postgres.Target{}
 	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load), Log: g.deps.Log}
 	for _, r := range g.cfg.Resources {
+		if r.Type != config.Postgres {
+			continue
+		}
 		cfg, err := TargetConfig(ctx, r, src, g.deps)
 		if err != nil {
 			return nil, err
@@ -136,7 +139,11 @@ func TargetConfig(ctx context.Context, r config.Resource, src Sources, deps Deps
 		cfg.Analyser, cfg.AnalyserUsername = vault.Ref(r.Analyser.Password), r.Analyser.Username
 	}
 	if !cfg.InsecurePlaintext {
-		t, err := upstreamTLS(r)
+		host, _, err := net.SplitHostPort(r.Address)
+		if err != nil {
+			return cfg, sallyport.E(sallyport.Invalid, "resource", "the address of "+string(r.Name)+" is not host:port").Because(err)
+		}
+		t, err := upstreamTLS(r, host)
 		if err != nil {
 			return cfg, err
 		}
@@ -155,13 +162,9 @@ func TargetConfig(ctx context.Context, r config.Resource, src Sources, deps Deps
 	return cfg, nil
 }
 
-func upstreamTLS(r config.Resource) (*tls.Config, error) {
+func upstreamTLS(r config.Resource, host string) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.TLS.ServerName}
 	if t.ServerName == "" {
-		host, _, err := net.SplitHostPort(r.Address)
-		if err != nil {
-			return nil, sallyport.E(sallyport.Invalid, "resource", "the address of "+string(r.Name)+" is not host:port").Because(err)
-		}
 		t.ServerName = host
 	}
 	if r.TLS.CA == "" {

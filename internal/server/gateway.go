@@ -26,6 +26,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
 	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/grant"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
 	"github.com/sallyport-dev/sallyport/internal/ledger/signer"
@@ -91,8 +92,10 @@ type Gateway struct {
 	privacy   *disclosure.Keyring // nil when there is no privacy key
 	retention *retention.Service
 
-	apiListener, pgListener net.Listener
-	apiTLS, pgTLS           *tls.Config
+	gate *httpgate.Gate // nil when no resource speaks HTTP
+
+	apiListener, pgListener, httpListener net.Listener
+	apiTLS, pgTLS, httpTLS                *tls.Config
 
 	closers []func(context.Context) error // in the order in which they were opened
 }
@@ -102,7 +105,7 @@ type Gateway struct {
 func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
-		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine,
+		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine, g.openHTTP,
 		g.openRetention, g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
@@ -141,15 +144,20 @@ func (g *Gateway) path(parts ...string) string {
 // openListeners binds the addresses first: a second gateway on the same
 // configuration stops here, before it touches the data.
 func (g *Gateway) openListeners(ctx context.Context) error {
-	for _, l := range []struct {
+	type listener struct {
 		name string
 		cfg  config.Listener
 		ln   *net.Listener
 		tls  **tls.Config
-	}{
+	}
+	listeners := []listener{
 		{"listen.api", g.cfg.Listen.API, &g.apiListener, &g.apiTLS},
 		{"listen.postgres", g.cfg.Listen.Postgres, &g.pgListener, &g.pgTLS},
-	} {
+	}
+	if g.cfg.HasHTTP() {
+		listeners = append(listeners, listener{"listen.http", g.cfg.HTTPListener(), &g.httpListener, &g.httpTLS})
+	}
+	for _, l := range listeners {
 		cert, err := tls.LoadX509KeyPair(string(l.cfg.TLS.Cert), string(l.cfg.TLS.Key))
 		if err != nil {
 			return sallyport.E(sallyport.Invalid, "open", l.name+": the certificate or its key cannot be read").
@@ -294,6 +302,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	eg, ectx := errgroup.WithContext(work)
 	eg.Go(func() error { return g.conn.Serve(ectx, g.pgListener) })
 	eg.Go(func() error { return g.serveAPI(ectx) })
+	if g.gate != nil {
+		eg.Go(func() error { return g.gate.Serve(ectx, g.httpListener) })
+	}
 	eg.Go(func() error { g.index.run(ectx); return nil })
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
 	eg.Go(func() error { return g.heartbeat(ectx) })

@@ -9,6 +9,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/evidence"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 )
 
@@ -43,8 +44,12 @@ func (g *Gateway) configuration() evidence.Configuration {
 		}
 	}
 	for _, r := range g.cfg.Resources {
+		target := r.Address + "/" + r.Database
+		if r.Type == config.HTTPAPI {
+			target = r.HTTP.URL
+		}
 		c.Resources = append(c.Resources, evidence.ConfigResource{
-			Name: r.Name, Type: string(r.Type), Target: r.Address + "/" + r.Database, TLS: string(r.TLS.Mode), Lineage: string(r.Lineage),
+			Name: r.Name, Type: string(r.Type), Target: target, TLS: string(r.TLS.Mode), Lineage: string(r.Lineage),
 			Intent: string(r.Intent), IdleMS: r.Limits.Idle.Milliseconds(), LongestMS: r.Limits.MaxSession.Milliseconds(), Sessions: int64(r.Limits.Sessions),
 		})
 	}

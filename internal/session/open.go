@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,8 +26,12 @@ import (
 
 // Ask is what a caller presents to open a session.
 type Ask struct {
-	Protocol string
-	Token    string // an issuer's JWT or a gateway token; never kept
+	// Protocols are those that the caller's connector speaks; the resource must
+	// have one of them.
+	Protocols []string
+	Token     string // an issuer's JWT or a gateway token; never kept
+	// Resource and Role are what is asked for. Where both are empty, a gateway
+	// token's own count.
 	Resource sallyport.ResourceID
 	Role     sallyport.RoleID
 	Client   string // address and application, for the record
@@ -95,8 +100,11 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.Resource == "" && a.Role == "" {
+		a.Resource, a.Role = bound.Resource, bound.Role
+	}
 	r, ok := e.deps.Directory.Resource(a.Resource)
-	if !ok || r.Protocol != a.Protocol {
+	if !ok || !slices.Contains(a.Protocols, r.Protocol) {
 		return nil, e.refuse(ctx, p, a, sallyport.Verdict{Reason: "there is no such resource"},
 			"name a configured resource as the database; `sallyport resource list` shows those you may reach")
 	}

@@ -159,7 +159,7 @@ func (p *parts) officer() sallyport.Principal {
 }
 
 func (p *parts) ask(t *testing.T) session.Ask {
-	return session.Ask{Protocol: "test", Token: p.token(t, "job", "ci"), Resource: "clinic", Role: "etl", Client: "test"}
+	return session.Ask{Protocols: []string{"test"}, Token: p.token(t, "job", "ci"), Resource: "clinic", Role: "etl", Client: "test"}
 }
 
 // open opens a session under a grant that the officer approved.

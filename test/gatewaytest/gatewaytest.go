@@ -76,6 +76,7 @@ type options struct {
 	wait, hold     time.Duration
 	level          slog.Level
 	roles          []string
+	resources      string
 	via            func(string) string
 	before         func(dir string) string
 	extra          string // lines at the end of the configuration
@@ -184,6 +185,15 @@ func Role(name string) Option {
 	}
 }
 
+// Resource adds a resource, as a list entry of the configuration's section, and a
+// role of the name for CI jobs.
+func Resource(name, role, entry string) Option {
+	return func(o *options) {
+		o.resources += entry
+		o.roles = append(o.roles, fmt.Sprintf("  - {name: %s, resources: [%s], members: [\"group:ci\"]}\n", role, name))
+	}
+}
+
 // Extra adds lines to the configuration.
 func Extra(lines string) Option { return func(o *options) { o.extra += lines } }
 
@@ -285,6 +295,7 @@ origin: sallyport.test/gw
 listen:
   api: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   postgres: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
+  http: {address: 127.0.0.1:0}
 auditors: [%s]
 api: {auditors: ["group:auditors"], administrators: ["group:security"], privacy: ["group:privacy-office"]}
 identity:
@@ -320,7 +331,7 @@ resources:
     labels: labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking+g.opts.patients)+extra+g.opts.extra+g.opts.shipping, 0o644)
+`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking+g.opts.patients+g.opts.resources)+extra+g.opts.extra+g.opts.shipping, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's

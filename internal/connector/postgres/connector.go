@@ -145,7 +145,7 @@ func (c *Connector) open(ctx context.Context, cl *pglogin.Client, g *greeting) (
 	defer cl.ClearPassword()
 	ctx = identity.WithClient(ctx, client)
 	return c.o.Engine.Open(ctx, session.Ask{
-		Protocol: Protocol, Token: string(cl.Password), Resource: sallyport.ResourceID(db), Role: sallyport.RoleID(cl.Startup.User),
+		Protocols: []string{Protocol}, Token: string(cl.Password), Resource: sallyport.ResourceID(db), Role: sallyport.RoleID(cl.Startup.User),
 		Client: client, TLS: tlsName(cl.TLS), Notify: g.notice,
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/mask/csvmask"
 	"github.com/sallyport-dev/sallyport/internal/mask/fhir"
 	"github.com/sallyport-dev/sallyport/internal/mask/hl7"
@@ -98,6 +99,11 @@ const (
 	unparsableFHIR = `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"suppressed"}]}`
 )
 
+// Body returns the mask of a payload that comes from a target.
+func (m *Masks) Body(kind Kind) *mask.Body {
+	return mask.NewBody(func(w *text.Work, sink io.Writer) mask.PayloadWriter { return m.Writer(kind, w, sink) })
+}
+
 // Writer returns a writer that hands the masked form of a payload to sink.
 func (m *Masks) Writer(kind Kind, w *text.Work, sink io.Writer) Writer {
 	switch kind {
@@ -108,6 +114,9 @@ func (m *Masks) Writer(kind Kind, w *text.Work, sink io.Writer) Writer {
 	case NDJSON:
 		f := &counting{format: m.line}
 		return records{stream.NewRecords(f, w, sink, stream.RecordOptions{Framing: stream.Lines, Limit: MaxDocument, Placeholder: []byte(unparsableJSON)}), f}
+	case Events:
+		f := &counting{format: m.event}
+		return records{stream.NewRecords(stream.EventData(f), w, sink, stream.RecordOptions{Framing: stream.Events, Placeholder: []byte("data: " + unparsableJSON)}), f}
 	case HL7:
 		return newWhole(m.hl7.Append, w, sink, unparsable)
 	case X12:
@@ -124,6 +133,16 @@ func (m *Masks) line(dst, src []byte, w *text.Work) ([]byte, error) {
 		return m.fhir.Append(dst, src, w)
 	}
 	return m.set.JSON().Append(dst, src, w)
+}
+
+// event masks the data of a server-sent event: a document, or else a text, where
+// texts may be scanned.
+func (m *Masks) event(dst, src []byte, w *text.Work) ([]byte, error) {
+	out, err := m.line(dst, src, w)
+	if err != nil && m.options.ScanText {
+		return m.set.Text().Append(dst, src, w), nil
+	}
+	return out, err
 }
 
 // document masks one document. That it is a resource may have been too late in it

@@ -23,10 +23,11 @@ const (
 	HL7    Kind = "hl7"
 	X12    Kind = "x12"
 	CSV    Kind = "csv"
+	Events Kind = "events" // server-sent events, whose data are documents
 )
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Text, JSON, NDJSON, FHIR, HL7, X12, CSV} }
+func Kinds() []Kind { return []Kind{Text, JSON, NDJSON, FHIR, HL7, X12, CSV, Events} }
 
 // ParseKind returns the kind with a name.
 func ParseKind(name string) (Kind, bool) {

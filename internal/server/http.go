@@ -1,0 +1,138 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"sync"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/connector/httpapi"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+)
+
+// openHTTP makes the front of the resources that speak HTTP.
+func (g *Gateway) openHTTP(ctx context.Context) error {
+	if !g.cfg.HasHTTP() {
+		return nil
+	}
+	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load), Log: g.deps.Log}
+	handlers := map[sallyport.ResourceID]httpgate.Handler{}
+	for _, r := range g.cfg.Resources {
+		if r.Type != config.HTTPAPI {
+			continue
+		}
+		cfg, err := HTTPConfig(ctx, r, src, g.deps)
+		if err != nil {
+			return err
+		}
+		t, err := httpapi.New(cfg)
+		if err != nil {
+			return err
+		}
+		g.opened(func(context.Context) error { t.Close(); return nil })
+		handlers[r.Name] = t
+	}
+	g.gate = httpgate.New(httpgate.Options{
+		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
+	})
+	return nil
+}
+
+// HTTPConfig makes the connector's form of the configuration of a resource that
+// speaks HTTP.
+func HTTPConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (httpapi.Config, error) {
+	h := r.HTTP
+	cfg := httpapi.Config{
+		Resource: r.Name, Headers: h.Headers, MaxRequest: int64(h.MaxRequest), Timeout: h.Timeout, Log: deps.Log,
+		Auth: httpapi.Auth{Mode: httpapi.Mode(h.Auth.Mode), Header: h.Auth.Header, Audience: h.Auth.Audience, Scopes: h.Auth.Scopes},
+	}
+	var err error
+	if cfg.Base, err = url.Parse(h.URL); err != nil {
+		return cfg, sallyport.E(sallyport.Invalid, "resource", "the address of "+string(r.Name)+" is none").Because(err)
+	}
+	for _, name := range h.Headers {
+		if httpapi.Never(name) {
+			return cfg, sallyport.E(sallyport.Invalid, "resource", "the header "+name+" of "+string(r.Name)+" can never pass").
+				WithHint("the gateway sets credentials and addresses itself, and what was judged must be what is sent")
+		}
+	}
+	if cfg.Masking, err = MaskingRules(ctx, string(r.Masking), src, deps.Now); err != nil {
+		return cfg, err
+	}
+	if cfg.Base.Scheme == "https" {
+		if cfg.TLS, err = upstreamTLS(r, cfg.Base.Hostname()); err != nil {
+			return cfg, err
+		}
+		cfg.TLS.NextProtos = []string{"h2", "http/1.1"}
+	}
+	cfg.Routes, err = httpRoutes(r)
+	return cfg, err
+}
+
+// httpRoutes are the routes of a resource: those of its OpenAPI file and its own.
+func httpRoutes(r config.Resource) (*analyze.Routes, error) {
+	var routes []analyze.RouteConfig
+	if name := string(r.HTTP.OpenAPI); name != "" {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, sallyport.E(sallyport.Invalid, "resource", "the OpenAPI file of "+string(r.Name)+" cannot be read").Because(err)
+		}
+		if routes, err = analyze.ParseOpenAPI(name, b); err != nil {
+			return nil, err
+		}
+	}
+	for _, x := range r.HTTP.Routes {
+		c := analyze.RouteConfig{Path: x.Path, Labels: x.Labels, Operations: map[string]analyze.Operation{}}
+		for _, o := range x.Operations {
+			e, ok := analyze.ParseEffect(o.Effect)
+			if !ok {
+				return nil, sallyport.E(sallyport.Invalid, "resource", "an operation of "+string(r.Name)+" has no known effect")
+			}
+			c.Operations[o.Method] = analyze.Operation{Name: o.Name, Effect: e}
+		}
+		routes = append(routes, c)
+	}
+	return analyze.NewRoutes(routes, r.HTTP.Unlisted != "judge", r.HTTP.Labels)
+}
+
+// HTTPAddress returns the address that HTTP clients connect to, "" where there is
+// no resource for them.
+func (g *Gateway) HTTPAddress() string {
+	if g.httpListener == nil {
+		return ""
+	}
+	return g.httpListener.Addr().String()
+}
+
+// listenerOf returns the address that clients of a resource connect to.
+func (g *Gateway) listenerOf(r config.Resource) string {
+	if r.Type == config.HTTPAPI {
+		return g.HTTPAddress()
+	}
+	return g.PostgresAddress()
+}
+
+// CheckResource finds whatever would keep a resource from being served, without
+// reaching its target.
+func CheckResource(ctx context.Context, r config.Resource, src Sources, deps Deps) error {
+	if r.Type == config.HTTPAPI {
+		cfg, err := HTTPConfig(ctx, r, src, deps)
+		if err != nil {
+			return err
+		}
+		t, err := httpapi.New(cfg)
+		if err == nil {
+			t.Close()
+		}
+		return err
+	}
+	_, err := TargetConfig(ctx, r, src, deps)
+	return err
+}
