@@ -47,6 +47,12 @@ type HTTPAuth struct {
 	Audience string `yaml:"audience"`
 	// Scopes are of "google".
 	Scopes []string `yaml:"scopes"`
+	// Impersonate is the service account that Google's tokens are of; empty means
+	// the credential's own.
+	Impersonate string `yaml:"impersonate"`
+	// Machine takes the credential of the machine's metadata server for Google's
+	// tokens, in place of one of the resource.
+	Machine bool `yaml:"machine"`
 }
 
 // HTTPRoute is a route of an API.
@@ -142,9 +148,13 @@ func (a HTTPAuth) validate(key string, r Resource, f *findings) {
 		f.add(key+".auth.scopes", "is missing; name what the tokens are to be good for")
 	}
 	resource := strings.TrimSuffix(key, ".http")
-	if a.Mode == "none" {
+	google := a.Mode == "google" || a.Mode == "google-id-token"
+	if !google && (a.Machine || a.Impersonate != "") {
+		f.add(key+".auth", "machine and impersonate are of google and google-id-token")
+	}
+	if a.Mode == "none" || google && a.Machine {
 		if r.Credential.Password != "" {
-			f.add(resource+".credential", "means nothing where auth.mode is none")
+			f.add(resource+".credential", "means nothing with this auth")
 		}
 		return
 	}

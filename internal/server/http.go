@@ -13,6 +13,7 @@ import (
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/connector/httpapi"
+	"github.com/sallyport-dev/sallyport/internal/googleauth"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 )
@@ -51,7 +52,9 @@ func HTTPConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) 
 	h := r.HTTP
 	cfg := httpapi.Config{
 		Resource: r.Name, Headers: h.Headers, MaxRequest: int64(h.MaxRequest), Timeout: h.Timeout, Log: deps.Log,
-		Auth: httpapi.Auth{Mode: httpapi.Mode(h.Auth.Mode), Header: h.Auth.Header, Audience: h.Auth.Audience, Scopes: h.Auth.Scopes},
+		Auth: httpapi.Auth{Mode: httpapi.Mode(h.Auth.Mode), Header: h.Auth.Header, Google: googleauth.Options{
+			Audience: h.Auth.Audience, Scopes: h.Auth.Scopes, Impersonate: h.Auth.Impersonate, Machine: h.Auth.Machine, Now: deps.Now,
+		}},
 	}
 	var err error
 	if cfg.Base, err = url.Parse(h.URL); err != nil {

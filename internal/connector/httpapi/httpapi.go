@@ -73,7 +73,7 @@ func New(cfg Config) (*Target, error) {
 	if t.scanned, err = payload.New(cfg.Masking, payload.Options{ScanText: true}); err != nil {
 		return nil, err
 	}
-	if t.strict, err = payload.New(cfg.Masking, payload.Options{}); err != nil {
+	if t.strict, err = payload.New(cfg.Masking, payload.Options{Strict: true}); err != nil {
 		return nil, err
 	}
 	t.transport = &http.Transport{
@@ -82,12 +82,15 @@ func New(cfg Config) (*Target, error) {
 		DisableCompression: true, // an answer that is packed all the same is unpacked here
 	}
 	t.client = &http.Client{Transport: t.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.auth = newAuthority(cfg.Auth, cfg.Base, t.transport)
+	t.auth = newAuthority(cfg.Auth, cfg.Base)
 	return t, nil
 }
 
 // Close closes connections that are idle.
-func (t *Target) Close() { t.transport.CloseIdleConnections() }
+func (t *Target) Close() {
+	t.transport.CloseIdleConnections()
+	t.auth.google.Close()
+}
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {

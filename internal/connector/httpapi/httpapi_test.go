@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ const resource = `  - name: records
       labels: [phi]
       routes:
         - path: /patients
+        - path: /payroll
         - {path: "/patients/{mrn}", operations: [{method: GET}, {method: PUT}, {method: DELETE}]}
         - path: /notes/{id}
         - path: /public/{rest...}
@@ -70,6 +72,9 @@ type api struct {
 	asked []*http.Request
 	body  []string
 	hold  chan struct{} // not nil: answers of events wait for it between two events
+	// slow ends the answers that end by nothing else, and slowly counts them.
+	slow   chan struct{}
+	slowly atomic.Int64
 }
 
 func newAPI(t *testing.T) *api {
@@ -92,7 +97,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Patient", canary)
 	h.Set("ETag", `"`+canary+`"`)
 	switch r.URL.Path {
-	case "/base/patients/1", "/base/public/patients/1", "/base/search":
+	case "/base/patients/1", "/base/notes/json", "/base/public/patients/1", "/base/search":
 		h.Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, patient)
 	case "/base/patients/gzip":
@@ -119,6 +124,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				<-a.hold
 			}
 		}
+	case "/base/patients/slow":
+		slowly(r, &a.slowly, a.slow)
+	case "/base/patients/huge":
+		huge(w)
 	case "/base/patients/elsewhere":
 		http.Redirect(w, r, "https://elsewhere.example/"+canary, http.StatusFound)
 	case "/base/patients/cut":
@@ -220,9 +229,10 @@ func TestAnswersAreMasked(t *testing.T) {
 		status int
 		words  []string
 	}{
-		{"/patients/1", 200, []string{`"active":true`}},
-		{"/patients/1?expand=all&mrn=MRN0012345", 200, []string{`"active":true`}},
-		{"/patients/gzip", 200, []string{`"active":true`}},
+		{"/patients/1", 200, []string{`"active":`}},
+		{"/patients/1?expand=all&mrn=MRN0012345", 200, []string{`"active":`}},
+		{"/patients/gzip", 200, []string{`"active":`}},
+		{"/notes/json", 200, []string{`"active":true`}},
 		{"/patients/image", 403, []string{"cannot be masked"}},
 		{"/patients/text", 403, []string{"free text"}},
 		{"/notes/1", 200, []string{"call back on Monday", "The patient's SSN is"}},
@@ -238,6 +248,9 @@ func TestAnswersAreMasked(t *testing.T) {
 			if !strings.Contains(got.body, w) {
 				t.Errorf("%s: no %q in %s", x.path, w, got.body)
 			}
+		}
+		if strings.HasPrefix(x.path, "/patients") && strings.Contains(got.body, "true") {
+			t.Errorf("%s shows what nobody labelled: %s", x.path, got.body)
 		}
 		if head := fmt.Sprint(got.header); strings.Contains(got.body+head, canary) || strings.Contains(head, "upstream") || strings.Contains(head, "elsewhere") {
 			t.Errorf("%s leaks: %v %s", x.path, got.header, got.body)

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/mask/csvmask"
 	"github.com/sallyport-dev/sallyport/internal/mask/fhir"
 	"github.com/sallyport-dev/sallyport/internal/mask/hl7"
+	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/mask/stream"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
@@ -31,6 +32,8 @@ type Options struct {
 	Guess func(column string) sallyport.Label
 	// ScanText has free text in structured payloads scanned instead of masked whole.
 	ScanText bool
+	// Strict masks what no path of the rules names in JSON, instead of scanning it.
+	Strict bool
 }
 
 // Masks are the masks of all kinds for one set of rules. They do not change and
@@ -38,6 +41,7 @@ type Options struct {
 type Masks struct {
 	set     *rules.Set
 	options Options
+	json    *jsonmask.Masker
 	fhir    *fhir.Masker
 	hl7     *hl7.Masker
 	x12     *x12.Masker
@@ -46,7 +50,10 @@ type Masks struct {
 // New makes the masks. Errors have Kind Invalid and say what to change in the
 // rules.
 func New(set *rules.Set, o Options) (*Masks, error) {
-	m := &Masks{set: set, options: o}
+	m := &Masks{set: set, options: o, json: set.JSON()}
+	if o.Strict {
+		m.json = set.StrictJSON()
+	}
 	f := set.File()
 	elements := fhir.Options{Keep: f.FHIR.Keep, Scan: f.FHIR.Scan, Systems: f.FHIR.Systems}
 	if o.ScanText {
@@ -132,7 +139,7 @@ func (m *Masks) line(dst, src []byte, w *text.Work) ([]byte, error) {
 	if hasResourceType(src) {
 		return m.fhir.Append(dst, src, w)
 	}
-	return m.set.JSON().Append(dst, src, w)
+	return m.json.Append(dst, src, w)
 }
 
 // event masks the data of a server-sent event: a document, or else a text, where
@@ -151,7 +158,7 @@ func (m *Masks) document(dst, src []byte, w *text.Work) ([]byte, error) {
 	if len(src) > HeadLen && hasResourceType(src) && !hasResourceType(src[:HeadLen]) {
 		return m.fhir.Append(dst, src, w)
 	}
-	return m.set.JSON().Append(dst, src, w)
+	return m.json.Append(dst, src, w)
 }
 
 // unmarked gives a document to f without the byte order mark, which JSON has none of.

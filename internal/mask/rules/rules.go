@@ -44,6 +44,7 @@ type Set struct {
 	text      *text.Masker
 	patient   sallyport.Label
 	json      *jsonmask.Masker
+	strict    *jsonmask.Masker
 	detectors map[sallyport.Label]mask.Detector
 }
 
@@ -65,7 +66,9 @@ func Compile(f *File, d Deps) (*Set, error) {
 	errs = append(errs, err)
 	set := &Set{file: f, profile: p, text: &text.Masker{Scanner: s, Profile: p}, patient: sallyport.Label(f.Patient), detectors: detectors}
 	if p != nil && s != nil {
-		set.json, err = jsonmask.Compile(set.text, f.jsonRules())
+		set.json, err = jsonmask.Compile(set.text, f.jsonRules(jsonmask.Scan))
+		errs = append(errs, err)
+		set.strict, err = jsonmask.Compile(set.text, f.jsonRules(jsonmask.Mask))
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -82,8 +85,11 @@ func (s *Set) Profile() *profile.Profile { return s.profile }
 // Text returns the masker of texts.
 func (s *Set) Text() *text.Masker { return s.text }
 
-// JSON returns the masker of JSON documents.
+// JSON returns the masker of JSON documents, which scans what no path names.
 func (s *Set) JSON() *jsonmask.Masker { return s.json }
+
+// StrictJSON returns the masker of JSON documents that masks what no path names.
+func (s *Set) StrictJSON() *jsonmask.Masker { return s.strict }
 
 // File returns what the set was compiled from.
 func (s *Set) File() *File { return s.file }
@@ -106,9 +112,9 @@ func (f *File) keys(secret func(string) ([]byte, error)) (*operator.Keys, error)
 	return operator.NewKeys(keys...)
 }
 
-// jsonRules returns what the paths mean. What no path names is scanned.
-func (f *File) jsonRules() jsonmask.Rules {
-	r := jsonmask.Rules{Paths: map[string]jsonmask.Rule{}}
+// jsonRules returns what the paths mean, and what happens to what no path names.
+func (f *File) jsonRules(unnamed jsonmask.Action) jsonmask.Rules {
+	r := jsonmask.Rules{Paths: map[string]jsonmask.Rule{}, Default: jsonmask.Rule{Action: unnamed}}
 	for path, word := range f.Paths {
 		switch word {
 		case wordScan:
