@@ -70,6 +70,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Listen: config.Listen{
 			API:      config.Listener{Address: "127.0.0.1:8443", TLS: config.KeyPair{Cert: "/etc/gw/api.crt", Key: "/etc/gw/api.key"}},
 			Postgres: config.Listener{Address: "127.0.0.1:6432", TLS: config.KeyPair{Cert: "/etc/gw/pg.crt", Key: "/etc/sallyport/pg.key"}},
+			HTTP:     config.Listener{Address: "127.0.0.1:8480"},
 		},
 		Auditors: []string{"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"},
 		Identity: identity.Config{
@@ -150,7 +151,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c := mustParse(t, "gw.yaml", []byte(minimal))
-	if c.Listen.API.Address != "127.0.0.1:8443" || c.Listen.Postgres.Address != "127.0.0.1:6432" {
+	if c.Listen.API.Address != "127.0.0.1:8443" || c.Listen.HTTP.Address != "127.0.0.1:8480" || c.Listen.Postgres.Address != "127.0.0.1:6432" {
 		t.Errorf("listening on %q and %q, want loopback", c.Listen.API.Address, c.Listen.Postgres.Address)
 	}
 	r := c.Resources[0]

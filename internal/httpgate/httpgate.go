@@ -120,7 +120,7 @@ func (g *Gate) Serve(ctx context.Context, ln net.Listener) error {
 		stop()
 		err = srv.Close()
 	}
-	<-done
+	_ = <-done // what Shutdown or Close said is told
 	g.wg.Wait()
 	return err
 }

@@ -116,7 +116,15 @@ func TestRefused(t *testing.T) {
 func TestRoutesThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, paths := range [][]string{
-		{"patients"}, {"/patients/{mrn"}, {"/patients/mrn}"}, {"/patients/{}"}, {"/patients/{a b}"}, {"/files/{rest...}/x"}, {"/a//b"}, {"/a?b"}, {"/a*"},
+		{"patients"},
+		{"/patients/{mrn"},
+		{"/patients/mrn}"},
+		{"/patients/{}"},
+		{"/patients/{a b}"},
+		{"/files/{rest...}/x"},
+		{"/a//b"},
+		{"/a?b"},
+		{"/a*"},
 		{"/patients/{mrn}", "/patients/{id}"},
 	} {
 		var cs []httpapi.RouteConfig

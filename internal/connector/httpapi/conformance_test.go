@@ -20,7 +20,7 @@ import (
 
 // Parts of the huge answer: so many patients in one document.
 const (
-	hugePatients = 100_000
+	hugePatients = 12_000
 	hugeNote     = 1000 // bytes of a patient that nobody labelled
 )
 

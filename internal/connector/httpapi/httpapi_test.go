@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -300,8 +301,14 @@ func (c *caller) traceFiles() map[string][]byte {
 	return out
 }
 
-// officer calls the API as a privacy officer.
+// officer calls the gateway's API as a privacy officer.
 func (c *caller) officer(method, path string, in, out any) {
+	c.t.Helper()
+	c.as("privacy-officers", method, path, in, out)
+}
+
+// as calls the gateway's API as a member of a group.
+func (c *caller) as(group, method, path string, in, out any) {
 	c.t.Helper()
 	b, err := json.Marshal(in)
 	if err != nil {
@@ -311,7 +318,7 @@ func (c *caller) officer(method, path string, in, out any) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.g.HumanToken(c.t, "ann", "privacy-officers"))
+	req.Header.Set("Authorization", "Bearer "+c.g.HumanToken(c.t, "ann", group))
 	req.Header.Set("Content-Type", "application/json")
 	if in == nil {
 		req.Body, req.ContentLength = http.NoBody, 0
@@ -457,4 +464,77 @@ func TestHeld(t *testing.T) {
 	if n := a.count(); n != 1 {
 		t.Errorf("the target was asked %d times", n)
 	}
+}
+
+// TestSessions has a gateway token choose the resource, and ends its session.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	a, c := start(t)
+	token := c.gatewayToken()
+	bare := func() answer {
+		return c.ask("GET", "", "", func(r *http.Request) {
+			r.URL.Path = "/patients/1"
+			r.Header.Set("Authorization", "Bearer "+token)
+		})
+	}
+	for range 3 {
+		if got := bare(); got.status != 200 || strings.Contains(got.body, canary) {
+			t.Fatalf("%d %v %s", got.status, got.err, got.body)
+		}
+	}
+	if got := c.ask("GET", "", "", func(r *http.Request) { r.URL.Path = "/patients/1" }); got.status != http.StatusForbidden && got.status != http.StatusNotFound {
+		t.Errorf("a token that is bound to no resource, without the names of one: %d %s", got.status, got.body)
+	}
+	if got := c.ask("GET", "/patients/1", "", func(r *http.Request) {
+		r.URL.Path = "/r/clinic/claims-etl/patients/1"
+		r.Header.Set("Authorization", "Bearer "+token)
+	}); got.status < 400 {
+		t.Errorf("a token of another resource: %d", got.status)
+	}
+	before := a.count()
+	var out struct {
+		Sessions []struct {
+			ID         string `json:"id"`
+			Resource   string `json:"resource"`
+			Statements uint64 `json:"statements"`
+		} `json:"sessions"`
+	}
+	c.as("auditors", "GET", "/v1/sessions", nil, &out)
+	if len(out.Sessions) != 1 || out.Sessions[0].Resource != "records" {
+		t.Fatalf("three requests with one token are %+v", out.Sessions)
+	}
+	form := "token=" + token
+	res, err := c.http.Post("https://"+c.g.APIAddress()+"/v1/token/revoke", "application/x-www-form-urlencoded", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if got := bare(); got.status != http.StatusUnauthorized || got.header.Get("WWW-Authenticate") == "" || a.count() != before {
+		t.Errorf("a token that was given back: %d %s, %d requests", got.status, got.body, a.count()-before)
+	}
+}
+
+// gatewayToken exchanges the caller's token for one that is bound to the API.
+func (c *caller) gatewayToken() string {
+	c.t.Helper()
+	form := url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {c.token}, "resource": {"records"}, "scope": {"records"},
+		"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
+	}
+	res, err := c.http.Post("https://"+c.g.APIAddress()+"/v1/token", "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	if err != nil || out.Token == "" {
+		c.t.Fatalf("%d %s %v", res.StatusCode, b, err)
+	}
+	return out.Token
 }
