@@ -120,7 +120,9 @@ func (g *Gate) Serve(ctx context.Context, ln net.Listener) error {
 		stop()
 		err = srv.Close()
 	}
-	_ = <-done // what Shutdown or Close said is told
+	if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
 	g.wg.Wait()
 	return err
 }
