@@ -20,8 +20,8 @@ func (l *Layout) judge(c *Call, m method, resource sallyport.ResourceID, r Reque
 	if why := c.name(m, b); why != "" {
 		return why, "name the object in one place"
 	}
-	for _, bucket := range []string{c.Bucket, c.ToBucket} {
-		if bucket == "" {
+	for i, bucket := range []string{c.Bucket, c.ToBucket} {
+		if bucket == "" && (i > 0 && !strings.Contains(m.path, "{toBucket}") || i == 0 && m.on == onProject) {
 			continue
 		}
 		if !bucketName(bucket) {
