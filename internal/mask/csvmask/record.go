@@ -7,7 +7,7 @@ import (
 	"bytes"
 
 	sallyport "github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/internal/mask/operator"
+	"github.com/sallyport-dev/sallyport/internal/mask/column"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
@@ -50,7 +50,7 @@ func (t *Table) know(w *text.Work, fields []Field) {
 		return
 	}
 	for i, c := range t.columns {
-		if v := fields[i].Value; c.names && len(v) > 0 && v[0] != '[' {
+		if v := fields[i].Value; c.Names && len(v) > 0 && v[0] != '[' {
 			w.Known.Add(scan.Name, v)
 		}
 	}
@@ -60,7 +60,7 @@ func (t *Table) know(w *text.Work, fields []Field) {
 // scanner finds something is masked like a cell.
 func (m *Masker) Header(dst []byte, w *text.Work, fields ...Field) []byte {
 	w.Known.Reset()
-	c := column{locus: "header"}
+	c := m.rules.Scanned("header")
 	for i, f := range fields {
 		if i > 0 {
 			dst = append(dst, m.delimiter)
@@ -71,7 +71,7 @@ func (m *Masker) Header(dst []byte, w *text.Work, fields ...Field) []byte {
 }
 
 // cell appends one cell, quoted if it was or has to be.
-func (m *Masker) cell(dst []byte, f Field, c *column, w *text.Work) []byte {
+func (m *Masker) cell(dst []byte, f Field, c *column.Column, w *text.Work) []byte {
 	if len(f.Value) == 0 {
 		if f.Quoted {
 			dst = append(dst, '"', '"')
@@ -83,7 +83,7 @@ func (m *Masker) cell(dst []byte, f Field, c *column, w *text.Work) []byte {
 		dst = append(dst, '"')
 	}
 	from := len(dst)
-	dst = m.value(dst, f.Value, c, w)
+	dst = c.Append(dst, f.Value, w)
 	special := 0
 	for _, b := range dst[from:] {
 		if b == '"' || b == m.delimiter || b == '\r' || b == '\n' {
@@ -120,30 +120,4 @@ func quote(dst []byte, start, from int) []byte {
 	}
 	dst[start] = '"'
 	return dst
-}
-
-// value appends what stands for a cell's value, which is not empty.
-func (m *Masker) value(dst, v []byte, c *column, w *text.Work) []byte {
-	w.Locus = c.locus
-	if c.shown {
-		return append(dst, v...)
-	}
-	if c.op == nil {
-		return m.text.Append(dst, v, w)
-	}
-	if c.op.Kind() == operator.Keep {
-		return append(dst, v...)
-	}
-	w.Tally.Add(text.Key{Rule: "column", Entity: c.entity, Operator: c.op.Kind(), Locus: c.locus}, 1)
-	if c.entity != scan.None {
-		return m.text.Replace(dst, v, c.entity, c.op, w)
-	}
-	switch c.op.Kind() {
-	case operator.Null, operator.Drop:
-		return dst
-	}
-	if out, ok := c.op.Text(dst, v, &w.Row); ok {
-		return out
-	}
-	return append(append(append(dst, '['), c.label...), ']')
 }
