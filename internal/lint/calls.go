@@ -50,6 +50,14 @@ func restrictions() []restricted {
 			allowed: []string{"internal/connector", "internal/wire", "internal/mask"},
 			why:     "only decoders of a target's bytes may make raw data, and only codecs data that is nobody's; the types guard the client and the recording",
 		},
+		{
+			pkg: Module + "/internal/mask", names: []string{"Rewrite"}, allowed: []string{"internal/mask"},
+			why: "who writes a payload anew vouches for every byte of it, as a mask does",
+		},
+		{
+			pkg: Module + "/internal/mask", names: []string{"Restored"}, allowed: []string{"internal/derived"},
+			why: "only what was sealed as masked, under a key that seals nothing else, is masked when it is opened again",
+		},
 	}
 }
 
