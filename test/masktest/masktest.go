@@ -18,7 +18,9 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/mask/operator"
 	"github.com/sallyport-dev/sallyport/internal/mask/profile"
+	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
@@ -105,4 +107,23 @@ func Bench(b *testing.B, name string, src []byte, appendTo func(dst, src []byte,
 			dst = append(dst[:0], src...)
 		}
 	})
+}
+
+// Rules compiles a site's rules, on the same day. The key that they may name is
+// "env:KEY".
+func Rules(tb testing.TB, yaml string) *rules.Set {
+	tb.Helper()
+	f, err := rules.Parse("rules.yaml", []byte(yaml))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := rules.Compile(f, rules.Deps{
+		Lexicon: lexicon.Load,
+		Now:     func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) },
+		Secret:  func(string) ([]byte, error) { return bytes.Repeat([]byte{7}, 32), nil },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
 }

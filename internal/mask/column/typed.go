@@ -297,3 +297,31 @@ func (c *Column) Know(v []byte, w *Work) {
 
 // Learns reports whether [Column.Know] wants to see the column's values.
 func (c *Column) Learns() bool { return c.Names || c.Entity == scan.MRN }
+
+// Float32 returns what stands for a floating-point number of single precision, 0
+// where nothing does.
+func (c *Column) Float32(v float32, w *Work) (float32, bool) {
+	if c.form() == shown {
+		return v, true
+	}
+	out, ok := c.Float(float64(v), w)
+	if !ok || math.Abs(out) > math.MaxFloat32 && !math.IsInf(out, 0) {
+		return 0, false
+	}
+	if float64(v) == out || math.IsNaN(out) {
+		return v, true
+	}
+	return float32(out), true
+}
+
+// Opaque appends what stands for bytes in a form that nothing here reads: they stay
+// where they are shown, and else there is no answer.
+func (c *Column) Opaque(dst, v []byte, w *Work) (out []byte, ok bool) {
+	switch c.form() {
+	case shown:
+		return append(dst, v...), true
+	case labelled:
+		c.count(w.Text)
+	}
+	return dst, false
+}
