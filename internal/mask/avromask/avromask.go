@@ -123,11 +123,17 @@ func (f *file) close() {
 
 // long reads a number from the file.
 func (f *file) long() (int64, error) {
-	u, err := binary.ReadUvarint(f.in)
-	if err != nil {
-		return 0, errRead(err)
+	var u uint64
+	for shift := uint(0); shift < 64; shift += 7 {
+		b, err := f.in.ReadByte()
+		if err != nil {
+			return 0, errRead(err)
+		}
+		if u |= uint64(b&0x7f) << shift; b < 0x80 {
+			return int64(u>>1) ^ -int64(u&1), nil
+		}
 	}
-	return int64(u>>1) ^ -int64(u&1), nil
+	return 0, broken("a number does not end")
 }
 
 // bytes reads a string of at most limit bytes.
