@@ -45,11 +45,17 @@ func (m *Masker) file(dst []byte, p *parser, w *text.Work) ([]byte, error) {
 	if bytes.HasPrefix(p.src, []byte("\xff\xfe")) || bytes.HasPrefix(p.src, []byte("\xfe\xff")) {
 		return nil, refuse("the file is in UTF-16")
 	}
-	var t *Table
+	dst, _, err := m.records(dst, p, nil, w)
+	return dst, err
+}
+
+// records masks what the parser has. t is the table of the records before, or nil
+// where there were none, and is returned for those that come.
+func (m *Masker) records(dst []byte, p *parser, t *Table, w *text.Work) ([]byte, *Table, error) {
 	for len(p.src) > 0 {
 		end, err := p.record()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		switch {
 		case len(p.fields) == 1 && len(p.fields[0].Value) == 0 && !p.fields[0].Quoted:
@@ -63,12 +69,12 @@ func (m *Masker) file(dst []byte, p *parser, w *text.Work) ([]byte, error) {
 			fallthrough
 		default:
 			if dst, err = t.Record(dst, w, p.fields...); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		dst = append(dst, end...)
 	}
-	return dst, nil
+	return dst, t, nil
 }
 
 // parser takes records from a file.
