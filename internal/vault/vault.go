@@ -64,6 +64,7 @@ const (
 	entryAD       = "sallyport/vault/entry/"
 	dataKeyAD     = "sallyport/vault/datakey/"
 	sessionKeyAD  = "sallyport/vault/sessionkey/"
+	cacheKeyAD    = "sallyport/vault/cachekey/"
 )
 
 // Options say where a vault lies and what it works with. All but Recipients
