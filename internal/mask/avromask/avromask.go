@@ -21,6 +21,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -71,7 +72,7 @@ func errRead(err error) error {
 }
 
 // Copy writes the masked form of the file src to dst.
-func (m *Masker) Copy(dst io.Writer, src io.Reader, w *text.Work) error {
+func (m *Masker) Copy(ctx context.Context, dst io.Writer, src io.Reader, w *text.Work) error {
 	f := &file{in: bufio.NewReaderSize(src, 64<<10), out: dst, work: &column.Work{Text: w}}
 	defer f.close()
 	meta, err := f.header()
@@ -89,6 +90,9 @@ func (m *Masker) Copy(dst io.Writer, src io.Reader, w *text.Work) error {
 		return err
 	}
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		done, err := f.block(p)
 		if done || err != nil {
 			return err

@@ -117,7 +117,7 @@ func write(tb testing.TB, codec ocf.CodecName, rows int) []byte {
 func mask(tb testing.TB, m *avromask.Masker, file []byte) ([]byte, error) {
 	tb.Helper()
 	var out bytes.Buffer
-	err := m.Copy(&out, bytes.NewReader(file), &text.Work{})
+	err := m.Copy(tb.Context(), &out, bytes.NewReader(file), &text.Work{})
 	return out.Bytes(), err
 }
 

@@ -14,6 +14,9 @@ import (
 // maxDepth bounds how deep the data of a type that contains itself may go.
 const maxDepth = 200
 
+// freeValues are how many values of no bytes, such as nulls, a block may have.
+const freeValues = 64 << 10
+
 // walk goes over the data of one block.
 type walk struct {
 	b      []byte // what is left of the block

@@ -67,7 +67,8 @@ type Options struct {
 	Scan bool
 	// Like is what the counts have in common.
 	Like mask.Count
-	// MaxUnpacked bounds an object after unpacking, in bytes.
+	// MaxUnpacked bounds an object after unpacking, and after masking, in bytes; 0 is
+	// no bound.
 	MaxUnpacked int64
 }
 
@@ -133,6 +134,7 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 	if err != nil {
 		return Result{}, err
 	}
+	deliver = within(deliver, o.MaxUnpacked)
 	r := Result{Kind: kind, ContentType: what.contentType(kind)}
 	switch {
 	case kind == payload.Text && !o.Scan:
@@ -141,10 +143,10 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 	case kind == Parquet:
 		in.close() // it is read from its end
 		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error {
-			return m.parquet.Copy(out, &ranges{ctx: ctx, src: src}, src.Size(), w)
+			return m.parquet.Copy(ctx, out, &ranges{ctx: ctx, src: src}, src.Size(), w)
 		}, deliver)
 	case kind == Avro:
-		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error { return m.avro.Copy(out, in, w) }, deliver)
+		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error { return m.avro.Copy(ctx, out, in, w) }, deliver)
 	default:
 		r.Counts, err = m.payload(ctx, in, kind, o, deliver)
 	}
@@ -152,6 +154,22 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 }
 
 const opMask = "mask object"
+
+// within delivers up to most bytes: some formats can say in a few bytes what takes
+// many.
+func within(deliver func(mask.Masked) error, most int64) func(mask.Masked) error {
+	var n int64
+	return func(p mask.Masked) error {
+		if n += int64(p.Len()); most > 0 && n > most {
+			return tooLarge("the object is larger than objects may be to be masked, once it is")
+		}
+		return deliver(p)
+	}
+}
+
+func tooLarge(msg string) error {
+	return sallyport.E(sallyport.Denied, opMask, msg).WithHint("split it, or have the operator raise the limit")
+}
 
 // payload masks an object of one of the kinds of package payload.
 func (m *Masks) payload(ctx context.Context, in io.Reader, kind payload.Kind, o Options, deliver func(mask.Masked) error) ([]mask.Count, error) {
@@ -281,8 +299,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		return 0, sallyport.E(sallyport.Denied, opMask, fmt.Sprintf("the object unpacks to more than %d times its size", maxRatio)).
 			WithHint("store it unpacked")
 	case b.most > 0 && b.n > b.most:
-		return 0, sallyport.E(sallyport.Denied, opMask, "the object is larger than objects may be to be masked, once it is unpacked").
-			WithHint("split it, or have the operator raise the limit")
+		return 0, tooLarge("the object is larger than objects may be to be masked, once it is unpacked")
 	case err != nil && !errors.Is(err, io.EOF):
 		return 0, unpacking(err)
 	}

@@ -22,6 +22,7 @@
 package parquetmask
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -43,6 +44,10 @@ const (
 	batchRows   = 512
 	batchBytes  = 8 << 20
 	maxBuffered = 128 << 20 // bytes of values in a row group that is written
+	// A run of equal values or of nulls takes a few bytes however long it is. A file
+	// has some values for free, and then so many for each of its bytes.
+	freeValues    = 16 << 20
+	valuesPerByte = 4096
 )
 
 // Masker masks files by one set of rules. It does not change and is safe for
@@ -80,7 +85,7 @@ func errRead(err error) error {
 }
 
 // Copy writes the masked form of the file src, which has size bytes, to dst.
-func (m *Masker) Copy(dst io.Writer, src io.ReaderAt, size int64, w *text.Work) (err error) {
+func (m *Masker) Copy(ctx context.Context, dst io.Writer, src io.ReaderAt, size int64, w *text.Work) (err error) {
 	// What the library is given to write was made here; should it find something in
 	// it that it does not expect, that ends this file and not the gateway.
 	defer func() {
@@ -97,7 +102,7 @@ func (m *Masker) Copy(dst io.Writer, src io.ReaderAt, size int64, w *text.Work) 
 	if err != nil {
 		return err
 	}
-	run := &run{src: src, footer: f, work: &column.Work{Text: w}}
+	run := &run{src: src, footer: f, work: &column.Work{Text: w}, room: max(freeValues, size*valuesPerByte)}
 	if err := run.plan(m); err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func (m *Masker) Copy(dst io.Writer, src io.ReaderAt, size int64, w *text.Work) 
 	defer run.zstd.Close()
 	out := parquet.NewGenericWriter[any](dst, schema, parquet.Compression(&parquet.Snappy), parquet.CreatedBy("sallyport", "1", "masked"))
 	for i := range f.meta.RowGroups {
-		if err := run.group(out, &f.meta.RowGroups[i]); err != nil {
+		if err := run.group(ctx, out, &f.meta.RowGroups[i]); err != nil {
 			return err
 		}
 	}
@@ -127,6 +132,7 @@ type run struct {
 	columns  [][]parquet.Value // of the batch
 	starts   []int             // of the current row, by column
 	buffered int               // bytes in the row group that is written
+	room     int64             // values that may still come
 }
 
 // plan decides about the columns.
@@ -179,7 +185,7 @@ func logicalPath(root *element, path []string) []string {
 }
 
 // group masks one row group.
-func (r *run) group(out *parquet.GenericWriter[any], g *format.RowGroup) error {
+func (r *run) group(ctx context.Context, out *parquet.GenericWriter[any], g *format.RowGroup) error {
 	chunks := make([]*chunk, len(g.Columns))
 	for i := range g.Columns {
 		m := &g.Columns[i].MetaData
@@ -195,6 +201,9 @@ func (r *run) group(out *parquet.GenericWriter[any], g *format.RowGroup) error {
 		}
 	}()
 	for left := g.NumRows; left > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n, err := r.batch(chunks, left)
 		if err != nil {
 			return err
@@ -232,6 +241,12 @@ func (r *run) batch(chunks []*chunk, left int64) (rows int, err error) {
 		rows++
 	}
 	r.buffered += bytes
+	for _, vs := range r.columns {
+		r.room -= int64(len(vs))
+	}
+	if r.room < 0 {
+		return rows, tooLarge("it has more values than its size allows")
+	}
 	return rows, nil
 }
 

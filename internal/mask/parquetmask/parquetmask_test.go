@@ -51,7 +51,7 @@ func masker(tb testing.TB, labels map[string]sallyport.Label) *parquetmask.Maske
 func mask(tb testing.TB, m *parquetmask.Masker, file []byte) ([]byte, error) {
 	tb.Helper()
 	var out bytes.Buffer
-	err := m.Copy(&out, bytes.NewReader(file), int64(len(file)), &text.Work{})
+	err := m.Copy(tb.Context(), &out, bytes.NewReader(file), int64(len(file)), &text.Work{})
 	return out.Bytes(), err
 }
 
