@@ -184,12 +184,30 @@ func (c *Column) count(w *text.Work) {
 }
 
 // Name returns the name of a column as it may stand in a schema: as it is, or ""
-// where the scanner finds something in it.
+// where the scanner finds something in it. A name that the rules have is the site's
+// own and stays.
 func (r *Rules) Name(name string, w *text.Work) string {
+	if _, ruled := r.labels[Fold(name)]; ruled {
+		return name
+	}
 	w.Known.Reset()
 	w.Locus = "header"
-	if string(r.text.Append(nil, []byte(name), w)) != name {
+	parts := words(name)
+	if string(r.text.Append(nil, parts, w)) != string(parts) {
 		return ""
 	}
 	return name
+}
+
+// words puts a space where a name goes on with a capital, as in "admitDate": written
+// in one a scanner takes it for a word that nobody knows.
+func words(name string) []byte {
+	out := make([]byte, 0, len(name)+8)
+	for i := range len(name) {
+		if c := name[i]; i > 0 && c >= 'A' && c <= 'Z' && name[i-1] >= 'a' && name[i-1] <= 'z' {
+			out = append(out, ' ')
+		}
+		out = append(out, name[i])
+	}
+	return out
 }

@@ -47,17 +47,22 @@ func (c *Column) form() form {
 }
 
 // look scans the written form of a value, which is w.buf. op is nil where nothing
-// was found and the value may stay; ok is false where a part of the value was
-// found, for which a typed value has no replacement.
+// was found that is masked, and the value may stay; ok is false where a part of the
+// value was found, for which a typed value has no replacement.
 func (c *Column) look(w *Work) (op *operator.Operator, ok bool) {
 	w.found = c.text.Scanner.Scan(w.found[:0], w.buf, &w.Text.Known)
-	if len(w.found) == 0 {
-		return nil, true
+	for _, s := range w.found {
+		o := c.text.Profile.Entity(s.Entity)
+		w.Text.Tally.Add(text.Key{Rule: c.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: o.Kind(), Locus: c.Locus}, 1)
+		if o.Kind() == operator.Keep {
+			continue
+		}
+		if s.Start > 0 || s.End < len(w.buf) {
+			return nil, false
+		}
+		op = o
 	}
-	s := w.found[0]
-	op = c.text.Profile.Entity(s.Entity)
-	w.Text.Tally.Add(text.Key{Rule: c.text.Scanner.Rule(s.Rule), Entity: s.Entity, Operator: op.Kind(), Locus: c.Locus}, 1)
-	return op, len(w.found) == 1 && s.Start == 0 && s.End == len(w.buf)
+	return op, true
 }
 
 // decide returns the operator for a value, nil for one that stays. write appends the

@@ -31,7 +31,7 @@ func denied(msg string) error {
 func isPacked(encoding string, head []byte) (bool, error) {
 	gzipped := bytes.HasPrefix(head, []byte("\x1f\x8b\x08"))
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "", "identity", "aws-chunked":
+	case "", "identity":
 		return gzipped, nil
 	case "gzip", "x-gzip":
 		return gzipped, nil // some say so of what is not packed
@@ -91,14 +91,19 @@ func (s *shape) kind(head []byte) (payload.Kind, error) {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return "", denied("the object is packed twice, so it is withheld")
 	}
-	if err := s.charset(); err != nil {
-		return "", err
-	}
 	declared, ok := s.declared()
 	if !ok || opaque(head) {
 		return "", denied("the object is of a kind that cannot be masked, so it is withheld")
 	}
-	sniffed := payload.Sniff(head)
+	k, err := choose(declared, payload.Sniff(head))
+	if err == nil && k != payload.Text && !s.readable() {
+		return "", denied("the object is in an encoding that cannot be masked, so it is withheld")
+	}
+	return k, err
+}
+
+// choose decides between what is said of an object and what it looks like.
+func choose(declared, sniffed payload.Kind) (payload.Kind, error) {
 	switch {
 	case declared == payload.JSON && (sniffed == payload.FHIR || sniffed == payload.NDJSON):
 		return sniffed, nil
@@ -112,17 +117,18 @@ func (s *shape) kind(head []byte) (payload.Kind, error) {
 	return "", denied("it cannot be told what kind of file the object is, so it is withheld")
 }
 
-// charset refuses an encoding that a mask would not read.
-func (s *shape) charset() error {
+// readable reports whether an object is said to be in UTF-8, which all masks read but
+// that of texts, which looks for itself.
+func (s *shape) readable() bool {
 	_, params, err := mime.ParseMediaType(s.media)
 	if err != nil {
-		return nil
+		return true
 	}
 	switch strings.ToLower(params["charset"]) {
-	case "", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be":
-		return nil // the mask of texts looks for itself
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+		return true
 	}
-	return denied("the object is in an encoding that cannot be masked, so it is withheld")
+	return false
 }
 
 // declared returns the kind that content type or name say, "" where they say

@@ -6,6 +6,7 @@ package parquetmask
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"math/bits"
 
@@ -124,6 +125,9 @@ func (c *chunk) more() (done bool, err error) {
 			return false, err
 		}
 		body := c.use(int(h.CompressedPageSize))
+		if h.CRC != 0 && crc32.ChecksumIEEE(body) != uint32(h.CRC) {
+			return false, broken("a page has another checksum than it says")
+		}
 		switch {
 		case h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid:
 			err = c.dictionary(&h.DictionaryPageHeader.V, body, int(h.UncompressedPageSize))
