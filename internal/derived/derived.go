@@ -60,6 +60,9 @@ type Options struct {
 	Keys Keys
 	Now  func() time.Time
 	Rand io.Reader
+	// Release is the gateway's version. What another release has masked is made
+	// again, since its masks may have been others.
+	Release string
 	// MaxSource is the largest object that is masked, in bytes; 0 is
 	// [DefaultMaxSource].
 	MaxSource int64
@@ -76,9 +79,9 @@ type Key struct {
 	Resource       sallyport.ResourceID
 	Bucket, Object string
 	Generation     int64
-	// Version is whatever else the masked form depends on: the rules' digest and the
-	// shape of the verdict. The profile's version and whether text is scanned are
-	// added by the store.
+	// Version is whatever else the masked form depends on, such as the shape of the
+	// verdict. The store adds the rules and the profile, whether text is scanned, the
+	// release, and the year, which ages and dates long ago are masked by.
 	Version string
 }
 
@@ -154,10 +157,11 @@ func (s *Store) name(k Key, m Making) string {
 	if m.Scan {
 		scan = "scan"
 	}
-	for _, part := range []string{"sallyport/derived/1", string(k.Resource), k.Bucket, k.Object, k.Version, scan, m.Like.Profile, m.Like.ProfileVersion} {
+	for _, part := range []string{"sallyport/derived/1", string(k.Resource), k.Bucket, k.Object, k.Version, m.Masks.Version(), scan, s.o.Release} {
 		b = append(binary.AppendUvarint(b, uint64(len(part))), part...)
 	}
-	return s.o.Keys.Fingerprint(binary.AppendVarint(b, k.Generation))
+	b = binary.AppendVarint(b, k.Generation)
+	return s.o.Keys.Fingerprint(binary.AppendVarint(b, int64(s.o.Now().Year())))
 }
 
 // Get returns the masked form of an object, made now where it is not kept. The

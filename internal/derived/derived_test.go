@@ -269,10 +269,23 @@ func TestOnce(t *testing.T) {
 	m := s.making(src)
 	m.Scan = false
 	get(t, d, key("o"), m)
-	m.Like.ProfileVersion = "2"
+	set := masktest.Rules(t, siteRules+"paths: {\"$.x\": scan}\n")
+	var err error
+	if m.Masks, err = objectmask.New(set, nil); err != nil {
+		t.Fatal(err)
+	}
 	get(t, d, key("o"), m)
 	if n := src.Opened.Load(); n != 8 {
 		t.Errorf("the source was opened %d times", n)
+	}
+	d.Close()
+	get(t, s.open(func(o *derived.Options) { o.Release = "2" }), key("o"), m)
+	s.mu.Lock()
+	s.now = s.now.AddDate(1, 0, 0)
+	s.mu.Unlock()
+	get(t, s.open(), key("o"), m)
+	if n := src.Opened.Load(); n != 10 {
+		t.Errorf("after another release, and a year: the source was opened %d times", n)
 	}
 }
 

@@ -179,8 +179,8 @@ func TestTyped(t *testing.T) {
 			"string": "seen by [SSN]", "bytes": "[SSN]", "binary": "-", "opaque": "-", "day": "1951-01-01", "instant": "1951-01-01T00:00:00Z",
 			"millis": "1951-01-01T00:00:00Z", "nanos": "1951-01-01T00:00:00Z",
 		}),
-		"phi.gone":  none,
-		"phi.ssn":   nothingBut(map[string]string{"string": "[SSN]", "bytes": "[SSN]"}),
+		"phi.gone": none,
+		"phi.ssn":  nothingBut(map[string]string{"string": "[SSN]", "bytes": "[SSN]"}),
 		"phi.amount": nothingBut(map[string]string{
 			"int": "90", "float": "90", "float32": "90", "decimal": "90.00", "scaled": "9000", "unscaled": "2328", "string": "[AMOUNT]", "bytes": "[AMOUNT]",
 		}),

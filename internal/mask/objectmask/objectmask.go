@@ -14,6 +14,9 @@ package objectmask
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +88,7 @@ type Masks struct {
 	strict, scanned *payload.Masks
 	parquet         *parquetmask.Masker
 	avro            *avromask.Masker
+	version         string
 }
 
 // New makes the masks. guess, which may be nil, gives a column that no rule names a
@@ -104,8 +108,17 @@ func New(set *rules.Set, guess func(column string) sallyport.Label) (*Masks, err
 	}
 	columns := column.NewRules(set.Text(), labels, guess)
 	m.parquet, m.avro = parquetmask.New(columns, set.JSON()), avromask.New(columns)
+	file, err := json.Marshal(set.File())
+	if err != nil {
+		return nil, sallyport.E(sallyport.Internal, opMask, "the masking rules cannot be written down").Because(err)
+	}
+	sum := sha256.Sum256(file)
+	m.version = set.Profile().Version() + "/" + hex.EncodeToString(sum[:16])
 	return m, nil
 }
+
+// Version is another one for other rules, whatever of them is different.
+func (m *Masks) Version() string { return m.version }
 
 // Mask masks an object and hands its pieces to deliver, which are good during the
 // call only. Errors: Denied for what cannot be masked, Integrity for a file that is
