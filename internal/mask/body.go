@@ -96,58 +96,14 @@ func (b *Body) Counts(like Count) []Count {
 	if b.w == nil || b.seen == 0 {
 		return nil
 	}
-	return counts(like, b.work, uint64(b.w.Failed()))
-}
-
-// Failed returns how many parts of the payload were not of its kind and were masked
-// whole.
-func (b *Body) Failed() int {
-	if b.w == nil {
-		return 0
-	}
-	return b.w.Failed()
-}
-
-// Rewrite masks a payload that is not read from its beginning to its end, or is
-// written anew. write reads it by itself and hands out the masked form, which
-// deliver takes in pieces that are good during the call only. The counts are those
-// of [Body.Counts].
-func Rewrite(like Count, write func(w *text.Work, out io.Writer) error, deliver func(Masked) error) ([]Count, error) {
-	work := &text.Work{}
-	if err := write(work, delivery(deliver)); err != nil {
-		return nil, err
-	}
-	return counts(like, work, 0), nil
-}
-
-// delivery is a writer to who takes masked pieces.
-type delivery func(Masked) error
-
-// Write implements [io.Writer].
-func (d delivery) Write(b []byte) (int, error) {
-	if err := d(Masked{b: b}); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// Restored returns what was [Masked] before it was sealed, and has been opened
-// again. It is sound as long as who calls it opens bytes only by an authenticated
-// cipher whose key never left the gateway, and seals nothing but Masked under that
-// key: then no bytes open but those that were masked. internal/lint holds the one
-// caller to it. b is not copied and must not change afterwards.
-func Restored(b []byte) Masked { return Masked{b: b} }
-
-// counts makes the counts of one payload from what was found in it. failed are the
-// parts that were not of its kind.
-func counts(like Count, work *text.Work, failed uint64) []Count {
-	found := work.Tally.Take()
+	found := b.work.Tally.Take()
 	whole := like
 	whole.Operator, whole.Seen = OpScan, 1
-	if len(found) > 0 || failed > 0 {
+	if len(found) > 0 || b.w.Failed() > 0 {
 		whole.Masked = 1
 	}
-	whole.Fallback, whole.Undecodable = failed, failed
+	whole.Fallback = uint64(b.w.Failed())
+	whole.Undecodable = whole.Fallback
 	out := []Count{whole}
 	for i, f := range found {
 		c := like

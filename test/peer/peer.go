@@ -36,7 +36,7 @@ import (
 const (
 	installTimeout = 10 * time.Minute
 	startTimeout   = 2 * time.Minute
-	stopTimeout    = 10 * time.Second
+	stopTimeout    = 30 * time.Second
 )
 
 // Cache returns the directory that holds what is installed and built.

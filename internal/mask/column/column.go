@@ -7,7 +7,7 @@
 //
 // What a column holds is said by the site's rules, else guessed from its name,
 // else nobody knows: then each value is scanned, in the form in which a person
-// would write it.
+// would write it, or under strict rules masked like what is unclassified.
 package column
 
 import (
@@ -33,6 +33,7 @@ type Rules struct {
 	text   *text.Masker
 	labels map[string][]sallyport.Label
 	guess  func(string) sallyport.Label
+	strict bool
 }
 
 // NewRules returns the rules with labels by the columns' names, which are compared
@@ -44,6 +45,14 @@ func NewRules(m *text.Masker, labels map[string][]sallyport.Label, guess func(st
 		r.labels[Fold(name)] = l
 	}
 	return r
+}
+
+// Strict returns the same rules, by which a column that nobody knows is masked
+// instead of scanned.
+func (r *Rules) Strict() *Rules {
+	s := *r
+	s.strict = true
+	return &s
 }
 
 // Fold returns a name in the form in which names are compared.
@@ -60,6 +69,8 @@ type Column struct {
 	Locus string
 	Names bool // its values tell the scanner names
 	Shown bool // its values stay as they are
+	// Unknown says that neither a rule nor the guess knows the column.
+	Unknown bool
 
 	text *text.Masker
 }
@@ -104,6 +115,10 @@ func (r *Rules) column(labels []sallyport.Label, ruled bool, name, locus string,
 		}
 	}
 	if len(labels) == 0 && !ruled {
+		if c.Unknown = true; r.strict {
+			c.Op = r.text.Profile.Label([]sallyport.Label{sallyport.Unclassified})
+			c.Label = placeholder(sallyport.Unclassified)
+		}
 		return c
 	}
 	if ruled {

@@ -83,6 +83,26 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// TestStrict holds that under strict rules nothing of what nobody knows is shown, and
+// that a rule still counts.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	r := rules(t, map[string]sallyport.Label{"open": "public", "seen": "scan"}).Strict()
+	c := r.Column("other", 0)
+	want := map[string]string{"string": "[UNCLASSIFIED]", "bytes": "[UNCLASSIFIED]"}
+	for name, got := range typed(&c, &column.Work{Text: &text.Work{}}) {
+		if want[name] == "" && got != "-" || want[name] != "" && got != want[name] {
+			t.Errorf("%s became %s", name, got)
+		}
+	}
+	if c := r.Column("open", 0); !c.Shown || c.Unknown {
+		t.Errorf("public: %+v", c)
+	}
+	if c := r.Column("seen", 0); c.Op != nil || c.Unknown {
+		t.Errorf("scan: %+v", c)
+	}
+}
+
 // TestName says which names may stand in a schema.
 func TestName(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,8 @@ type Options struct {
 	// Guess, when not nil, returns the label that a column's name suggests, or "".
 	// A column with a label is no longer scanned.
 	Guess func(column string) sallyport.Label
+	// Strict masks the columns that nobody knows instead of scanning them.
+	Strict bool
 	// Patient is the column, named as in Columns, whose value tells patients apart.
 	// Without it that is the first column that is labelled as a record number.
 	Patient string
@@ -75,6 +77,9 @@ func Compile(m *text.Masker, o Options) (*Masker, error) {
 		guess = nil
 	}
 	c.rules = column.NewRules(m, o.Columns, guess)
+	if o.Strict {
+		c.rules = c.rules.Strict()
+	}
 	return c, nil
 }
 

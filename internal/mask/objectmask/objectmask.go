@@ -64,9 +64,9 @@ type Source interface {
 
 // Options say how an object is masked.
 type Options struct {
-	// Scan has free text shown without what the scanner finds, as a permit for
-	// readScanned allows. Without it an object of free text is refused, and free
-	// text in others is masked whole.
+	// Scan has free text, and what no rule names, shown without what the scanner finds,
+	// as a permit for readScanned allows. Without it an object of free text is refused,
+	// and in others what no rule names is masked whole.
 	Scan bool
 	// Like is what the counts have in common.
 	Like mask.Count
@@ -85,29 +85,37 @@ type Result struct {
 // Masks are the masks of all kinds for one set of rules. They do not change and are
 // safe for concurrent use.
 type Masks struct {
-	strict, scanned *payload.Masks
-	parquet         *parquetmask.Masker
-	avro            *avromask.Masker
+	strict, scanned side
 	version         string
+}
+
+// side are the masks for one answer to the question whether texts may be scanned.
+type side struct {
+	payload *payload.Masks
+	parquet *parquetmask.Masker
+	avro    *avromask.Masker
 }
 
 // New makes the masks. guess, which may be nil, gives a column that no rule names a
 // label, or "".
 func New(set *rules.Set, guess func(column string) sallyport.Label) (*Masks, error) {
-	m := &Masks{}
-	var err error
-	if m.strict, err = payload.New(set, payload.Options{Guess: guess}); err != nil {
-		return nil, err
-	}
-	if m.scanned, err = payload.New(set, payload.Options{Guess: guess, ScanText: true}); err != nil {
-		return nil, err
-	}
 	labels := map[string][]sallyport.Label{}
 	for name, label := range set.File().Columns {
 		labels[name] = []sallyport.Label{sallyport.Label(label)}
 	}
 	columns := column.NewRules(set.Text(), labels, guess)
-	m.parquet, m.avro = parquetmask.New(columns, set.JSON()), avromask.New(columns)
+	strict, err := payload.New(set, payload.Options{Guess: guess, Strict: true})
+	if err != nil {
+		return nil, err
+	}
+	scanned, err := payload.New(set, payload.Options{Guess: guess, ScanText: true})
+	if err != nil {
+		return nil, err
+	}
+	m := &Masks{
+		strict:  side{strict, parquetmask.New(columns.Strict(), set.StrictJSON()), avromask.New(columns.Strict())},
+		scanned: side{scanned, parquetmask.New(columns, set.JSON()), avromask.New(columns)},
+	}
 	file, err := json.Marshal(set.File())
 	if err != nil {
 		return nil, sallyport.E(sallyport.Internal, opMask, "the masking rules cannot be written down").Because(err)
@@ -148,6 +156,10 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 		return Result{}, err
 	}
 	deliver = within(deliver, o.MaxUnpacked)
+	by := &m.strict
+	if o.Scan {
+		by = &m.scanned
+	}
 	r := Result{Kind: kind, ContentType: what.contentType(kind)}
 	switch {
 	case kind == payload.Text && !o.Scan:
@@ -156,12 +168,12 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 	case kind == Parquet:
 		in.close() // it is read from its end
 		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error {
-			return m.parquet.Copy(ctx, out, &ranges{ctx: ctx, src: src}, src.Size(), w)
+			return by.parquet.Copy(ctx, out, &ranges{ctx: ctx, src: src}, src.Size(), w)
 		}, deliver)
 	case kind == Avro:
-		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error { return m.avro.Copy(ctx, out, in, w) }, deliver)
+		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error { return by.avro.Copy(ctx, out, in, w) }, deliver)
 	default:
-		r.Counts, err = m.payload(ctx, in, kind, o, deliver)
+		r.Counts, err = by.mask(ctx, in, kind, o, deliver)
 	}
 	return r, err
 }
@@ -184,15 +196,11 @@ func tooLarge(msg string) error {
 	return sallyport.E(sallyport.Denied, opMask, msg).WithHint("split it, or have the operator raise the limit")
 }
 
-// payload masks an object of one of the kinds of package payload.
-func (m *Masks) payload(ctx context.Context, in io.Reader, kind payload.Kind, o Options, deliver func(mask.Masked) error) ([]mask.Count, error) {
-	masks := m.strict
-	if o.Scan {
-		masks = m.scanned
-	}
-	body := masks.Body(kind)
+// mask masks an object of one of the kinds of package payload.
+func (s *side) mask(ctx context.Context, in io.Reader, kind payload.Kind, o Options, deliver func(mask.Masked) error) ([]mask.Count, error) {
+	body := s.payload.Body(kind)
 	if kind == payload.CSV {
-		body = masks.Table()
+		body = s.payload.Table()
 	}
 	defer body.Abort()
 	buf := make([]byte, piece)

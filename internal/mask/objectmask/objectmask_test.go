@@ -150,6 +150,23 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestStrict holds that without a permit to scan, what no rule names is masked whole.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	m := masks(t)
+	for name, tc := range map[string]struct{ data, want string }{
+		"a.csv":    {"name,ssn,ward,other\nQuillfeather,900-55-1234,B,plain words\n", "name,ssn,ward,other\n[NAME],[SSN],B,[UNCLASSIFIED]\n"},
+		"a.ndjson": {`{"name": "Quillfeather", "other": "plain words"}` + "\n", ""},
+		"a":        {string(parquetFile(t, 2)), ""},
+		"b":        {string(avroFile(t, 2)), ""},
+	} {
+		out, _, err := apply(t, m, &masktest.Source{Data: []byte(tc.data), Called: name}, false)
+		if err != nil || strings.Contains(out, "plain words") || strings.Contains(out, "Quillfeather") || tc.want != "" && out != tc.want {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+	}
+}
+
 // TestRefused says what is not masked, and that the error says what is.
 func TestRefused(t *testing.T) {
 	t.Parallel()

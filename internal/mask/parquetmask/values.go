@@ -154,7 +154,7 @@ func (l *leaf) bytes(v []byte, w *column.Work) ([]byte, bool) {
 // document masks a document: by its own paths where the column has no label. Where
 // the column is masked there is no document that could stand for it.
 func (l *leaf) document(v []byte, w *column.Work) ([]byte, bool) {
-	if l.col.Shown || l.col.Op != nil || l.json == nil {
+	if l.json == nil || l.col.Shown || l.col.Op != nil && !l.col.Unknown {
 		return l.col.Opaque(nil, v, w)
 	}
 	out, err := l.json.Append(nil, v, w.Text)

@@ -32,7 +32,8 @@ type Options struct {
 	Guess func(column string) sallyport.Label
 	// ScanText has free text in structured payloads scanned instead of masked whole.
 	ScanText bool
-	// Strict masks what no path of the rules names in JSON, instead of scanning it.
+	// Strict masks what no path of the rules names in JSON, and the columns of CSV that
+	// nobody knows, instead of scanning them.
 	Strict bool
 }
 
@@ -81,7 +82,7 @@ func (m *Masks) csv(head []byte, sep byte) (*csvmask.Masker, error) {
 	if sep == 0 {
 		sep = delimiterOf(head)
 	}
-	o := csvmask.Options{Delimiter: sep, Header: true, Columns: map[string][]sallyport.Label{}, Guess: m.options.Guess}
+	o := csvmask.Options{Delimiter: sep, Header: true, Columns: map[string][]sallyport.Label{}, Guess: m.options.Guess, Strict: m.options.Strict}
 	for name, label := range m.set.File().Columns {
 		o.Columns[name] = []sallyport.Label{sallyport.Label(label)}
 	}
