@@ -29,7 +29,7 @@ type walk struct {
 // block appends the masked form of a block with count values to dst.
 func (p *plan) block(dst, src []byte, count int64, w *column.Work) ([]byte, error) {
 	// Values can be of no bytes; a block must not be one of endless nulls.
-	d := &walk{b: src, budget: 8*len(src) + 1<<20, work: w}
+	d := &walk{b: src, budget: 8*len(src) + freeValues, work: w}
 	for range count {
 		w.Row()
 		if p.learns {

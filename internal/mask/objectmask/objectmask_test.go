@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hamba/avro/v2/ocf"
+	"github.com/linkedin/goavro/v2"
 	"github.com/parquet-go/parquet-go"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -48,9 +48,9 @@ func apply(tb testing.TB, m *objectmask.Masks, s *masktest.Source, scan bool) (s
 }
 
 type row struct {
-	Name string `parquet:"name" avro:"name"`
-	SSN  string `parquet:"ssn" avro:"ssn"`
-	Ward string `parquet:"ward" avro:"ward"`
+	Name string `parquet:"name"`
+	SSN  string `parquet:"ssn"`
+	Ward string `parquet:"ward"`
 }
 
 func parquetFile(tb testing.TB, rows int) []byte {
@@ -72,16 +72,15 @@ func avroFile(tb testing.TB, rows int) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	const schema = `{"type":"record","name":"R","fields":[{"name":"name","type":"string"},{"name":"ssn","type":"string"},{"name":"ward","type":"string"}]}`
-	e, err := ocf.NewEncoder(schema, &b)
+	w, err := goavro.NewOCFWriter(goavro.OCFConfig{W: &b, Schema: schema})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for range rows {
-		if err := e.Encode(row{"Quillfeather", "900-55-1234", "B"}); err != nil {
-			tb.Fatal(err)
-		}
+	block := make([]map[string]any, rows)
+	for i := range block {
+		block[i] = map[string]any{"name": "Quillfeather", "ssn": "900-55-1234", "ward": "B"}
 	}
-	if err := e.Close(); err != nil {
+	if err := w.Append(block); err != nil {
 		tb.Fatal(err)
 	}
 	return b.Bytes()

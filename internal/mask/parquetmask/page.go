@@ -27,6 +27,10 @@ const (
 	maxAhead      = 8 << 20
 )
 
+// oldDictionary is how older writers call the encodings of dictionaries and of the
+// indexes into them.
+const oldDictionary format.Encoding = 2
+
 // held counts the bytes of pages that are in memory, of all columns.
 type held struct{ n int }
 
@@ -157,7 +161,7 @@ func (c *chunk) hold(b []byte) error {
 }
 
 func (c *chunk) dictionary(h *format.DictionaryPageHeader, body []byte, size int) error {
-	if h.NumValues < 0 || h.NumValues > maxDictionary || h.Encoding != format.Plain && h.Encoding != format.PlainDictionary || c.dict != nil {
+	if h.NumValues < 0 || h.NumValues > maxDictionary || h.Encoding != format.Plain && h.Encoding != oldDictionary || c.dict != nil {
 		return broken("a dictionary is none, or too large")
 	}
 	b, err := c.unpack(body, size)
@@ -254,7 +258,7 @@ func (c *chunk) begin(e format.Encoding, b []byte, n int) error {
 	switch {
 	case e == format.Plain:
 		c.values = plain(kind, b, fixed)
-	case e == format.PlainDictionary || e == format.RLEDictionary:
+	case e == oldDictionary || e == format.RLEDictionary:
 		c.values = indexed(c.dict, b)
 	case e == format.RLE && kind == parquet.Boolean:
 		c.values = runs(b)
