@@ -32,8 +32,7 @@ type Options struct {
 	Guess func(column string) sallyport.Label
 	// ScanText has free text in structured payloads scanned instead of masked whole.
 	ScanText bool
-	// Strict masks what no path of the rules names in JSON, and the columns of CSV that
-	// nobody knows, instead of scanning them.
+	// Strict masks what no path of the rules names in JSON, instead of scanning it.
 	Strict bool
 }
 
@@ -77,7 +76,8 @@ func New(set *rules.Set, o Options) (*Masks, error) {
 }
 
 // csv returns the mask of a table whose first line is head; its separator is sep, or
-// if that is 0, what the line has most of.
+// if that is 0, what the line has most of. The options' Strict counts for the columns
+// that nobody knows as well.
 func (m *Masks) csv(head []byte, sep byte) (*csvmask.Masker, error) {
 	if sep == 0 {
 		sep = delimiterOf(head)
