@@ -147,7 +147,7 @@ async function runStatement(job, part) {
   if (part.kind === 'EXPORT_DATA') throw notImplemented('EXPORT DATA is not served');
   const prelude = [];
   const resolve = await world.resolver({ project: job.project, defaultDataset: q.defaultDataset, identity: job.identity }, prelude);
-  const made = translate(part, { resolve, parameterMode: q.parameterMode, queryParameters: q.queryParameters });
+  const made = translate(part, { resolve, identity: job.identity, parameterMode: q.parameterMode, queryParameters: q.queryParameters });
   await measure(job, made, stats);
   for (const sql of prelude) await world.run(sql);
   if (part.kind === 'SELECT') return runSelect(job, made, stats);

@@ -56,7 +56,7 @@ async function insertTable({ world, params, body, identity }) {
   if (await world.table(ref).then(() => true, () => false)) throw new ApiError(409, 'duplicate', `Already Exists: Table ${ref.projectId}:${ref.datasetId}.${ref.tableId}`);
   if (body.view) {
     const prelude = [];
-    const made = translate(split(body.view.query)[0], { resolve: await world.resolver({ project: ref.projectId, identity }, prelude) });
+    const made = translate(split(body.view.query)[0], { resolve: await world.resolver({ project: ref.projectId, identity }, prelude), identity });
     for (const sql of prelude) await world.run(sql);
     await world.run(`CREATE VIEW ${duckName(ref)} AS ${made.sql}`);
     world.note(ref.projectId, ref.datasetId, ref.tableId).view = body.view.query;

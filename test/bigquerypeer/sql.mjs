@@ -5,13 +5,14 @@
 // not know, one over its syntax tree for names, and then the transpiler itself.
 import * as polyglot from '@polyglot-sql/sdk';
 import { invalidQuery, notFound, notImplemented } from './errors.mjs';
-import { blank, closing, join, next, statements, words } from './tokens.mjs';
+import { blank, closing, join, next, statements, tokenize, words } from './tokens.mjs';
 import { parameter } from './types.mjs';
 
 // Functions that the transpiler gets wrong or does not know, by the name of a
 // macro or function of DuckDB's that does the same.
 const functions = new Map(Object.entries({
-  REGEXP_CONTAINS: 'bq_regexp_contains', FORMAT: 'printf', FARM_FINGERPRINT: 'bq_fingerprint', ERROR: 'error', SESSION_USER: 'bq_session_user',
+  REGEXP_CONTAINS: 'bq_regexp_contains', FORMAT: 'printf', FARM_FINGERPRINT: 'bq_fingerprint', ERROR: 'error', TIMESTAMP_MICROS: 'bq_micros', TIMESTAMP_MILLIS: 'bq_millis',
+  TIMESTAMP_SECONDS: 'to_timestamp', UNIX_MICROS: 'epoch_us', UNIX_MILLIS: 'epoch_ms',
   SHA256: 'bq_sha256', SHA1: 'bq_sha1', MD5: 'bq_md5', TO_HEX: 'bq_to_hex', FROM_HEX: 'unhex', TO_BASE64: 'bq_to_base64', FROM_BASE64: 'from_base64',
   GENERATE_UUID: 'uuid', ARRAY_LENGTH: 'len', ANY_VALUE: 'any_value', LOGICAL_OR: 'bool_or', LOGICAL_AND: 'bool_and', IEEE_DIVIDE: 'bq_ieee_divide',
   SAFE_CONVERT_BYTES_TO_STRING: 'decode', UNIX_SECONDS: 'bq_unix_seconds', CONTAINS_SUBSTR: 'bq_contains_substr', TO_CODE_POINTS: 'bq_code_points',
@@ -19,6 +20,7 @@ const functions = new Map(Object.entries({
 
 /** macros are defined on the connection, for every statement. */
 export const macros = [
+  'bq_micros(n) AS make_timestamptz(n)', 'bq_millis(n) AS make_timestamptz(n * 1000)',
   "bq_regexp_contains(s, r) AS regexp_matches(s, r)", 'bq_fingerprint(s) AS (hash(s) >> 1)::BIGINT',
   'bq_sha256(s) AS unhex(sha256(s))', 'bq_sha1(s) AS unhex(sha1(s))', 'bq_md5(s) AS unhex(md5(s))', 'bq_to_hex(b) AS lower(hex(b))',
   'bq_to_base64(b) AS to_base64(b::BLOB)', 'bq_ieee_divide(a, b) AS a::DOUBLE / b', 'bq_unix_seconds(t) AS epoch(t)::BIGINT',
@@ -81,15 +83,52 @@ function names(tokens) {
   return out;
 }
 
+// The transpiler makes DuckDB's TIMESTAMP, which has no zone, of BigQuery's. These
+// two it leaves alone; their meaning is put in afterwards.
+const instant = 'BQ_INSTANT';
+const elements = 'BQ_ELEMENTS';
+const restore = new Map([[instant, 'TIMESTAMPTZ'], [elements, 'unnest']]);
+
+/** unnests writes UNNEST(x) AS a WITH OFFSET o, where it is in FROM, as a subquery of DuckDB's. */
+function unnests(tokens) {
+  const out = [];
+  for (let i = 0; i < tokens.length; i++) {
+    const before = out.findLast((t) => !blank(t))?.text ?? '';
+    const open = next(tokens, i + 1);
+    if (!/^unnest$/i.test(tokens[i].text) || tokens[open]?.text !== '(' || !/^(,|from|join)$/i.test(before)) { out.push(tokens[i]); continue; }
+    const close = closing(tokens, open);
+    const array = join(unnests(tokens.slice(open + 1, close)));
+    let at = close;
+    const word = (re) => { const j = next(tokens, at + 1); return re.test(tokens[j]?.text ?? '') ? ((at = j), tokens[j].text) : undefined; };
+    const name = /^(?!(where|with|join|left|inner|cross|right|full|on|group|order|limit|union|qualify|having|window)$)[`A-Za-z_]/i;
+    const alias = () => { word(/^as$/i); return word(name); };
+    const column = alias() ?? 'element_';
+    let offset;
+    if (word(/^with$/i)) { word(/^offset$/i); offset = alias() ?? '`offset`'; }
+    const index = offset ? `, generate_subscripts(${array}, 1) - 1 AS ${offset}` : '';
+    out.push({ kind: 'literal', text: `(SELECT ${elements}(${array}) AS ${column}${index})` });
+    i = at;
+  }
+  return out;
+}
+
 /** adapt rewrites tokens that the transpiler or DuckDB would not take. */
-function adapt(kind, tokens) {
+function adapt(kind, tokens, identity) {
   const out = [];
   const ddl = /^(CREATE|ALTER)_/.test(kind);
   for (let i = 0; i < tokens.length; i++) {
     const t = tokens[i];
     const upper = t.kind === 'word' ? t.text.toUpperCase() : '';
     const after = next(tokens, i + 1);
-    if (functions.has(upper) && tokens[after]?.text === '(' && out.at(-1)?.text !== '.') {
+    if (upper === 'TIMESTAMP' && tokens[after]?.kind === 'string') {
+      out.push({ kind: 'literal', text: `CAST(${tokens[after].text} AS ${instant})` });
+      i = after;
+    } else if (upper === 'TIMESTAMP' && tokens[after]?.text !== '(' && out.at(-1)?.text !== '.') {
+      out.push({ kind: 'word', text: instant });
+    } else if (upper === 'SESSION_USER' && tokens[after]?.text === '(') {
+      out.push({ kind: 'string', text: `'${identity}'` });
+      i = closing(tokens, after);
+    } else if (functions.has(upper) && tokens[after]?.text === '(' && out.at(-1)?.text !== '.') {
       out.push({ kind: 'word', text: functions.get(upper) });
     } else if (t.kind === 'number' && /[.eE]/.test(t.text) && !/^0x/i.test(t.text)) {
       out.push({ kind: 'number', text: `CAST(${t.text} AS FLOAT64)` }); // DuckDB would make a DECIMAL of it
@@ -157,7 +196,7 @@ function nameColumns(node) {
  */
 export function translate(statement, options) {
   const { kind } = statement;
-  const text = join(adapt(kind, names(bind(statement.tokens.filter((t) => t.kind !== 'comment' || /\n/.test(t.text)).map((t) => (blank(t) ? { kind: 'space', text: ' ' } : t)), options.parameterMode, options.queryParameters))));
+  const text = join(adapt(kind, unnests(names(bind(statement.tokens.filter((t) => t.kind !== 'comment' || /\n/.test(t.text)).map((t) => (blank(t) ? { kind: 'space', text: ' ' } : t)), options.parameterMode, options.queryParameters))), options.identity));
   const parsed = polyglot.parse(text, 'bigquery');
   if (!parsed.success) throw invalidQuery(`Syntax error: ${parsed.error}`);
   const ast = parsed.ast;
@@ -167,6 +206,8 @@ export function translate(statement, options) {
   const references = [];
   let target;
   const aliases = new Set();
+  const named = new Set();
+  walk(ast, (o) => { if (o.this?.table) named.add(o.this.table); });
   walk(ast, (o) => { if (typeof o.alias?.name === 'string') aliases.add(o.alias.name); });
   walk(ast, (o) => {
     if (!isTable(o)) return;
@@ -179,24 +220,16 @@ export function translate(statement, options) {
     o.catalog = identifier(found.duck.catalog);
     o.schema = identifier(found.duck.schema);
     o.name = identifier(found.duck.table);
-    if (o.alias === null && !first) o.alias = identifier(written.tableId);
+    if (o.alias === null && !first && !named.has(o)) o.alias = identifier(written.tableId);
   });
   if (kind === 'SELECT') nameColumns(ast[0]);
   if (kind === 'CREATE_TABLE_AS_SELECT') nameColumns(ast[0].create_table.as_select);
-  walk(ast, unnest);
   const canonical = polyglot.generate(ast, 'bigquery');
   if (!canonical.success) throw notImplemented(canonical.error);
   const made = polyglot.transpile(canonical.sql[0], 'bigquery', 'duckdb');
   if (!made.success) throw notImplemented(made.error);
-  return { kind, sql: made.sql[0], target, references };
-}
-
-// UNNEST(x) AS a names the column in BigQuery and the table in DuckDB.
-function unnest(node) {
-  if (node.alias?.this?.unnest && !node.alias.column_aliases?.length && node.alias.alias?.name) {
-    node.alias.column_aliases = [identifier(node.alias.alias.name)];
-    node.alias.alias = identifier(`_${node.alias.alias.name}`);
-  }
+  const sql = join(tokenize(made.sql[0]).map((t) => (t.kind === 'word' && restore.has(t.text) ? { ...t, text: restore.get(t.text) } : t)));
+  return { kind, sql, target, references };
 }
 
 /** schemaName reads the name of CREATE SCHEMA and DROP SCHEMA. */

@@ -250,7 +250,7 @@ function maskedView(identity, ref) {
 }
 
 const informationColumns = {
-  TABLES: "SELECT database_name AS table_catalog, schema_name AS table_schema, table_name, 'BASE TABLE' AS table_type, CASE WHEN true THEN 'YES' END AS is_insertable_into FROM duckdb_tables() WHERE database_name = $P AND schema_name = $D",
+  TABLES: "SELECT database_name AS table_catalog, schema_name AS table_schema, table_name, 'BASE TABLE' AS table_type, CASE WHEN true THEN 'YES' END AS is_insertable_into FROM duckdb_tables() WHERE database_name = $P AND schema_name = $D UNION ALL SELECT database_name, schema_name, view_name, 'VIEW', 'NO' FROM duckdb_views() WHERE database_name = $P AND schema_name = $D AND NOT internal",
   COLUMNS: "SELECT database_name AS table_catalog, schema_name AS table_schema, table_name, column_name, column_index::BIGINT AS ordinal_position, CASE WHEN is_nullable THEN 'YES' ELSE 'NO' END AS is_nullable, $T AS data_type FROM duckdb_columns() WHERE database_name = $P AND schema_name = $D",
 };
 
