@@ -55,7 +55,12 @@ type Option func(*Server)
 func WithSeed(sql string) Option { return func(s *Server) { s.Seed(Project, sql) } }
 
 // WithClinic seeds the dataset clinic; see [Clinic].
-func WithClinic() Option { return WithSeed(Clinic) }
+func WithClinic() Option {
+	return func(s *Server) {
+		s.Seed(Project, Clinic)
+		s.View("clinic", "adults", Adults)
+	}
+}
 
 // WithIdentity makes the service accept a further token, as an identity of its
 // own: it has jobs and anonymous results apart from the others'.
@@ -77,7 +82,9 @@ func Start(t testing.TB, opts ...Option) *Server {
 		t.Fatalf("bigquerypeer: %v", err)
 	}
 	var hello struct{ URL, Control string }
-	peer.Start(t, &hello, dir, "node", "server.mjs")
+	// Optimising the transpiler's code would take longer than running it, and
+	// hold up the process's end.
+	peer.Start(t, &hello, dir, "node", "--liftoff-only", "server.mjs")
 	s := &Server{
 		URL: hello.URL, Token: Token, t: t, control: hello.Control,
 		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
@@ -142,6 +149,12 @@ func (s *Server) SQL(sql string) [][]any {
 	var out struct{ Rows [][]any }
 	s.do("sql", map[string]string{"project": Project, "sql": sql}, &out)
 	return out.Rows
+}
+
+// View makes a view of [Project] from a query in GoogleSQL.
+func (s *Server) View(dataset, name, query string) {
+	s.t.Helper()
+	s.do("view", map[string]string{"project": Project, "dataset": dataset, "name": name, "query": query, "identity": Identity}, nil)
 }
 
 // Storage is a Cloud Storage endpoint.

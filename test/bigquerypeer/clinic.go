@@ -4,8 +4,8 @@
 package bigquerypeer
 
 // Clinic is SQL of DuckDB's that makes the dataset clinic, of people that do not
-// exist: patients (three rows), visits with every type, an empty dataset
-// scratch, and the view adults.
+// exist: patients (three rows), visits with every type, lab_results, and an empty
+// dataset scratch. [WithClinic] adds the view adults.
 const Clinic = `
 CREATE SCHEMA clinic;
 CREATE TABLE clinic.patients (mrn BIGINT NOT NULL, name VARCHAR, ssn VARCHAR, birth DATE, note VARCHAR, zip VARCHAR);
@@ -20,6 +20,14 @@ INSERT INTO clinic.visits VALUES
 	(1, 1001, '2026-01-05 09:30:00.25+00', '2026-01-05 09:30:00', '2026-01-05', 120.50, 0.5, true, '\x00\xFFscan'::BLOB,
 		['E11.9', 'I10'], {pulse: 72, unit: 'bpm'}, [{kind: 'glucose', value: 6.5}, {kind: 'sodium', value: 140}]),
 	(2, 1002, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, []);
+CREATE TABLE clinic.lab_results (id BIGINT NOT NULL, mrn BIGINT, test VARCHAR, value DOUBLE, unit VARCHAR, collected TIMESTAMPTZ, comment VARCHAR);
+INSERT INTO clinic.lab_results VALUES
+	(1, 1001, 'HbA1c', 6.5, '%', '2026-01-05 09:45:00+00', 'Fasting. Reported to Ada Example by phone, 212-555-0143.'),
+	(2, 1001, 'Sodium', 140, 'mmol/L', '2026-01-05 09:45:00+00', NULL),
+	(3, 1002, 'HbA1c', 5.4, '%', '2026-01-06 08:10:00+00', NULL),
+	(4, 1003, 'Potassium', NULL, 'mmol/L', '2026-01-07 14:00:00+00', 'Sample haemolysed.');
 CREATE SCHEMA scratch;
-CREATE VIEW clinic.adults AS SELECT mrn, name, birth FROM clinic.patients WHERE birth < DATE '2000-01-01';
 `
+
+// Adults is the query of the view clinic.adults, in GoogleSQL.
+const Adults = "SELECT mrn, name, birth FROM clinic.patients WHERE birth < DATE '2000-01-01'"

@@ -4,6 +4,7 @@
 // What the test that runs the counterpart asks of it, on a port of its own:
 // POST with a JSON object in, JSON out.
 import { createServer } from 'node:http';
+import { insertTable } from './methods.mjs';
 
 const actions = {
   /** seed runs SQL of DuckDB's in a project, which it makes. */
@@ -14,6 +15,11 @@ const actions = {
   /** sql runs one statement of DuckDB's and returns its rows, as DuckDB prints them. */
   async sql({ world }, { project, sql }) {
     return { rows: (await world.script(project, sql)).getRowsJson().map((r) => r.map((v) => (v === null ? null : typeof v === 'string' ? v : JSON.stringify(v)))) };
+  },
+  /** view makes a view, as the service would. */
+  async view({ world }, { project, dataset, name, query, identity }) {
+    await insertTable({ world, params: { projectId: project, datasetId: dataset }, body: { tableReference: { tableId: name }, view: { query } }, identity });
+    return {};
   },
   /** identities are the tokens that the service knows, each with whose it is. */
   identities({ world }, { tokens }) {

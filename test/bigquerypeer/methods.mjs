@@ -4,7 +4,7 @@
 // The methods of the v2 REST interface that the counterpart has, by the ids of
 // Google's discovery document, and the discovery document of just these.
 import { ApiError, invalid, notFound, notImplemented } from './errors.mjs';
-import { Job, cancelJob, findJob, insertJob, page, results } from './jobs.mjs';
+import { cancelJob, findJob, insertJob, page, results } from './jobs.mjs';
 import { insertAll } from './transfer.mjs';
 import { split, translate } from './sql.mjs';
 import { duckType, quote } from './types.mjs';
@@ -49,7 +49,8 @@ function noteFields(note, fields) {
   for (const f of fields ?? []) note.fields.set(f.name, pick(f, ['description', 'policyTags', 'mode']));
 }
 
-async function insertTable({ world, params, body, identity }) {
+/** insertTable is tables.insert. */
+export async function insertTable({ world, params, body, identity }) {
   const ref = { ...table(body.tableReference ?? {}), projectId: params.projectId, datasetId: params.datasetId };
   await world.requireDataset(ref);
   if (!ref.tableId) throw invalid('Required parameter is missing: tableId');
@@ -239,5 +240,3 @@ export function discovery(root) {
     schemas: { Any: { id: 'Any', type: 'object', properties: {} } }, resources,
   };
 }
-
-export { Job };

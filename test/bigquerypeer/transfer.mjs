@@ -98,16 +98,19 @@ export async function loadJob(job, media) {
     bodies.push(Buffer.from(await r.arrayBuffer()));
   }
   if (!bodies.length) throw invalid('Load configuration must specify at least one source URI');
+  let rows;
   await withDirectory(async (dir) => {
     const files = [];
     for (const [i, body] of bodies.entries()) {
       files.push(join(dir, `${i}${body[0] === 0x1f && body[1] === 0x8b ? '.gz' : ''}`));
       await writeFile(files[i], body);
     }
-    await store(world, job, l, `SELECT * FROM ${reader(format, files, l)}`);
+    const select = `SELECT * FROM ${reader(format, files, l)}`;
+    rows = (await world.rows(`SELECT count(*) FROM (${select})`))[0][0];
+    await store(world, job, l, select);
   });
   const bytes = bodies.reduce((n, b) => n + b.length, 0);
-  job.statistics.load = { inputFiles: String(bodies.length), inputFileBytes: String(bytes), outputRows: String(await world.count(l.destinationTable)), outputBytes: String(await world.bytes(l.destinationTable)) };
+  job.statistics.load = { inputFiles: String(bodies.length), inputFileBytes: String(bytes), outputRows: String(rows), outputBytes: String(await world.bytes(l.destinationTable)) };
 }
 
 function reader(format, files, l) {

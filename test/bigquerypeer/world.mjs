@@ -162,7 +162,7 @@ export class World {
 
   async count(ref) { return Number((await this.rows(`SELECT count(*) FROM ${duckName(ref)}`))[0][0]); }
 
-  /** bytes is a table's size by the rules of BigQuery's "Data size calculation": the whole table's, not only that of the columns read. */
+  /** bytes is a table's size by the rules of BigQuery's "Data size calculation" for scalars, and by the length of the text for the rest; of the whole table, not only of the columns read. */
   async bytes(ref) {
     const reader = await this.run(`SELECT * FROM ${duckName(ref)} LIMIT 0`);
     const parts = this.fields(reader).map((f) => {

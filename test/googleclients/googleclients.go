@@ -1,0 +1,188 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package googleclients runs Google's own clients, unchanged, against an
+// endpoint: the client libraries for Node.js and Go, and the programs bq and
+// gcloud when the machine has them.
+//
+// The libraries for Go and Node.js are given the same calls, so that one table
+// of a test meets both. What they make of an answer comes back as JSON: INT64 and
+// FLOAT64 as numbers, BYTES in base64, NUMERIC and everything of time as text.
+package googleclients
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/peer"
+)
+
+//go:embed package.json package-lock.json *.mjs
+var files embed.FS
+
+// Service says where the clients go and how they log in.
+type Service struct {
+	Project  string `json:"project"`
+	BigQuery string `json:"bigquery,omitempty"` // root, as "http://127.0.0.1:1"
+	Storage  string `json:"storage,omitempty"`  // root of Cloud Storage
+	// Read is the host and port of the Storage Read API, which the Go client then
+	// reads results and tables through; ReadCA is the file of the authority that its
+	// certificate is of.
+	Read   string `json:"read,omitempty"`
+	ReadCA string `json:"-"`
+	// Token is a bearer token. Credentials is a credentials file to log in with
+	// instead, as the variable GOOGLE_APPLICATION_CREDENTIALS names one.
+	Token       string `json:"token,omitempty"`
+	Credentials string `json:"credentials,omitempty"`
+	// Retries is how often the Node.js client asks again after a failure; nil is its default.
+	Retries *int `json:"retries,omitempty"`
+}
+
+// Call is one call of a client. Name picks it; calls.mjs says what each does and
+// which of the other fields it reads.
+type Call struct {
+	Name string `json:"call"`
+
+	SQL    string         `json:"sql,omitempty"`
+	Params map[string]any `json:"params,omitempty"`
+	Legacy bool           `json:"legacy,omitempty"`
+	Dry    bool           `json:"dry,omitempty"`
+	Page   int            `json:"page,omitempty"` // rows of a page of job and rows
+
+	Dataset     string           `json:"dataset,omitempty"`
+	Table       string           `json:"table,omitempty"`
+	To          string           `json:"to,omitempty"` // "dataset.table", or a bucket
+	Fields      []string         `json:"fields,omitempty"`
+	Schema      [][2]string      `json:"schema,omitempty"` // name and type of each column
+	Rows        []map[string]any `json:"rows,omitempty"`
+	Description string           `json:"description,omitempty"`
+	Contents    bool             `json:"contents,omitempty"`
+
+	Bucket    string `json:"bucket,omitempty"`
+	Object    string `json:"name,omitempty"`
+	Prefix    string `json:"prefix,omitempty"`
+	Text      string `json:"text,omitempty"`
+	Type      string `json:"type,omitempty"`
+	Resumable bool   `json:"resumable,omitempty"`
+	Offset    int64  `json:"offset,omitempty"`
+	Length    int64  `json:"length,omitempty"`
+}
+
+// Result is what a client made of a call.
+type Result struct {
+	Value any    `json:"value"`
+	Error *Error `json:"error"`
+}
+
+// Error is an error as the client shows it.
+type Error struct {
+	Code    int    `json:"code"` // of HTTP; 0 when there was no answer, or a job failed
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// Client runs calls in order by one library.
+type Client func(t testing.TB, s Service, calls ...Call) []Result
+
+// Libraries are the clients that are installed from package registries, by name.
+func Libraries() map[string]Client { return map[string]Client{"Node": Node, "Go": Go} }
+
+// Node runs calls by the client libraries for Node.js.
+func Node(t testing.TB, s Service, calls ...Call) []Result {
+	t.Helper()
+	dir, err := peer.Node(context.WithoutCancel(t.Context()), "googleclients", files)
+	if err != nil {
+		t.Fatalf("googleclients: %v", err)
+	}
+	return run(t, dir, s, calls, "node", "calls.mjs")
+}
+
+// Go runs calls by the client libraries for Go.
+func Go(t testing.TB, s Service, calls ...Call) []Result {
+	t.Helper()
+	program, err := peer.GoProgram(context.WithoutCancel(t.Context()), "test/googleclients/goclient")
+	if err != nil {
+		t.Fatalf("googleclients: %v", err)
+	}
+	return run(t, t.TempDir(), s, calls, program)
+}
+
+func run(t testing.TB, dir string, s Service, calls []Call, program string, args ...string) []Result {
+	t.Helper()
+	in, err := json.Marshal(map[string]any{"service": s, "calls": calls})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = dir, peer.Environment(t)
+	if s.ReadCA != "" {
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+s.ReadCA)
+	}
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("googleclients: %s: %v\n%s", program, err, stderr.Bytes())
+	}
+	var results []Result
+	if err := json.Unmarshal(out, &results); err != nil {
+		t.Fatalf("googleclients: %s printed %q: %v", program, out, err)
+	}
+	if len(results) != len(calls) {
+		t.Fatalf("googleclients: %s gave %d results of %d calls", program, len(results), len(calls))
+	}
+	return results
+}
+
+// Printed is what a command line program printed.
+type Printed struct {
+	Out    string // standard output and standard error
+	Status int    // exit status
+}
+
+// BQ runs bq with the service's token and project. ok is false when the machine
+// has no bq, which is said in the test's log: Google offers it from no package
+// registry.
+func BQ(t testing.TB, s Service, args ...string) (_ Printed, ok bool) {
+	t.Helper()
+	return cloud(t, s, "bq", append([]string{"--api", s.BigQuery, "--project_id", s.Project, "--format", "json", "--headless", "--quiet"}, args...))
+}
+
+// GCloud runs gcloud with the service's token and project, as [BQ] does bq.
+func GCloud(t testing.TB, s Service, args ...string) (_ Printed, ok bool) {
+	t.Helper()
+	return cloud(t, s, "gcloud", append([]string{"--project", s.Project, "--quiet"}, args...))
+}
+
+func cloud(t testing.TB, s Service, name string, args []string) (Printed, bool) {
+	t.Helper()
+	program, err := exec.LookPath(name)
+	if err != nil {
+		t.Logf("NOT RUN: this machine has no %s of the Google Cloud CLI, so nothing here is proved of it: %s", name, strings.Join(args, " "))
+		return Printed{}, false
+	}
+	home := t.TempDir()
+	token := filepath.Join(home, "token")
+	if err := os.WriteFile(token, []byte(s.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(peer.Environment(t), "CLOUDSDK_CONFIG="+home, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+token, "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "BIGQUERYRC="+filepath.Join(home, "bigqueryrc"))
+	if s.Storage != "" {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=%s/storage/v1/", s.Storage))
+	}
+	out, err := cmd.CombinedOutput()
+	if _, exit := err.(*exec.ExitError); err != nil && !exit {
+		t.Fatalf("googleclients: %s: %v", name, err)
+	}
+	return Printed{Out: string(out), Status: cmd.ProcessState.ExitCode()}, true
+}
