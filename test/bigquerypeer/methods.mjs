@@ -157,13 +157,13 @@ export const methods = [
       return d;
     }), params);
   }],
-  ['datasets.get', 'GET', datasetPath, ['datasetView'], async ({ world, params }) => { await world.requireDataset(params); return datasetResource(world, params); }],
-  ['datasets.insert', 'POST', `${projectPath}/datasets`, [], async ({ world, params, body }) => {
+  ['datasets.get', 'GET', datasetPath, ['accessPolicyVersion', 'datasetView'], async ({ world, params }) => { await world.requireDataset(params); return datasetResource(world, params); }],
+  ['datasets.insert', 'POST', `${projectPath}/datasets`, ['accessPolicyVersion'], async ({ world, params, body }) => {
     const ref = { projectId: params.projectId, datasetId: body.datasetReference?.datasetId };
     await world.createDataset(ref, pick(body, own));
     return datasetResource(world, ref);
   }],
-  ...['PATCH', 'PUT'].map((verb) => [verb === 'PUT' ? 'datasets.update' : 'datasets.patch', verb, datasetPath, [], async ({ world, params, body, headers }) => {
+  ...['PATCH', 'PUT'].map((verb) => [verb === 'PUT' ? 'datasets.update' : 'datasets.patch', verb, datasetPath, ['accessPolicyVersion', 'updateMode'], async ({ world, params, body, headers }) => {
     await world.requireDataset(params);
     conditional(world.note(params.projectId, params.datasetId), headers);
     Object.assign(world.note(params.projectId, params.datasetId), pick(body, own));
@@ -182,6 +182,10 @@ export const methods = [
   ['tables.patch', 'PATCH', tablePath, ['autodetect_schema'], patchTable],
   ['tables.update', 'PUT', tablePath, ['autodetect_schema'], patchTable],
   ['tables.delete', 'DELETE', tablePath, [], async ({ world, params }) => { await world.dropTable(table(params)); }],
+  ...['models', 'routines'].map((what) => [`${what}.list`, 'GET', `${datasetPath}/${what}`, ['filter', 'maxResults', 'pageToken', 'readMask'], async ({ world, params }) => {
+    await world.requireDataset(params);
+    return {}; // there are none
+  }]),
   ['tabledata.list', 'GET', `${tablePath}/data`, ['maxResults', 'pageToken', 'selectedFields', 'startIndex', 'formatOptions.useInt64Timestamp', 'formatOptions.timestampOutputFormat'], listTabledata],
   ['tabledata.insertAll', 'POST', `${tablePath}/insertAll`, [], ({ world, params, body }) => insertAll(world, table(params), body)],
   ['jobs.query', 'POST', `${projectPath}/queries`, [], query],
@@ -217,13 +221,18 @@ export function route(verb, segments) {
 export function discovery(root) {
   const resources = {};
   const string_ = (location, required) => ({ type: 'string', location, ...(required && { required: true }) });
+  const query_ = (name) => {
+    if (/^(all|allUsers|deleteContents|autodetect_schema|formatOptions\.useInt64Timestamp)$/.test(name)) return { type: 'boolean', location: 'query' };
+    if (/^(maxResults|timeoutMs|accessPolicyVersion)$/.test(name)) return { type: 'integer', format: 'uint32', location: 'query' };
+    return { ...string_('query'), ...(name === 'stateFilter' && { repeated: true }) };
+  };
   for (const m of methods) {
     const [, resource, name] = m.id.split('.');
     const inPath = m.segments.filter((s) => s.startsWith('{')).map((s) => s.slice(2, -1));
     resources[resource] ??= { methods: {} };
     resources[resource].methods[name] = {
       id: m.id, path: m.path, flatPath: m.path.replaceAll('{+', '{'), httpMethod: m.verb, parameterOrder: inPath,
-      parameters: Object.fromEntries([...inPath.map((p) => [p, string_('path', true)]), ...m.query.map((p) => [p, { ...string_('query'), ...(p === 'stateFilter' && { repeated: true }) }])]),
+      parameters: Object.fromEntries([...inPath.map((p) => [p, string_('path', true)]), ...m.query.map((p) => [p, query_(p)])]),
       ...(/^P/.test(m.verb) && name !== 'cancel' && { request: { $ref: 'Any' } }), ...(m.verb !== 'DELETE' && { response: { $ref: 'Any' } }),
       ...(m.id === 'bigquery.jobs.insert' && {
         supportsMediaUpload: true,
