@@ -26,9 +26,7 @@ func service(s *bigquerypeer.Server) googleclients.Service {
 // step is a call with what every library must make of it.
 type step struct {
 	call googleclients.Call
-	// want is the value, as JSON gives it, or a *googleclients.Error, of which no
-	// Code and no Message are not compared.
-	want any
+	want any // see googleclients.Check
 }
 
 // meet makes the calls by every library, each against a counterpart of its own.
@@ -43,7 +41,7 @@ func meet(t *testing.T, start func(t *testing.T) (*bigquerypeer.Server, googlecl
 				calls = append(calls, one.call)
 			}
 			for i, got := range googleclients.Libraries()[name](t, svc, calls...) {
-				compare(t, fmt.Sprintf("%d %s %s", i, calls[i].Name, calls[i].SQL), steps[i].want, got)
+				googleclients.Check(t, fmt.Sprintf("%d %s %s", i, calls[i].Name, calls[i].SQL), steps[i].want, got)
 			}
 			for _, r := range s.Requests() {
 				if r.Token != bigquerypeer.TokenExpected || r.Identity != bigquerypeer.Identity {
@@ -51,33 +49,6 @@ func meet(t *testing.T, start func(t *testing.T) (*bigquerypeer.Server, googlecl
 				}
 			}
 		})
-	}
-}
-
-func compare(t *testing.T, name string, want any, got googleclients.Result) {
-	t.Helper()
-	if e, ok := want.(*googleclients.Error); ok {
-		if got.Error == nil {
-			t.Errorf("%s: got %v, not an error", name, got.Value)
-			return
-		}
-		if e.Message == "" {
-			got.Error.Message = ""
-		}
-		if e.Code == 0 {
-			got.Error.Code = 0
-		}
-		if diff := cmp.Diff(e, got.Error); diff != "" {
-			t.Errorf("%s: (-want +got)\n%s", name, diff)
-		}
-		return
-	}
-	if got.Error != nil {
-		t.Errorf("%s: %+v", name, *got.Error)
-		return
-	}
-	if diff := cmp.Diff(want, got.Value); diff != "" {
-		t.Errorf("%s: (-want +got)\n%s", name, diff)
 	}
 }
 
@@ -246,8 +217,8 @@ func TestIdentities(t *testing.T) {
 		googleclients.Call{Name: "rows", Dataset: "clinic", Table: "patients", Fields: []string{"ssn", "mrn"}},
 		googleclients.Call{Name: "jobs"},
 	)
-	compare(t, "query", rows(object{"name": "cb010708", "r": nil, "zip": "94110"}), got[0])
-	compare(t, "rows", rows(object{"mrn": 1001.0, "ssn": nil}, object{"mrn": 1002.0, "ssn": nil}, object{"mrn": 1003.0, "ssn": nil}), got[1])
+	googleclients.Check(t, "query", rows(object{"name": "cb010708", "r": nil, "zip": "94110"}), got[0])
+	googleclients.Check(t, "rows", rows(object{"mrn": 1001.0, "ssn": nil}, object{"mrn": 1002.0, "ssn": nil}, object{"mrn": 1003.0, "ssn": nil}), got[1])
 	if jobs, ok := got[2].Value.([]any); !ok || len(jobs) != 1 {
 		t.Errorf("the reader has jobs %v", got[2])
 	}
@@ -263,7 +234,7 @@ func TestIdentities(t *testing.T) {
 	s.Forget()
 	svc.Token = "a-stranger's"
 	got = googleclients.Go(t, svc, googleclients.Call{Name: "datasets"})
-	compare(t, "stranger", &googleclients.Error{Code: 401, Reason: "authError"}, got[0])
+	googleclients.Check(t, "stranger", &googleclients.Error{Code: 401, Reason: "authError"}, got[0])
 	requests := s.Requests()
 	if len(requests) != 1 || requests[0].Token != bigquerypeer.TokenOther || requests[0].Status != http.StatusUnauthorized {
 		t.Errorf("requests: %+v", requests)
@@ -313,13 +284,13 @@ func TestFaults(t *testing.T) {
 
 	// Clients ask again after a 503, and so get their answer.
 	s.Fail(bigquerypeer.Fault{Next: 1, Path: "/queries", Status: http.StatusServiceUnavailable})
-	compare(t, "Go after 503", want, googleclients.Go(t, svc, query)[0])
+	googleclients.Check(t, "Go after 503", want, googleclients.Go(t, svc, query)[0])
 	s.Fail(bigquerypeer.Fault{Next: 1, Path: "/queries", Status: http.StatusServiceUnavailable})
-	compare(t, "Node after 503", want, googleclients.Node(t, svc, query)[0])
+	googleclients.Check(t, "Node after 503", want, googleclients.Node(t, svc, query)[0])
 
 	svc.Retries = &once
 	s.Fail(bigquerypeer.Fault{Next: 1, Path: "/queries", Status: http.StatusForbidden, Reason: "quotaExceeded", Message: "Quota exceeded"})
-	compare(t, "Node, 403", &googleclients.Error{Code: 403, Reason: "quotaExceeded", Message: "Quota exceeded"}, googleclients.Node(t, svc, query)[0])
+	googleclients.Check(t, "Node, 403", &googleclients.Error{Code: 403, Reason: "quotaExceeded", Message: "Quota exceeded"}, googleclients.Node(t, svc, query)[0])
 
 	s.Fail(bigquerypeer.Fault{Next: 1, Path: "/datasets", Cut: true})
 	if code, body := fetch(t, s, "", s.Token); code != 0 || !strings.HasPrefix(body, `{"kind":"bigquery#datasetList"`) || strings.HasSuffix(body, "}") {
@@ -335,7 +306,7 @@ func TestExtractNoted(t *testing.T) {
 	t.Parallel()
 	s := bigquerypeer.Start(t, bigquerypeer.WithClinic())
 	got := googleclients.Node(t, service(s), googleclients.Call{Name: "extract", Dataset: "clinic", Table: "patients", Bucket: "out", Object: "p.csv"})
-	compare(t, "extract", nil, got[0])
+	googleclients.Check(t, "extract", nil, got[0])
 	want := []bigquerypeer.Extract{{Table: "clinic-test.clinic.patients", URI: "gs://out/p.csv", Identity: bigquerypeer.Identity}}
 	if diff := cmp.Diff(want, s.Extracts()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -124,7 +124,12 @@ const storage = {
   async create_bucket(c) { await gcs.createBucket(c.bucket); },
   async delete_bucket(c) { await gcs.bucket(c.bucket).delete(); },
   async objects(c) { return (await gcs.bucket(c.bucket).getFiles({ prefix: c.prefix }))[0].map((f) => f.name); },
-  async put(c) { await file(c).save(c.text, { resumable: c.resumable === true, contentType: c.type }); },
+  // A resumable upload that save() begins itself would send no token: it does not
+  // hand on useAuthWithCustomEndpoint, as createResumableUpload() does.
+  async put(c) {
+    const uri = c.resumable ? (await file(c).createResumableUpload({ metadata: { contentType: c.type } }))[0] : undefined;
+    await file(c).save(c.text, { resumable: c.resumable === true, contentType: c.type, ...(uri && { uri }) });
+  },
   // validated against the hashes that the service says, when the object is read whole
   async get(c) { return (await file(c).download({ ...(c.length && { start: c.offset ?? 0, end: (c.offset ?? 0) + c.length - 1 }) }))[0].toString('utf8'); },
   async stat(c) {

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sallyport-dev/sallyport/test/peer"
 )
 
@@ -87,6 +89,35 @@ type Error struct {
 	Code    int    `json:"code"` // of HTTP; 0 when there was no answer, or a job failed
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+}
+
+// Check compares a result with what is wanted: a value as JSON gives it, or an
+// *[Error], of which a Code of 0 and an empty Message are not compared.
+func Check(t testing.TB, name string, want any, got Result) {
+	t.Helper()
+	wantError, _ := want.(*Error)
+	if wantError == nil {
+		if got.Error != nil {
+			t.Errorf("%s: %+v", name, *got.Error)
+		} else if diff := cmp.Diff(want, got.Value); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+		return
+	}
+	if got.Error == nil {
+		t.Errorf("%s: got %v, not an error", name, got.Value)
+		return
+	}
+	is := *got.Error
+	if wantError.Code == 0 {
+		is.Code = 0
+	}
+	if wantError.Message == "" {
+		is.Message = ""
+	}
+	if diff := cmp.Diff(*wantError, is); diff != "" {
+		t.Errorf("%s: (-want +got)\n%s", name, diff)
+	}
 }
 
 // Client runs calls in order by one library.

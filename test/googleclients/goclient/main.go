@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 
 	"cloud.google.com/go/bigquery"
@@ -140,6 +141,8 @@ func failed(err error) *failure {
 		}
 	} else if job, ok := errors.AsType[*bigquery.Error](err); ok {
 		f.Reason, f.Message = job.Reason, job.Message
+	} else if errors.Is(err, storage.ErrObjectNotExist) || errors.Is(err, storage.ErrBucketNotExist) {
+		f.Code = http.StatusNotFound // which the library keeps to itself
 	}
 	return f
 }
