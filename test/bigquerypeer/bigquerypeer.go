@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -42,6 +44,9 @@ type Server struct {
 	URL string
 	// Token is the bearer token that it accepts, for [Identity].
 	Token string
+	// Read is the host and port of the Storage Read API (gRPC over TLS), and ReadCA
+	// the file of the authority of its certificate; empty without [WithRead].
+	Read, ReadCA string
 
 	t       testing.TB
 	control string
@@ -72,6 +77,23 @@ func WithIdentity(token, email string) Option {
 // write to and read from, and the token for it.
 func WithStorage(endpoint, token string) Option {
 	return func(s *Server) { s.Set(Settings{Storage: &Storage{Endpoint: endpoint, Token: token}}) }
+}
+
+// WithRead serves the Storage Read API as well.
+func WithRead() Option {
+	return func(s *Server) {
+		s.t.Helper()
+		program, err := peer.GoProgram(context.WithoutCancel(s.t.Context()), "test/bigquerypeer/readapi")
+		if err != nil {
+			s.t.Fatalf("bigquerypeer: %v", err)
+		}
+		var hello struct{ Addr, CA string }
+		peer.Start(s.t, &hello, s.t.TempDir(), program, s.control)
+		s.Read, s.ReadCA = hello.Addr, filepath.Join(s.t.TempDir(), "ca.pem")
+		if err := os.WriteFile(s.ReadCA, []byte(hello.CA), 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // Start runs a counterpart until the test's clean-up.
@@ -231,7 +253,8 @@ const (
 type Request struct {
 	Method string // of HTTP
 	Path   string // as it was sent, with the query
-	// ID is the method of the discovery document, "bigquery.jobs.query"; empty when none matched.
+	// ID is the method of the discovery document, "bigquery.jobs.query", or of gRPC,
+	// "google.cloud.bigquery.storage.v1.BigQueryRead.ReadRows"; empty when none matched.
 	ID string `json:"method_id"`
 	// Token is [TokenExpected], [TokenOther] or [TokenNone].
 	Token    string

@@ -4,7 +4,9 @@
 // What the test that runs the counterpart asks of it, on a port of its own:
 // POST with a JSON object in, JSON out.
 import { createServer } from 'node:http';
+import { ApiError, fromDuck } from './errors.mjs';
 import { insertTable } from './methods.mjs';
+import { readTable } from './read.mjs';
 
 const actions = {
   /** seed runs SQL of DuckDB's in a project, which it makes. */
@@ -32,6 +34,19 @@ const actions = {
     if (Object.keys(columns ?? {}).length) world.masks.push({ identity, table, columns });
     return {};
   },
+  /** call notes a call of the Storage Read API and says whose it is, or why it fails. */
+  call({ world, requests, fault }, { method, token, headers, body }) {
+    const path = `/google.cloud.bigquery.storage.v1.BigQueryRead/${method}`;
+    const identity = world.identities.get(token);
+    const entry = { method: 'POST', path, method_id: path.slice(1).replace('/', '.'), headers, body, identity, token: !token ? 'none' : identity ? 'expected' : 'other', status: 200 };
+    requests.push(entry);
+    const f = fault(path);
+    const refused = !identity ? new ApiError(401, 'authError', 'Request had invalid authentication credentials.') : f?.status ? new ApiError(f.status, f.reason, f.message ?? 'Backend error.') : undefined;
+    if (refused) entry.status = refused.code;
+    return refused ? refused.body() : { identity, cut: f?.cut === true };
+  },
+  /** read reads rows for the Storage Read API. */
+  read: ({ world }, request) => readTable(world, request).catch((e) => fromDuck(e).body()),
   settings({ world }, settings) {
     Object.assign(world.settings, settings);
     return world.settings;

@@ -85,10 +85,12 @@ export async function insertJob(world, project, body, identity, media) {
   return job;
 }
 
-export function findJob(world, project, id) {
+/** findJob is a job of an identity's own; others' are refused, as to an account without rights on the project's jobs. */
+export function findJob(world, project, id, identity) {
   world.requireProject(project);
   const job = world.jobs.get(`${project}\u0000${id}`);
   if (!job) throw notFound('Job', `${project}:${id}`);
+  if (job.identity !== identity) throw new ApiError(403, 'accessDenied', `Access Denied: Job ${project}:${id}: User does not have permission to access job.`);
   return job;
 }
 

@@ -8,7 +8,7 @@ import { cancelJob, findJob, insertJob, page, results } from './jobs.mjs';
 import { insertAll } from './transfer.mjs';
 import { split, translate } from './sql.mjs';
 import { duckType, quote } from './types.mjs';
-import { duckName, etag } from './world.mjs';
+import { duckName, etag, mayRead } from './world.mjs';
 
 const dataset = (p) => ({ projectId: p.projectId, datasetId: p.datasetId });
 const table = (p) => ({ projectId: p.projectId, datasetId: p.datasetId, tableId: p.tableId });
@@ -119,8 +119,8 @@ async function query({ world, params, body, identity }) {
   return { ...answer, jobCreationReason: { code: 'REQUESTED' } };
 }
 
-async function getQueryResults({ world, params }) {
-  const job = findJob(world, params.projectId, params.jobId);
+async function getQueryResults({ world, params, identity }) {
+  const job = findJob(world, params.projectId, params.jobId, identity);
   job.look();
   return { kind: 'bigquery#getQueryResultsResponse', etag: job.etag, ...await results(job, params) };
 }
@@ -177,7 +177,7 @@ export const methods = [
     const items = tables.map((t) => ({ kind: 'bigquery#table', id: `${t.projectId}:${t.datasetId}.${t.tableId}`, tableReference: table(t), type: t.type, creationTime: world.note(t.projectId, t.datasetId, t.tableId).creationTime }));
     return { ...list('bigquery#tableList', 'tables', items, params), totalItems: items.length };
   }],
-  ['tables.get', 'GET', tablePath, ['selectedFields', 'view'], async ({ world, params }) => tableResource(world, await world.table(table(params)))],
+  ['tables.get', 'GET', tablePath, ['selectedFields', 'view'], async ({ world, params, identity }) => { mayRead(identity, params); return tableResource(world, await world.table(table(params))); }],
   ['tables.insert', 'POST', `${datasetPath}/tables`, [], insertTable],
   ['tables.patch', 'PATCH', tablePath, ['autodetect_schema'], patchTable],
   ['tables.update', 'PUT', tablePath, ['autodetect_schema'], patchTable],
@@ -192,18 +192,18 @@ export const methods = [
   ['jobs.getQueryResults', 'GET', `${projectPath}/queries/{+jobId}`, ['location', 'maxResults', 'pageToken', 'startIndex', 'timeoutMs', 'formatOptions.useInt64Timestamp', 'formatOptions.timestampOutputFormat'], getQueryResults],
   ['jobs.insert', 'POST', `${projectPath}/jobs`, [], async ({ world, params, body, identity, media }) => (await insertJob(world, params.projectId, body, identity, media)).resource()],
   ['jobs.list', 'GET', `${projectPath}/jobs`, ['allUsers', 'maxCreationTime', 'maxResults', 'minCreationTime', 'pageToken', 'parentJobId', 'projection', 'stateFilter'], listJobs],
-  ['jobs.get', 'GET', `${projectPath}/jobs/{+jobId}`, ['location'], ({ world, params }) => {
-    const job = findJob(world, params.projectId, params.jobId);
+  ['jobs.get', 'GET', `${projectPath}/jobs/{+jobId}`, ['location'], ({ world, params, identity }) => {
+    const job = findJob(world, params.projectId, params.jobId, identity);
     job.look();
     return job.resource();
   }],
-  ['jobs.cancel', 'POST', `${projectPath}/jobs/{+jobId}/cancel`, ['location'], async ({ world, params }) => {
-    const job = findJob(world, params.projectId, params.jobId);
+  ['jobs.cancel', 'POST', `${projectPath}/jobs/{+jobId}/cancel`, ['location'], async ({ world, params, identity }) => {
+    const job = findJob(world, params.projectId, params.jobId, identity);
     await cancelJob(job);
     return { kind: 'bigquery#jobCancelResponse', job: job.resource() };
   }],
-  ['jobs.delete', 'DELETE', `${projectPath}/jobs/{+jobId}/delete`, ['location'], ({ world, params }) => {
-    world.jobs.delete(findJob(world, params.projectId, params.jobId).key());
+  ['jobs.delete', 'DELETE', `${projectPath}/jobs/{+jobId}/delete`, ['location'], ({ world, params, identity }) => {
+    world.jobs.delete(findJob(world, params.projectId, params.jobId, identity).key());
   }],
 ].map(([id, verb, path, query_, handler]) => ({ id: `bigquery.${id}`, verb, path, query: query_, handler, segments: path.split('/') }));
 

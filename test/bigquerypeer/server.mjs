@@ -120,5 +120,5 @@ const api = createServer(async (request, response) => {
 const listen = (server) => new Promise((ready) => server.listen(0, '127.0.0.1', () => ready(`http://127.0.0.1:${server.address().port}`)));
 // Page after page comes over one connection, however slow the machine.
 api.keepAliveTimeout = 60_000;
-const hello = { url: await listen(api), control: await listen(control({ world, requests, faults, body })) };
+const hello = { url: await listen(api), control: await listen(control({ world, requests, faults, fault, body })) };
 process.stdout.write(`${JSON.stringify(hello)}\n`);

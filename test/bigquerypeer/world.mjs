@@ -6,7 +6,7 @@
 // datasets and tables that DuckDB has no place for.
 import { randomBytes } from 'node:crypto';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { duplicate, fromDuck, invalid, notFound, notImplemented } from './errors.mjs';
+import { ApiError, duplicate, fromDuck, invalid, notFound, notImplemented } from './errors.mjs';
 import { macros } from './sql.mjs';
 import { field, literal, quote } from './types.mjs';
 
@@ -177,7 +177,7 @@ export class World {
 
   /** anonymous returns the name of a new anonymous result table, in the hidden dataset of an identity. */
   async anonymous(project, identity) {
-    const datasetId = `_anon${Buffer.from(identity).toString('hex').slice(0, 40)}`;
+    const datasetId = anonymousDataset(identity);
     await this.run(`CREATE SCHEMA IF NOT EXISTS ${quote(project)}.${quote(datasetId)}`);
     return { projectId: project, datasetId, tableId: `anon${randomBytes(20).toString('hex')}` };
   }
@@ -189,6 +189,7 @@ export class World {
 
   /** readable is the name in DuckDB that an identity reads a table by. */
   async readable(identity, ref) {
+    mayRead(identity, ref);
     const columns = this.masksFor(identity, ref);
     if (!columns) return duckName(ref);
     const view = maskedView(identity, ref);
@@ -218,6 +219,7 @@ export class World {
       if (!picture.datasets.has(key(projectId, datasetId))) throw notFound('Dataset', `${projectId}:${datasetId} was not found in location US`);
       const plain = { catalog: projectId, schema: datasetId, table: ref.tableId };
       if (role === 'target') return { ...ref, exists: picture.tables.has(key(projectId, datasetId, ref.tableId)), duck: plain };
+      mayRead(identity, ref);
       const info = /^INFORMATION_SCHEMA (\w+)$/.exec(ref.tableId);
       if (info) return { ...ref, tableId: `INFORMATION_SCHEMA.${info[1]}`, duck: informationView(ref, info[1], prelude) };
       if (ref.tableId.endsWith('*')) return { ...ref, duck: wildcard(ref, picture.all, prelude) };
@@ -229,6 +231,14 @@ export class World {
       return { ...ref, duck: view };
     };
   }
+}
+
+const anonymousDataset = (identity) => `_anon${Buffer.from(identity).toString('hex').slice(0, 40)}`;
+
+/** mayRead keeps anonymous results to the identity whose they are. */
+export function mayRead(identity, ref) {
+  if (!ref.datasetId.startsWith('_anon') || ref.datasetId === anonymousDataset(identity)) return;
+  throw new ApiError(403, 'accessDenied', `Access Denied: Table ${tableName(ref)}: User does not have permission to query table ${tableName(ref)}, or perhaps it does not exist.`);
 }
 
 export const etag = () => randomBytes(12).toString('base64');

@@ -48,8 +48,8 @@ type Service struct {
 	Retries *int `json:"retries,omitempty"`
 }
 
-// Call is one call of a client. Name picks it; calls.mjs says what each does and
-// which of the other fields it reads.
+// Call is one call of a client. Name picks it; calls.mjs, and for the Storage Read
+// API goclient/read.go, say what each does and which of the other fields it reads.
 type Call struct {
 	Name string `json:"call"`
 
@@ -68,8 +68,15 @@ type Call struct {
 	Description string           `json:"description,omitempty"`
 	Contents    bool             `json:"contents,omitempty"`
 
+	// Of a session of the Storage Read API.
+	Restriction string  `json:"restriction,omitempty"`
+	Streams     int     `json:"streams,omitempty"` // at most
+	Compression string  `json:"compression,omitempty"`
+	Format      string  `json:"format,omitempty"` // "ARROW" when empty
+	Fraction    float64 `json:"fraction,omitempty"`
+
 	Bucket    string `json:"bucket,omitempty"`
-	Object    string `json:"name,omitempty"`
+	Object    string `json:"name,omitempty"` // or the name of a stream
 	Prefix    string `json:"prefix,omitempty"`
 	Text      string `json:"text,omitempty"`
 	Type      string `json:"type,omitempty"`

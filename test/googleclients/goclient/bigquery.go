@@ -94,9 +94,11 @@ func columns(s bigquery.Schema) []string {
 // read reads all rows, by pages of the size when one is given.
 func read(it *bigquery.RowIterator, page int) (rows []any, pages int, err error) {
 	rows = []any{}
-	it.PageInfo().MaxSize = page
+	if page > 0 { // pages cannot be asked about when rows come by the Storage Read API
+		it.PageInfo().MaxSize = page
+	}
 	for {
-		fetched := it.PageInfo().Remaining() == 0
+		fetched := page > 0 && it.PageInfo().Remaining() == 0
 		row := make(map[string]bigquery.Value)
 		switch err := it.Next(&row); err {
 		case nil:

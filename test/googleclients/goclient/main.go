@@ -17,10 +17,12 @@ import (
 	"os"
 
 	"cloud.google.com/go/bigquery"
+	storageread "cloud.google.com/go/bigquery/storage/apiv1"
 	"cloud.google.com/go/storage"
 	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
+	"google.golang.org/grpc/status"
 )
 
 type service struct {
@@ -37,6 +39,9 @@ type call struct {
 	Schema                           [][2]string
 	Rows                             []map[string]any
 	Bucket, Name, Prefix, Text, Type string
+	Restriction, Compression, Format string
+	Streams                          int
+	Fraction                         float64
 	Offset, Length                   int64
 }
 
@@ -55,6 +60,7 @@ type result struct {
 type clients struct {
 	bq  *bigquery.Client
 	gcs *storage.Client
+	api *storageread.BigQueryReadClient
 
 	project string
 }
@@ -104,6 +110,9 @@ func dial(ctx context.Context, s service) (*clients, error) {
 		}
 	}
 	if s.Read != "" {
+		if c.api, err = storageread.NewBigQueryReadClient(ctx, option.WithEndpoint(s.Read), login); err != nil {
+			return nil, err
+		}
 		if err := c.bq.EnableStorageReadClient(ctx, option.WithEndpoint(s.Read), login); err != nil {
 			return nil, err
 		}
@@ -124,6 +133,7 @@ func (c *clients) calls() map[string]doer {
 		"create_dataset": c.createDataset, "delete_dataset": c.deleteDataset, "create_table": c.createTable, "create_view": c.createView,
 		"describe": c.describe, "delete_table": c.deleteTable, "insert": c.insert, "load": c.load, "extract": c.extract, "copy": c.copy,
 		"buckets": c.buckets, "create_bucket": c.createBucket, "delete_bucket": c.deleteBucket, "objects": c.objects, "put": c.put, "get": c.get,
+		"session": c.session, "stream": c.stream, "split": c.split,
 		"stat": c.stat, "delete": c.remove, "copy_object": c.copyObject,
 	}
 }
@@ -143,6 +153,8 @@ func failed(err error) *failure {
 		f.Reason, f.Message = job.Reason, job.Message
 	} else if errors.Is(err, storage.ErrObjectNotExist) || errors.Is(err, storage.ErrBucketNotExist) {
 		f.Code = http.StatusNotFound // which the library keeps to itself
+	} else if s, ok := status.FromError(err); ok {
+		f.Reason, f.Message = s.Code().String(), s.Message()
 	}
 	return f
 }
