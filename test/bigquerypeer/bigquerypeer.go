@@ -232,6 +232,10 @@ type Fault struct {
 	Status  int    `json:"status,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Body is the answer instead of Google's error JSON or of a real answer: what a
+	// broken service or a proxy in between says.
+	Body        *string `json:"body,omitempty"`
+	ContentType string  `json:"contentType,omitempty"`
 	// Cut ends the connection in the middle of the answer instead.
 	Cut bool `json:"cut,omitempty"`
 }

@@ -4,6 +4,7 @@
 package bigquerypeer_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -225,6 +226,35 @@ func TestIdentities(t *testing.T) {
 	if jobs := googleclients.Node(t, service(s), googleclients.Call{Name: "jobs"}); !cmp.Equal(jobs[0].Value, any(array{})) {
 		t.Errorf("the gateway has jobs %v of the reader's", jobs[0].Value)
 	}
+	// The gateway's own token does not open the reader's job or anonymous result.
+	var result struct {
+		JobReference  struct{ JobID string }
+		Configuration struct {
+			Query struct {
+				DestinationTable struct{ DatasetID, TableID string }
+			}
+		}
+	}
+	status, body := ask(t, s, http.MethodGet, "/jobs/"+got[2].Value.([]any)[0].(string), other)
+	if err := json.Unmarshal([]byte(body), &result); err != nil || status != http.StatusOK {
+		t.Fatalf("the reader's own job: %d %s %v", status, body, err)
+	}
+	to := result.Configuration.Query.DestinationTable
+	for path, own := range map[string]int{
+		"/jobs/" + result.JobReference.JobID:                            http.StatusOK,
+		"/queries/" + result.JobReference.JobID:                         http.StatusOK,
+		"/datasets/" + to.DatasetID + "/tables/" + to.TableID:           http.StatusOK,
+		"/datasets/" + to.DatasetID + "/tables/" + to.TableID + "/data": http.StatusOK,
+	} {
+		if status, _ := ask(t, s, http.MethodGet, path, other); status != own {
+			t.Errorf("%s of the reader's own: %d", path, status)
+		}
+		if status, body := ask(t, s, http.MethodGet, path, s.Token); status != http.StatusForbidden {
+			t.Errorf("%s of another's: %d %s", path, status, body)
+		}
+	}
+	googleclients.Check(t, "another's anonymous result", &googleclients.Error{Code: 403, Reason: "accessDenied"},
+		googleclients.Node(t, service(s), googleclients.Call{Name: "query", SQL: "SELECT * FROM " + to.DatasetID + "." + to.TableID})[0])
 	for i, r := range s.Requests() {
 		if want := reader; i < 3 && (r.Identity != want || r.Token != bigquerypeer.TokenExpected) {
 			t.Errorf("%s is of %q by token %q", r.Path, r.Identity, r.Token)
@@ -254,7 +284,24 @@ func TestIdentities(t *testing.T) {
 // fetch lists the datasets past every client.
 func fetch(t *testing.T, s *bigquerypeer.Server, query, token string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/bigquery/v2/projects/"+bigquerypeer.Project+"/datasets"+query, nil)
+	return ask(t, s, http.MethodGet, "/datasets"+query, token)
+}
+
+// ask makes a request in the project past every client. Its status is 0 when the
+// answer broke off.
+func ask(t *testing.T, s *bigquerypeer.Server, method, path, token string) (int, string) {
+	t.Helper()
+	return send(t, s, method, path, token, "")
+}
+
+func post(t *testing.T, s *bigquerypeer.Server, path, body string) (int, string) {
+	t.Helper()
+	return send(t, s, http.MethodPost, path, s.Token, body)
+}
+
+func send(t *testing.T, s *bigquerypeer.Server, method, path, token, content string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+"/bigquery/v2/projects/"+bigquerypeer.Project+path, strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,8 +343,13 @@ func TestFaults(t *testing.T) {
 	if code, body := fetch(t, s, "", s.Token); code != 0 || !strings.HasPrefix(body, `{"kind":"bigquery#datasetList"`) || strings.HasSuffix(body, "}") {
 		t.Errorf("a cut answer is %d %q", code, body)
 	}
+	broken := "<html>Bad Gateway"
+	s.Fail(bigquerypeer.Fault{Next: 1, Path: "/datasets", Status: http.StatusOK, Body: &broken, ContentType: "text/html"})
+	if code, body := fetch(t, s, "", s.Token); code != http.StatusOK || body != broken {
+		t.Errorf("a broken answer is %d %q", code, body)
+	}
 	if code, _ := fetch(t, s, "", s.Token); code != http.StatusOK {
-		t.Errorf("after the fault: %d", code)
+		t.Errorf("after the faults: %d", code)
 	}
 }
 
@@ -310,6 +362,27 @@ func TestExtractNoted(t *testing.T) {
 	want := []bigquerypeer.Extract{{Table: "clinic-test.clinic.patients", URI: "gs://out/p.csv", Identity: bigquerypeer.Identity}}
 	if diff := cmp.Diff(want, s.Extracts()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// The policy of a table is kept, for those who change it.
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	s := bigquerypeer.Start(t, bigquerypeer.WithClinic())
+	const table = "/datasets/clinic/tables/patients:"
+	for _, one := range []struct{ method, body, want string }{
+		{"getIamPolicy", "{}", `{"version":1,"etag":"ACAB"}`},
+		{"setIamPolicy", `{"policy":{"bindings":[{"role":"roles/bigquery.dataViewer","members":["allUsers"]}]}}`, `"allUsers"`},
+		{"getIamPolicy", "{}", `"allUsers"`},
+	} {
+		if status, body := post(t, s, table+one.method, one.body); status != http.StatusOK || !strings.Contains(body, one.want) {
+			t.Errorf("%s: %d %s", one.method, status, body)
+		}
+	}
+	for _, r := range s.Requests() {
+		if !strings.HasPrefix(r.ID, "bigquery.tables.") {
+			t.Errorf("%s is method %q", r.Path, r.ID)
+		}
 	}
 }
 

@@ -138,6 +138,26 @@ function listJobs({ world, params, identity }) {
   }), params);
 }
 
+/** The policies of tables are kept, and change nothing. */
+const policies = {
+  async getIamPolicy({ world, params }) { return (await policyNote(world, params)).policy ?? { version: 1, etag: 'ACAB' }; },
+  async setIamPolicy({ world, params, body }) {
+    const note = await policyNote(world, params);
+    note.policy = { version: 1, ...body.policy, etag: etag() };
+    return note.policy;
+  },
+  async testIamPermissions({ world, params, body }) {
+    await policyNote(world, params);
+    return { permissions: body.permissions ?? [] };
+  },
+};
+
+async function policyNote(world, params) {
+  const [, projectId, , datasetId, , tableId] = params.resource.split('/');
+  const t = await world.table({ projectId, datasetId, tableId });
+  return world.note(t.projectId, t.datasetId, t.tableId);
+}
+
 const projectPath = 'projects/{+projectId}';
 const datasetPath = `${projectPath}/datasets/{+datasetId}`;
 const tablePath = `${datasetPath}/tables/{+tableId}`;
@@ -186,6 +206,7 @@ export const methods = [
     await world.requireDataset(params);
     return {}; // there are none
   }]),
+  ...Object.entries(policies).map(([name, handler]) => [`tables.${name}`, 'POST', `{+resource}:${name}`, [], handler]),
   ['tabledata.list', 'GET', `${tablePath}/data`, ['maxResults', 'pageToken', 'selectedFields', 'startIndex', 'formatOptions.useInt64Timestamp', 'formatOptions.timestampOutputFormat'], listTabledata],
   ['tabledata.insertAll', 'POST', `${tablePath}/insertAll`, [], ({ world, params, body }) => insertAll(world, table(params), body)],
   ['jobs.query', 'POST', `${projectPath}/queries`, [], query],
@@ -209,8 +230,12 @@ export const methods = [
 
 /** route finds the method of a request and the parameters in its path. */
 export function route(verb, segments) {
+  const custom = /^(projects\/[^/]+\/datasets\/[^/]+\/tables\/[^/]+):(\w+)$/.exec(segments.join('/'));
+  if (custom && Object.hasOwn(policies, custom[2]) && verb === 'POST') {
+    return { method: methods.find((m) => m.id === `bigquery.tables.${custom[2]}`), params: { resource: custom[1] } };
+  }
   for (const m of methods) {
-    if (m.verb !== verb || m.segments.length !== segments.length) continue;
+    if (m.path.startsWith('{+resource}') || m.verb !== verb || m.segments.length !== segments.length) continue;
     const params = {};
     if (m.segments.every((s, i) => (s.startsWith('{') ? ((params[s.slice(2, -1)] = segments[i]), segments[i] !== '') : s === segments[i]))) return { method: m, params };
   }
@@ -228,7 +253,7 @@ export function discovery(root) {
   };
   for (const m of methods) {
     const [, resource, name] = m.id.split('.');
-    const inPath = m.segments.filter((s) => s.startsWith('{')).map((s) => s.slice(2, -1));
+    const inPath = [...m.path.matchAll(/\{\+(\w+)\}/g)].map((p) => p[1]);
     resources[resource] ??= { methods: {} };
     resources[resource].methods[name] = {
       id: m.id, path: m.path, flatPath: m.path.replaceAll('{+', '{'), httpMethod: m.verb, parameterOrder: inPath,

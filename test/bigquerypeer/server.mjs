@@ -25,6 +25,14 @@ async function body(request) {
   return Buffer.concat(parts);
 }
 
+function inflate(raw) {
+  try {
+    return gunzipSync(raw);
+  } catch {
+    throw new ApiError(400, 'parseError', 'Parse Error');
+  }
+}
+
 /** bearer is the token that a request carries where Google looks for one. */
 function bearer(request, url) {
   const header = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
@@ -83,7 +91,7 @@ function send(request, response, status, answer, cut) {
     return;
   }
   let out = Buffer.from(JSON.stringify(answer));
-  const headers = { 'content-type': 'application/json; charset=UTF-8', vary: 'Origin, X-Origin, Referer', ...answer.headers };
+  const headers = { 'content-type': 'application/json; charset=UTF-8', vary: 'Origin, X-Origin, Referer' };
   if (out.length > 512 && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
     out = gzipSync(out, { level: 1 });
     headers['content-encoding'] = 'gzip';
@@ -100,10 +108,15 @@ const api = createServer(async (request, response) => {
   try {
     const url = new URL(request.url, 'http://loopback');
     let raw = await body(request);
-    if (request.headers['content-encoding'] === 'gzip') raw = gunzipSync(raw);
+    if (request.headers['content-encoding'] === 'gzip') raw = inflate(raw);
     entry.body = raw.toString('utf8').slice(0, 1 << 20);
     entry.bytes = createHash('sha256').update(raw).digest('hex');
     const f = fault(url.pathname);
+    if (f?.body !== undefined) {
+      entry.status = f.status || 200;
+      response.writeHead(entry.status, { 'content-type': f.contentType ?? 'application/json; charset=UTF-8' }).end(f.body);
+      return;
+    }
     if (f?.status) throw new ApiError(f.status, f.reason ?? 'backendError', f.message ?? 'Error encountered during execution. Retrying may solve the problem.');
     const answer = await serve(request, url, entry, raw);
     entry.status = answer?.status_ ?? (answer === undefined ? 204 : 200);
