@@ -5,6 +5,8 @@ package bigquerypeer_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,6 +20,10 @@ import (
 func TestBQ(t *testing.T) {
 	t.Parallel()
 	s, svc := clinic(t)
+	csv := filepath.Join(t.TempDir(), "people.csv")
+	if err := os.WriteFile(csv, []byte("2,Ivo Stand-In\n3,Joy Phantom\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, one := range []struct {
 		name   string
 		args   []string
@@ -27,7 +33,8 @@ func TestBQ(t *testing.T) {
 	}{
 		{
 			"query",
-			[]string{"query", "--nouse_legacy_sql", "SELECT name, birth, SUBSTR(ssn, 8) AS last FROM clinic.patients WHERE mrn = 1001"}, 0,
+			[]string{"query", "--nouse_legacy_sql", "SELECT name, birth, SUBSTR(ssn, 8) AS last FROM clinic.patients WHERE mrn = 1001"},
+			0,
 			array{object{"name": "Ada Example", "birth": "1961-04-02", "last": "9991"}},
 		},
 		{"dry run", []string{"query", "--nouse_legacy_sql", "--dry_run", "SELECT name FROM clinic.patients"}, 0, `"totalBytesProcessed":"243"`},
@@ -38,6 +45,8 @@ func TestBQ(t *testing.T) {
 		{"mk", []string{"mk", "--dataset", "made"}, 0, "successfully created"},
 		{"mk of a table", []string{"mk", "--table", "made.t", "id:INTEGER,name:STRING"}, 0, "successfully created"},
 		{"insert", []string{"query", "--nouse_legacy_sql", "INSERT made.t (id, name) VALUES (1, 'Gil Fiction')"}, 0, nil},
+		{"load of a file", []string{"load", "made.t", csv}, 0, nil}, // a resumable upload
+		{"what was loaded", []string{"head", "made.t"}, 0, "Joy Phantom"},
 		{"cp", []string{"cp", "made.t", "made.u"}, 0, "successfully copied"},
 		{"rm", []string{"rm", "-f", "-t", "made.t"}, 0, nil},
 		{"rm of a dataset", []string{"rm", "-f", "-r", "-d", "made"}, 0, nil},
@@ -67,9 +76,14 @@ func TestBQ(t *testing.T) {
 			}
 		}
 	}
+	resumable := false
 	for _, r := range s.Requests() {
+		resumable = resumable || strings.Contains(r.Path, "uploadType=resumable")
 		if !strings.Contains(r.Path, "discovery") && r.Token != bigquerypeer.TokenExpected {
 			t.Errorf("%s came with token %q", r.Path, r.Token)
 		}
+	}
+	if !resumable {
+		t.Error("the upload was not resumable")
 	}
 }

@@ -99,13 +99,17 @@ export async function loadJob(job, media) {
   }
   if (!bodies.length) throw invalid('Load configuration must specify at least one source URI');
   let rows;
+  // What says no schema is of the table's.
+  const ref = { projectId: job.project, ...l.destinationTable };
+  const own = await world.table(ref).then(() => world.schema(ref), () => undefined);
+  const schema = l.schema?.fields?.length ? l.schema : own;
   await withDirectory(async (dir) => {
     const files = [];
     for (const [i, body] of bodies.entries()) {
       files.push(join(dir, `${i}${body[0] === 0x1f && body[1] === 0x8b ? '.gz' : ''}`));
       await writeFile(files[i], body);
     }
-    const select = `SELECT * FROM ${reader(format, files, l)}`;
+    const select = `SELECT * FROM ${reader(format, files, { ...l, schema })}`;
     rows = (await world.rows(`SELECT count(*) FROM (${select})`))[0][0];
     await store(world, job, l, select);
   });

@@ -267,7 +267,8 @@ func (c *clients) copy(ctx context.Context, one call) (any, error) {
 // wait runs a job to its end.
 func wait(ctx context.Context, r interface {
 	Run(context.Context) (*bigquery.Job, error)
-}) (*bigquery.JobStatus, error) {
+},
+) (*bigquery.JobStatus, error) {
 	job, err := r.Run(ctx)
 	if err != nil {
 		return nil, err
