@@ -157,10 +157,11 @@ type Requests struct {
 // ResourceType names the connector that speaks to a target.
 type ResourceType string
 
-// Postgres is the type of a PostgreSQL database.
+// The types of resources.
 const (
-	Postgres ResourceType = "postgres"
-	HTTPAPI  ResourceType = "http"
+	Postgres     ResourceType = "postgres"
+	HTTPAPI      ResourceType = "http"
+	CloudStorage ResourceType = "gcs"
 )
 
 // Resource is one target.
@@ -177,6 +178,8 @@ type Resource struct {
 	Credential Credential `yaml:"credential"`
 	// HTTP is where the API is, of a resource of type "http".
 	HTTP *HTTP `yaml:"http"`
+	// GCS is what its buckets hold, of a resource of type "gcs".
+	GCS *GCS `yaml:"gcs"`
 	// Analyser, when given, is a role without rights to data, for preflight
 	// lineage.
 	Analyser *Credential `yaml:"analyser"`
@@ -196,6 +199,9 @@ type Resource struct {
 	// Retention is the class of what its sessions seal; empty means "default".
 	Retention string `yaml:"retention"`
 }
+
+// OverHTTP reports whether clients reach a resource at the listener for HTTP.
+func (r Resource) OverHTTP() bool { return r.Type == HTTPAPI || r.Type == CloudStorage }
 
 func (r *Resource) setDefaults() {
 	r.TLS.Mode = VerifyFull

@@ -86,7 +86,8 @@ func (h *HTTP) setDefaults() {
 	h.Unlisted, h.MaxRequest, h.Timeout = "refuse", defaultMaxRequest, defaultTimeout
 }
 
-func (r Resource) validateHTTP(key string, f *findings) {
+// validateOverHTTP checks a resource whose clients speak HTTP.
+func (r Resource) validateOverHTTP(key string, f *findings) {
 	for _, x := range []struct {
 		name string
 		set  bool
@@ -94,27 +95,26 @@ func (r Resource) validateHTTP(key string, f *findings) {
 		{"address", r.Address != ""}, {"database", r.Database != ""}, {"analyser", r.Analyser != nil}, {"labels", r.Labels != ""}, {"patients", r.Patients != nil},
 	} {
 		if x.set {
-			f.add(key+"."+x.name, "means nothing for a resource of type http")
+			f.add(key+"."+x.name, "means nothing for a resource of type %s", r.Type)
 		}
 	}
-	if r.HTTP == nil {
+	switch {
+	case r.Type == CloudStorage && r.GCS == nil:
+		f.add(key+".gcs", "is missing; it says which buckets there are")
+		return
+	case r.Type == CloudStorage:
+		r.GCS.validate(key+".gcs", r, f)
+	case r.HTTP == nil:
 		f.add(key+".http", "is missing; it says where the API is")
 		return
+	default:
+		r.HTTP.validate(key+".http", r, f)
 	}
-	r.HTTP.validate(key+".http", r, f)
 	r.Limits.validate(key+".limits", f)
 }
 
 func (h *HTTP) validate(key string, r Resource, f *findings) {
-	u, err := url.Parse(h.URL)
-	switch {
-	case h.URL == "":
-		f.add(key+".url", "is missing")
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-		f.add(key+".url", "is not an address such as https://api.example/base")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		f.add(key+".url", "plain http is for targets on a loopback address; %q is none", clip(u.Hostname()))
-	}
+	validateURL(key+".url", h.URL, f)
 	h.Auth.validate(key, r, f)
 	oneOf(f, key+".unlisted", h.Unlisted, "refuse", "judge")
 	if h.Unlisted == "refuse" && h.OpenAPI == "" && len(h.Routes) == 0 {
@@ -139,6 +139,19 @@ func (h *HTTP) validate(key string, r Resource, f *findings) {
 	}
 }
 
+// validateURL checks the address of a target that speaks HTTP.
+func validateURL(key, address string, f *findings) {
+	u, err := url.Parse(address)
+	switch {
+	case address == "":
+		f.add(key, "is missing")
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		f.add(key, "is not an address such as https://api.example/base")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		f.add(key, "plain http is for targets on a loopback address; %q is none", clip(u.Hostname()))
+	}
+}
+
 func (a HTTPAuth) validate(key string, r Resource, f *findings) {
 	oneOf(f, key+".auth.mode", a.Mode, "none", "bearer", "basic", "header", "google-id-token", "google")
 	if a.Mode == "header" && a.Header == "" {
@@ -147,7 +160,7 @@ func (a HTTPAuth) validate(key string, r Resource, f *findings) {
 	if a.Mode == "google" && len(a.Scopes) == 0 {
 		f.add(key+".auth.scopes", "is missing; name what the tokens are to be good for")
 	}
-	resource := strings.TrimSuffix(key, ".http")
+	resource := key[:strings.LastIndexByte(key, '.')]
 	google := a.Mode == "google" || a.Mode == "google-id-token"
 	if !google && (a.Machine || a.Impersonate != "") {
 		f.add(key+".auth", "machine and impersonate are of google and google-id-token")
@@ -168,7 +181,7 @@ func (a HTTPAuth) validate(key string, r Resource, f *findings) {
 
 // HasHTTP reports whether a resource speaks HTTP, so that its listener is opened.
 func (c *Config) HasHTTP() bool {
-	return slices.ContainsFunc(c.Resources, func(r Resource) bool { return r.Type == HTTPAPI })
+	return slices.ContainsFunc(c.Resources, Resource.OverHTTP)
 }
 
 // HTTPListener is where HTTP resources are served, with the API's certificate

@@ -259,13 +259,16 @@ func (c *Config) validateResources(f *findings) {
 }
 
 func (r Resource) validate(key string, f *findings) {
-	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI))
-	if r.Type == HTTPAPI {
-		r.validateHTTP(key, f)
-		return
-	}
-	if r.HTTP != nil {
+	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage))
+	if r.HTTP != nil && r.Type != HTTPAPI {
 		f.add(key+".http", "is for resources of type http")
+	}
+	if r.GCS != nil && r.Type != CloudStorage {
+		f.add(key+".gcs", "is for resources of type gcs")
+	}
+	if r.OverHTTP() {
+		r.validateOverHTTP(key, f)
+		return
 	}
 	host, _ := hostPort(f, key+".address", r.Address)
 	if r.Address != "" && host == "" {

@@ -193,6 +193,32 @@ func (s *Store) Get(ctx context.Context, k Key, m Making) (*Object, error) {
 	}
 }
 
+// Kept returns the masked form of an object where it is kept already, and nil where
+// it would have to be made. The caller closes it.
+func (s *Store) Kept(k Key, m Making) (*Object, error) {
+	s.mu.Lock()
+	e := s.entries[s.name(k, m)]
+	if e != nil {
+		e.refs++
+	}
+	s.mu.Unlock()
+	if e == nil {
+		return nil, nil
+	}
+	o, err := s.open(e)
+	if err != nil {
+		if sallyport.KindOf(err) == sallyport.Integrity {
+			s.drop(e)
+			err = nil // as if it had never been made
+		}
+		s.release(e)
+		return nil, err
+	}
+	o.key, o.making = k, m
+	o.Counts = like(o.Counts, m.Like)
+	return o, nil
+}
+
 // like gives counts what the counts of this caller have in common: the labels of a
 // verdict may be others than those that the object was made under.
 func like(counts []mask.Count, l mask.Count) []mask.Count {

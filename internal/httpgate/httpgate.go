@@ -38,6 +38,14 @@ type Handler interface {
 	Fail(w http.ResponseWriter, r *http.Request, err error)
 }
 
+// A Continuer is a [Handler] with addresses that a client may use without a token,
+// because it got them in a session and nobody can guess them.
+type Continuer interface {
+	// Continues returns the session that such an address was given out in, and
+	// whether the request has one.
+	Continues(r *http.Request) (sallyport.SessionID, bool)
+}
+
 // Visit is what a connector is told of a request beside the request itself.
 type Visit struct {
 	Session *session.Session
@@ -137,11 +145,15 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return
 	}
 	k, token, visit, err := identify(r)
+	var v *stay
 	if err != nil {
-		fail(w, r, g.o.Handlers[k.resource], err)
-		return
+		if v = g.continued(r); v == nil {
+			fail(w, r, g.o.Handlers[k.resource], err)
+			return
+		}
+	} else {
+		v = g.enter(ctx, r, k, token)
 	}
-	v := g.enter(ctx, r, k, token)
 	select {
 	case <-v.ready:
 	case <-r.Context().Done():
@@ -191,6 +203,36 @@ func identify(r *http.Request) (k key, token string, v Visit, err error) {
 	}
 	k.token = sha256.Sum256([]byte(token))
 	return k, token, v, err
+}
+
+// continued returns the stay that a request without any token goes on with, or nil.
+func (g *Gate) continued(r *http.Request) *stay {
+	if r.Header.Get("Authorization") != "" {
+		return nil
+	}
+	for _, h := range g.o.Handlers {
+		c, ok := h.(Continuer)
+		if !ok {
+			continue
+		}
+		id, ok := c.Continues(r)
+		if !ok {
+			continue
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, v := range g.stays {
+			select {
+			case <-v.ready:
+				if v.err == nil && v.sess.ID() == id {
+					return v
+				}
+			default: // it gave out nothing yet
+			}
+		}
+		return nil
+	}
+	return nil
 }
 
 // enter returns the stay of a request, and begins it where there is none.

@@ -30,7 +30,8 @@ func layers() []layer {
 		{
 			[]string{
 				"internal/identity", "internal/grant", "internal/vault", "internal/record", "internal/catalog",
-				"internal/store", "internal/blob", "internal/derived", "internal/cloudkms", "internal/detector", "internal/witness", "internal/disclosure",
+				"internal/store", "internal/blob", "internal/derived", "internal/cloudkms", "internal/googleauth", "internal/detector", "internal/witness",
+				"internal/disclosure",
 			},
 			"these know one part of the domain each, and nothing of sessions",
 		},

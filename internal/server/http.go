@@ -12,9 +12,11 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/connector/gcs"
 	"github.com/sallyport-dev/sallyport/internal/connector/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/googleauth"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 )
 
@@ -26,24 +28,45 @@ func (g *Gateway) openHTTP(ctx context.Context) error {
 	src := Sources{Lease: g.vault.Lease, Lexicon: sync.OnceValues(lexicon.Load), Log: g.deps.Log}
 	handlers := map[sallyport.ResourceID]httpgate.Handler{}
 	for _, r := range g.cfg.Resources {
-		if r.Type != config.HTTPAPI {
+		if !r.OverHTTP() {
 			continue
 		}
-		cfg, err := HTTPConfig(ctx, r, src, g.deps)
+		h, err := g.handler(ctx, r, src)
 		if err != nil {
 			return err
 		}
-		t, err := httpapi.New(cfg)
-		if err != nil {
-			return err
-		}
-		g.opened(func(context.Context) error { t.Close(); return nil })
-		handlers[r.Name] = t
+		g.opened(func(context.Context) error { h.Close(); return nil })
+		handlers[r.Name] = h
 	}
 	g.gate = httpgate.New(httpgate.Options{
-		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
+		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol, gcs.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
 	})
 	return nil
+}
+
+// handler is a connector behind the front of HTTP.
+type handler interface {
+	httpgate.Handler
+	Close()
+}
+
+// handler makes the connector of a resource that speaks HTTP.
+func (g *Gateway) handler(ctx context.Context, r config.Resource, src Sources) (handler, error) {
+	if r.Type == config.CloudStorage {
+		cfg, err := GCSConfig(ctx, r, src, g.deps)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.Derived, err = g.derivedObjects(r); err != nil {
+			return nil, err
+		}
+		return gcs.New(cfg)
+	}
+	cfg, err := HTTPConfig(ctx, r, src, g.deps)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.New(cfg)
 }
 
 // HTTPConfig makes the connector's form of the configuration of a resource that
@@ -52,9 +75,7 @@ func HTTPConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) 
 	h := r.HTTP
 	cfg := httpapi.Config{
 		Resource: r.Name, Headers: h.Headers, MaxRequest: int64(h.MaxRequest), Timeout: h.Timeout, Log: deps.Log,
-		Auth: httpapi.Auth{Mode: httpapi.Mode(h.Auth.Mode), Header: h.Auth.Header, Google: googleauth.Options{
-			Audience: h.Auth.Audience, Scopes: h.Auth.Scopes, Impersonate: h.Auth.Impersonate, Machine: h.Auth.Machine, Now: deps.Now,
-		}},
+		Auth: upstreamAuth(h.Auth, deps),
 	}
 	var err error
 	if cfg.Base, err = url.Parse(h.URL); err != nil {
@@ -77,6 +98,12 @@ func HTTPConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) 
 	}
 	cfg.Routes, err = httpRoutes(r)
 	return cfg, err
+}
+
+func upstreamAuth(a config.HTTPAuth, deps Deps) upstream.Auth {
+	return upstream.Auth{Mode: upstream.Mode(a.Mode), Header: a.Header, Google: googleauth.Options{
+		Audience: a.Audience, Scopes: a.Scopes, Impersonate: a.Impersonate, Machine: a.Machine, Now: deps.Now,
+	}}
 }
 
 // httpRoutes are the routes of a resource: those of its OpenAPI file and its own.
@@ -116,7 +143,7 @@ func (g *Gateway) HTTPAddress() string {
 
 // listenerOf returns the address that clients of a resource connect to.
 func (g *Gateway) listenerOf(r config.Resource) string {
-	if r.Type == config.HTTPAPI {
+	if r.OverHTTP() {
 		return g.HTTPAddress()
 	}
 	return g.PostgresAddress()
@@ -125,7 +152,18 @@ func (g *Gateway) listenerOf(r config.Resource) string {
 // CheckResource finds whatever would keep a resource from being served, without
 // reaching its target.
 func CheckResource(ctx context.Context, r config.Resource, src Sources, deps Deps) error {
-	if r.Type == config.HTTPAPI {
+	switch r.Type {
+	case config.CloudStorage:
+		cfg, err := GCSConfig(ctx, r, src, deps)
+		if err != nil {
+			return err
+		}
+		t, err := gcs.New(cfg)
+		if err == nil {
+			t.Close()
+		}
+		return err
+	case config.HTTPAPI:
 		cfg, err := HTTPConfig(ctx, r, src, deps)
 		if err != nil {
 			return err

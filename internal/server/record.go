@@ -45,8 +45,11 @@ func (g *Gateway) configuration() evidence.Configuration {
 	}
 	for _, r := range g.cfg.Resources {
 		target := r.Address + "/" + r.Database
-		if r.Type == config.HTTPAPI {
+		switch r.Type {
+		case config.HTTPAPI:
 			target = r.HTTP.URL
+		case config.CloudStorage:
+			target = r.GCS.URL
 		}
 		c.Resources = append(c.Resources, evidence.ConfigResource{
 			Name: r.Name, Type: string(r.Type), Target: target, TLS: string(r.TLS.Mode), Lineage: string(r.Lineage),

@@ -21,7 +21,7 @@ import (
 
 // service is the counterpart as clients are pointed at it.
 func service(s *bigquerypeer.Server) googleclients.Service {
-	return googleclients.Service{Project: bigquerypeer.Project, BigQuery: s.URL, Token: s.Token, Read: s.Read, ReadCA: s.ReadCA}
+	return googleclients.Service{Project: bigquerypeer.Project, BigQuery: s.URL, Token: s.Token, Read: s.Read, CA: s.ReadCA}
 }
 
 // step is a call with what every library must make of it.

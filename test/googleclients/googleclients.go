@@ -36,10 +36,11 @@ type Service struct {
 	BigQuery string `json:"bigquery,omitempty"` // root, as "http://127.0.0.1:1"
 	Storage  string `json:"storage,omitempty"`  // root of Cloud Storage
 	// Read is the host and port of the Storage Read API, which the Go client then
-	// reads results and tables through; ReadCA is the file of the authority that its
-	// certificate is of.
-	Read   string `json:"read,omitempty"`
-	ReadCA string `json:"-"`
+	// reads results and tables through.
+	Read string `json:"read,omitempty"`
+	// CA is the file of the authority that the services' certificates are of; empty
+	// means the system's.
+	CA string `json:"-"`
 	// Token is a bearer token. Credentials is a credentials file to log in with
 	// instead, as the variable GOOGLE_APPLICATION_CREDENTIALS names one.
 	Token       string `json:"token,omitempty"`
@@ -161,8 +162,8 @@ func run(t testing.TB, dir string, s Service, calls []Call, program string, args
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir, cmd.Env = dir, peer.Environment(t)
-	if s.ReadCA != "" {
-		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+s.ReadCA)
+	if s.CA != "" {
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+s.CA, "NODE_EXTRA_CA_CERTS="+s.CA)
 	}
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
@@ -215,6 +216,9 @@ func cloud(t testing.TB, s Service, name string, args []string) (Printed, bool) 
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = append(peer.Environment(t), "CLOUDSDK_CONFIG="+home, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+token, "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
 		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "BIGQUERYRC="+filepath.Join(home, "bigqueryrc"))
+	if s.CA != "" {
+		cmd.Env = append(cmd.Env, "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE="+s.CA)
+	}
 	if s.Storage != "" {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=%s/storage/v1/", s.Storage))
 	}

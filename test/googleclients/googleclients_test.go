@@ -47,7 +47,7 @@ func TestCredentialsFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	svc := googleclients.Service{Project: bigquerypeer.Project, BigQuery: bq.URL, Storage: gcs.URL, Read: bq.Read, ReadCA: bq.ReadCA, Credentials: file}
+	svc := googleclients.Service{Project: bigquerypeer.Project, BigQuery: bq.URL, Storage: gcs.URL, Read: bq.Read, CA: bq.ReadCA, Credentials: file}
 	for name, client := range googleclients.Libraries() {
 		got := client(t, svc,
 			googleclients.Call{Name: "query", SQL: "SELECT zip FROM clinic.patients WHERE mrn = 1001"},

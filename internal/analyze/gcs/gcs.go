@@ -40,8 +40,10 @@ type Request struct {
 	Verb, Path, Query string
 	// Body is the JSON of methods that have one; of an upload its metadata.
 	Body []byte
-	// XMLCopy is the header x-goog-copy-source, decoded, and whether it is there.
+	// HasCopySource says that the header x-goog-copy-source is there.
 	HasCopySource bool
+	// GoesOn is the object of the resumable upload that the request is a part of.
+	GoesOn string
 }
 
 // Surface is which of the interfaces a request came by.

@@ -147,8 +147,12 @@ func TestRefused(t *testing.T) {
 func TestLayoutsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, b := range [][]gcs.Bucket{
-		{{Name: "A"}}, {{Name: "ab"}}, {{Name: "abc"}, {Name: "abc"}}, {{Name: "abc", Prefixes: []gcs.Prefix{{}}}},
-		{{Name: "abc", Prefixes: []gcs.Prefix{{Prefix: "x"}, {Prefix: "x"}}}}, {{Name: "abc", Prefixes: []gcs.Prefix{{Prefix: "/x"}}}},
+		{{Name: "A"}},
+		{{Name: "ab"}},
+		{{Name: "abc"}, {Name: "abc"}},
+		{{Name: "abc", Prefixes: []gcs.Prefix{{}}}},
+		{{Name: "abc", Prefixes: []gcs.Prefix{{Prefix: "x"}, {Prefix: "x"}}}},
+		{{Name: "abc", Prefixes: []gcs.Prefix{{Prefix: "/x"}}}},
 	} {
 		if _, err := gcs.NewLayout(b, true); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%v: %v", b, err)

@@ -17,7 +17,7 @@ func (l *Layout) judge(c *Call, m method, resource sallyport.ResourceID, r Reque
 	if err != "" {
 		return err, "send the members that the JSON API's reference has, each once"
 	}
-	if why := c.name(m, b); why != "" {
+	if why := c.name(m, b, r); why != "" {
 		return why, "name the object in one place"
 	}
 	for i, bucket := range []string{c.Bucket, c.ToBucket} {
@@ -49,11 +49,14 @@ func (l *Layout) judge(c *Call, m method, resource sallyport.ResourceID, r Reque
 }
 
 // name finds the names that stand in parameters and bodies.
-func (c *Call) name(m method, b body) (why string) {
+func (c *Call) name(m method, b body, r Request) (why string) {
 	switch m.id {
 	case "objects.insert":
+		if c.UploadID != "" {
+			c.Object = r.GoesOn
+		}
 		if c.Surface == XML || c.UploadID != "" {
-			return ""
+			break
 		}
 		inQuery := take(c.Params, "name")
 		if inQuery != "" && b.name != "" && inQuery != b.name {

@@ -96,6 +96,17 @@ func (l *Layout) object(bucket, name string) Place {
 	return Place{append(append(path, parts(known)...), "*"), labels}
 }
 
+// Home returns the place that a listing shows an object in.
+func (l *Layout) Home(bucket, name string) Place {
+	b := l.buckets[bucket]
+	for _, p := range b.Prefixes {
+		if strings.HasPrefix(name, p.Prefix) {
+			return l.folder(b, p)
+		}
+	}
+	return Place{[]string{bucket, "*"}, b.Labels}
+}
+
 // parts splits a name at its slashes; what is empty between two becomes "*", since
 // a policy's path has no empty part.
 func parts(name string) []string {

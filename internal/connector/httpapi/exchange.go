@@ -121,7 +121,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "") // not Go's own
 	}
-	if err := e.t.auth.sign(e.request.Context(), e.sess, req); err != nil {
+	if err := e.t.auth.Sign(e.request.Context(), e.sess, req); err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "http", "the gateway cannot log in to the target").
 			WithHint("the operator must look at the resource's credential").Because(errors.Join(errUnsent, err))
 	}

@@ -26,6 +26,7 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask/payload"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -41,7 +42,7 @@ type Config struct {
 	Base *url.URL
 	TLS  *tls.Config // nil for plain HTTP
 	// Auth is how the gateway proves itself to the API.
-	Auth   Auth
+	Auth   upstream.Auth
 	Routes *analyze.Routes
 	// Masking says how what must be masked is masked.
 	Masking *rules.Set
@@ -59,7 +60,7 @@ type Target struct {
 	cfg       Config
 	client    *http.Client
 	transport *http.Transport
-	auth      *authority
+	auth      *upstream.Authority
 	// Masks of answers whose texts may be shown without what a scanner finds in
 	// them, and of those whose texts may not.
 	scanned, strict *payload.Masks
@@ -82,14 +83,14 @@ func New(cfg Config) (*Target, error) {
 		DisableCompression: true, // an answer that is packed all the same is unpacked here
 	}
 	t.client = &http.Client{Transport: t.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.auth = newAuthority(cfg.Auth, cfg.Base)
+	t.auth = upstream.NewAuthority(cfg.Auth, cfg.Base)
 	return t, nil
 }
 
 // Close closes connections that are idle.
 func (t *Target) Close() {
 	t.transport.CloseIdleConnections()
-	t.auth.google.Close()
+	t.auth.Close()
 }
 
 // Target implements [httpgate.Handler].

@@ -1,0 +1,272 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gcs_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sallyport-dev/sallyport/test/gatewaytest"
+	"github.com/sallyport-dev/sallyport/test/gcspeer"
+	"github.com/sallyport-dev/sallyport/test/googleclients"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Values of the clinic that nobody may see.
+func canaries() []string {
+	return []string{"219-09-999", "Ada Example", "Bo Sample", "Cy Specimen", "1961-04-02", "212-555-0143"}
+}
+
+const policy = `
+@id("connect") permit(principal in Role::"lake", action == Action::"connect", resource == Resource::"lake");
+@id("look") permit(principal in Role::"lake", action == Action::"read", resource in Resource::"lake");
+@id("notes") permit(principal in Role::"lake", action == Action::"readScanned", resource in Path::"lake/clinic-exports/notes");
+@id("public") permit(principal in Role::"lake", action == Action::"readRaw", resource in Label::"public");
+@id("work") permit(principal in Role::"lake", action in [Action::"write", Action::"delete", Action::"define"], resource in Resource::"lake");
+@id("drop") permit(principal in Role::"lake", action in [Action::"destroy", Action::"administer"], resource in Resource::"lake");
+@id("same") permit(principal in Role::"lake", action == Action::"declassify", resource in Resource::"lake") when { context.source == "public" };
+@id("labelled-first") @hold("group:privacy-officers") @expires("15m")
+forbid(principal, action in [Action::"delete", Action::"destroy", Action::"administer"], resource) when { context.labels.contains("phi") } unless { context has approval };
+`
+
+const resource = `  - name: lake
+    type: gcs
+    credential: {password: "file:gcs.token"}
+    gcs:
+      url: %s
+      auth: {mode: bearer}
+      buckets:
+        - {name: clinic-exports, labels: [phi], prefixes: [{prefix: notes/, labels: [phi.note]}]}
+        - {name: clinic-public, labels: [public], plain_names: true}
+        - {name: made, labels: [public], plain_names: true}
+`
+
+type world struct {
+	*gatewaytest.Gateway
+	peer  *gcspeer.Server
+	http  *http.Client
+	token string
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	peer := gcspeer.Start(t, gcspeer.WithClinic())
+	return startAt(t, peer, peer.URL)
+}
+
+// startAt starts a gateway that reaches the counterpart at an address.
+func startAt(t *testing.T, peer *gcspeer.Server, address string) *world {
+	t.Helper()
+	w := &world{peer: peer}
+	w.Gateway = gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("gcs.token", peer.Token), gatewaytest.Resource("lake", "lake", fmt.Sprintf(resource, address)))
+	pem, err := os.ReadFile(w.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, DisableCompression: true}
+	t.Cleanup(tr.CloseIdleConnections)
+	w.http = &http.Client{Transport: tr}
+	w.token = w.exchange(t)
+	return w
+}
+
+// exchange gets a gateway token that is bound to the resource.
+func (w *world) exchange(t *testing.T) string {
+	t.Helper()
+	res, err := w.http.PostForm("https://"+w.APIAddress()+"/v1/token", url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {w.CIToken(t)}, "resource": {"lake"}, "scope": {"lake"},
+		"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || out.Token == "" {
+		t.Fatalf("no token: %v", err)
+	}
+	return out.Token
+}
+
+func (w *world) service() googleclients.Service {
+	return googleclients.Service{Project: gcspeer.Project, Storage: "https://" + w.HTTPAddress(), Token: w.token, CA: w.CA}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (w *world) ask(t *testing.T, verb, path, body string, set ...func(*http.Request)) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, verb, "https://"+w.HTTPAddress()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	for _, f := range set {
+		f(req)
+	}
+	res, err := w.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(b)}
+}
+
+// officer calls the gateway's API as a privacy officer.
+func (w *world) officer(t *testing.T, verb, path string, in, out any) {
+	t.Helper()
+	b, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), verb, "https://"+w.APIAddress()+path, bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.HumanToken(t, "ann", "privacy-officers"))
+	req.Header.Set("Content-Type", "application/json")
+	if in == nil {
+		req.Body, req.ContentLength = http.NoBody, 0
+		req.Header.Del("Content-Type")
+	}
+	res, err := w.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, err = io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %d %s %v", verb, path, res.StatusCode, b, err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// decide waits for a held statement whose readable text holds part, and decides.
+func (w *world) decide(t *testing.T, part, how string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		var out struct {
+			Requests []struct {
+				ID   string `json:"id"`
+				Hold struct {
+					Readable string `json:"readable"`
+				} `json:"hold"`
+			} `json:"requests"`
+		}
+		w.officer(t, "GET", "/v1/requests?state=open", nil, &out)
+		for _, r := range out.Requests {
+			if strings.Contains(r.Hold.Readable, part) {
+				var got map[string]any
+				w.officer(t, "POST", "/v1/requests/"+r.ID+"/"+how, map[string]string{"rationale": "because the test says so"}, &got)
+				return
+			}
+		}
+	}
+	t.Fatalf("nothing like %q is held", part)
+}
+
+type (
+	call  = googleclients.Call
+	array = []any
+)
+
+// TestLibraries has the libraries for Go and Node.js work with buckets and
+// objects, of which they may see some only masked. They check sizes and checksums
+// themselves.
+func TestLibraries(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("0123456789abcdef", 1<<16) + "end"
+	steps := []struct {
+		call call
+		want any
+		note string // what the answer has to hold, where it is masked
+	}{
+		{call{Name: "buckets"}, array{"clinic-exports", "clinic-public"}, ""},
+		{call{Name: "objects", Bucket: "clinic-exports", Prefix: "2026/"}, array{"2026/patients.csv", "2026/patients.ndjson"}, ""},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "2026/patients.csv"}, nil, "mrn,name,ssn,birth,zip\n"},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "2026/patients.csv", Offset: 4, Length: 8}, "name,ssn", ""},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "2026/patients.ndjson"}, nil, `"mrn":`},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "fhir/patient-1001.json"}, nil, `"resourceType":"Patient"`},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "notes/1001.txt"}, nil, "about the refill"},
+		{call{Name: "get", Bucket: "clinic-public", Object: "hours.txt"}, "Open from 8 to 17.\n", ""},
+		{call{Name: "get", Bucket: "clinic-exports", Object: "nothing"}, &googleclients.Error{Code: 404}, ""},
+		{call{Name: "create_bucket", Bucket: "made"}, nil, ""},
+		{call{Name: "put", Bucket: "made", Object: "a b/ü.txt", Text: "x", Type: "text/plain"}, nil, ""},
+		{call{Name: "get", Bucket: "made", Object: "a b/ü.txt"}, "x", ""},
+		{call{Name: "put", Bucket: "made", Object: "large", Text: large, Type: "application/octet-stream", Resumable: true}, nil, ""},
+		{call{Name: "get", Bucket: "made", Object: "large"}, large, ""},
+		{call{Name: "copy_object", Bucket: "made", Object: "large", To: "clinic-public"}, nil, ""},
+		{call{Name: "copy_object", Bucket: "clinic-exports", Object: "2026/patients.csv", To: "clinic-public"}, &googleclients.Error{Code: 403}, ""},
+		{call{Name: "delete_bucket", Bucket: "made"}, &googleclients.Error{Code: 409}, ""},
+		{call{Name: "delete", Bucket: "made", Object: "large"}, nil, ""},
+		{call{Name: "create_bucket", Bucket: "elsewhere"}, &googleclients.Error{Code: 403}, ""},
+	}
+	for name, client := range googleclients.Libraries() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			calls := make([]call, 0, len(steps))
+			for _, one := range steps {
+				calls = append(calls, one.call)
+			}
+			for i, got := range client(t, w.service(), calls...) {
+				what := fmt.Sprintf("%d %s %s", i, calls[i].Name, calls[i].Object)
+				if e, ok := steps[i].want.(*googleclients.Error); ok && got.Error != nil {
+					e.Reason, got.Error.Reason = "", ""
+				}
+				text, _ := got.Value.(string)
+				if steps[i].note == "" {
+					googleclients.Check(t, what, steps[i].want, got)
+				} else if got.Error != nil || !strings.Contains(text, steps[i].note) {
+					t.Errorf("%s: %v %q", what, got.Error, text)
+				}
+				for _, c := range canaries() {
+					if strings.Contains(fmt.Sprint(got.Value, got.Error), c) {
+						t.Errorf("%s shows %q", what, c)
+					}
+				}
+			}
+			for _, r := range w.peer.Requests() {
+				if r.Token != gcspeer.TokenExpected && r.Token != gcspeer.TokenSession {
+					t.Errorf("%s %s came with token %q", r.Method, r.Path, r.Token)
+				}
+			}
+			if w.peer.Saw(w.token) {
+				t.Error("the caller's token reached the target")
+			}
+			if _, ok := w.peer.Object("made", "large"); ok {
+				t.Error("the object is still in the target")
+			}
+		})
+	}
+}

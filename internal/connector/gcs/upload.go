@@ -1,0 +1,206 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gcs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	analyze "github.com/sallyport-dev/sallyport/internal/analyze/gcs"
+	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/session"
+)
+
+// Bounds of the uploads that go on in parts.
+const (
+	maxUploads = 10_000
+	uploadLife = 7 * 24 * time.Hour // as long as the service keeps one
+	idBytes    = 18
+)
+
+// uploads are the uploads that go on. The service knows each by an address that
+// needs no credential, which therefore never leaves the gateway: clients get an id
+// of the gateway's own. They are not kept over a restart; a client then begins its
+// upload again.
+type uploads struct {
+	now    func() time.Time
+	random io.Reader
+
+	mu sync.Mutex
+	by map[string]*upload // guarded by mu
+}
+
+// upload is one of them. Its fields do not change.
+type upload struct {
+	owner          owner
+	bucket, object string
+	at             *url.URL
+	until          time.Time
+}
+
+// owner is who may go on with an upload, and the session that it was begun in.
+type owner struct {
+	principal sallyport.PrincipalID
+	role      sallyport.RoleID
+	session   sallyport.SessionID
+}
+
+func newUploads(now func() time.Time, random io.Reader) *uploads {
+	return &uploads{now: now, random: random, by: map[string]*upload{}}
+}
+
+func (e *exchange) owner() owner { return ownerOf(e.sess) }
+
+func ownerOf(s *session.Session) owner { return owner{s.Principal().ID, s.Role(), s.ID()} }
+
+// begin remembers an upload and returns its id.
+func (u *uploads) begin(o owner, bucket, object, address string) (string, error) {
+	at, err := url.Parse(address)
+	if err != nil {
+		return "", sallyport.E(sallyport.Unavailable, "gcs", "the target names no address for the upload").Because(err)
+	}
+	b := make([]byte, idBytes)
+	if _, err := io.ReadFull(u.random, b); err != nil {
+		return "", sallyport.E(sallyport.Internal, "gcs", "no randomness for an upload's id").Because(err)
+	}
+	id := hex.EncodeToString(b)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := u.now()
+	if len(u.by) >= maxUploads {
+		for id, x := range u.by {
+			if now.After(x.until) {
+				delete(u.by, id)
+			}
+		}
+	}
+	if len(u.by) >= maxUploads {
+		return "", sallyport.E(sallyport.Exhausted, "gcs", "too many uploads are going on").WithHint("finish or cancel some")
+	}
+	u.by[id] = &upload{o, bucket, object, at, now.Add(uploadLife)}
+	return id, nil
+}
+
+// find returns an upload of an owner's.
+func (u *uploads) find(id string, o owner) (*upload, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	x := u.by[id]
+	if x == nil || x.owner.principal != o.principal || x.owner.role != o.role || u.now().After(x.until) {
+		return nil, sallyport.E(sallyport.NotFound, "gcs", "there is no such upload").WithHint("begin it again; uploads do not survive a restart of the gateway")
+	}
+	return x, nil
+}
+
+// Continues implements [httpgate.Continuer]: some clients go on with an upload
+// without a token, since the service wants none there.
+func (t *Target) Continues(r *http.Request) (sallyport.SessionID, bool) {
+	id := r.URL.Query().Get("upload_id")
+	if id == "" || r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete {
+		return "", false
+	}
+	t.uploads.mu.Lock()
+	defer t.uploads.mu.Unlock()
+	x := t.uploads.by[id]
+	if x == nil {
+		return "", false
+	}
+	return x.owner.session, true
+}
+
+// end forgets an upload.
+func (u *uploads) end(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.by, id)
+}
+
+// send forwards an upload, or a part of one.
+func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) error {
+	h := e.headers()
+	content := &counted{r: e.in.media, sum: sha256.New()}
+	var body io.Reader = bytes.NewReader(e.in.json)
+	length := int64(len(e.in.json))
+	switch {
+	case e.call.UploadType == "multipart":
+		body, length = e.multipart(h, content), -1
+	case e.in.media != nil:
+		body, length = content, e.request.ContentLength
+	}
+	res, err := e.ask(p, e.request.Method, e.uploadAddress(), body, length, h)
+	if err != nil {
+		o.status = unanswered(err)
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
+	if content.n > 0 {
+		note := fmt.Sprintf("(%d bytes of content, sha256 %x)\n", content.n, content.sum.Sum(nil))
+		if err := e.sess.Record(p, recordRequest, mask.Synthetic([]byte(note))); err != nil {
+			return err
+		}
+	}
+	// 308 says that more of the content is wanted.
+	if e.upload != nil && res.StatusCode != http.StatusPermanentRedirect && res.StatusCode < http.StatusInternalServerError {
+		e.t.uploads.end(e.call.UploadID)
+	}
+	return e.describe(w, p, res, o)
+}
+
+// uploadAddress is where an upload is sent.
+func (e *exchange) uploadAddress() *url.URL {
+	if e.upload != nil {
+		u := *e.upload.at
+		u.Scheme, u.Host = e.t.cfg.Endpoint.Scheme, e.t.cfg.Endpoint.Host // whatever the answer said
+		return &u
+	}
+	if e.call.Surface == analyze.XML {
+		return e.address()
+	}
+	q := url.Values{"uploadType": {e.call.UploadType}}
+	for name, v := range e.call.Params {
+		q[name] = v
+	}
+	return e.t.at("/upload/storage/v1/b/"+url.PathEscape(e.call.Bucket)+"/o", q)
+}
+
+// multipart writes a multipart upload anew from what was judged.
+func (e *exchange) multipart(h http.Header, content io.Reader) io.Reader {
+	const boundary = "sallyport-upload-4d8f0c5b"
+	h.Set("Content-Type", "multipart/related; boundary="+boundary)
+	var head bytes.Buffer
+	head.WriteString("--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n")
+	head.Write(e.in.json)
+	head.WriteString("\r\n--" + boundary + "\r\n")
+	if e.in.mediaType != "" {
+		head.WriteString("Content-Type: " + textproto.TrimString(strings.NewReplacer("\r", "", "\n", "").Replace(e.in.mediaType)) + "\r\n")
+	}
+	head.WriteString("\r\n")
+	return io.MultiReader(&head, content, strings.NewReader("\r\n--"+boundary+"--\r\n"))
+}
+
+// counted is content on its way, counted and summed.
+type counted struct {
+	r   io.Reader
+	n   int64
+	sum hash.Hash
+}
+
+// Read implements [io.Reader].
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	c.sum.Write(b[:n])
+	return n, err
+}
