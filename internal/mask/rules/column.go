@@ -45,6 +45,31 @@ func (s *Set) Column(c mask.PGColumn, out sallyport.Output, m *sallyport.Mask) m
 	return c
 }
 
+// BQColumn completes a column of an answer of BigQuery, or a field of one of which
+// the lineage is known by itself, as Column does.
+func (s *Set) BQColumn(c mask.BQColumn, out sallyport.Output, m *sallyport.Mask) mask.BQColumn {
+	if out.Direct && !out.Unknown {
+		c.Row = out.Row
+		c.Patient = s.patient != "" && labelled(out, s.patient)
+		if labelled(out, nameLabel) {
+			c.Known = scan.Name
+		}
+	}
+	if m == nil {
+		return c
+	}
+	c.Mask, c.Labels, c.Reason, c.ProfileVersion = true, m.Labels, m.Reason, s.profile.Version()
+	if !out.Direct || out.Unknown {
+		return c
+	}
+	c.Operator = s.profile.Label(m.Labels)
+	if m.Scan {
+		c.Text, c.Format, c.Operator = s.text, s.json, nil
+		c.Detector = s.detectorOf(m.Labels)
+	}
+	return c
+}
+
 // Partial reports whether a column with the given labels may be shown in part: by
 // an operator of which the result depends on the value. A text that is scanned is
 // the policy's choice and no part of this.
