@@ -12,10 +12,11 @@
 // others have added to it. Buffers of masked columns are compressed with the codec
 // of the batch.
 //
-// The format is read here and not by a library of Arrow: those allocate by lengths
-// that nobody has checked, panic at some, and take every column apart. Every length
-// is checked; what is left of panics, as in a decompressor, ends in an error at one
-// place.
+// The format is read here and not by a library of Arrow: a library takes every column
+// apart, unpacks it, and asks for as much memory as the length in front of a
+// compressed buffer says. Here every length is checked; what is left of panics, as in
+// a decompressor, ends in an error at one place. Columns that are shown are copied
+// and not looked at: whether they are sound is for the client to see.
 //
 // # Dictionaries
 //
