@@ -46,7 +46,7 @@ func restrictions() []restricted {
 			why: "the global generator cannot be injected",
 		},
 		{
-			pkg: Module + "/internal/mask", names: []string{"FromUpstream", "Synthetic", "NewBody", "ClearBody"},
+			pkg: Module + "/internal/mask", names: []string{"FromUpstream", "Synthetic", "NewBody", "ClearBody", "OpenBatches"},
 			allowed: []string{"internal/connector", "internal/wire", "internal/mask"},
 			why:     "only decoders of a target's bytes may make raw data, and only codecs data that is nobody's; the types guard the client and the recording",
 		},

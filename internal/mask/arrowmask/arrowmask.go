@@ -23,7 +23,8 @@
 // The values of a masked dictionary are masked once, equal answers become one
 // value, and indices follow; so indices do not tell apart what the mask makes equal.
 // A dictionary has no row: dates of a patient are not moved but cut to the year, and
-// names of the row are not looked for.
+// names of the row are not looked for; and its values are counted, not the rows that
+// hold them.
 package arrowmask
 
 import (

@@ -35,7 +35,7 @@ func (s *stream) column(o *output, c *column, rows []int32) error {
 
 // clear copies a column as it came.
 func (s *stream) clear(o *output, c *column) {
-	o.node(s.in.nodes[2*c.node], s.in.nodes[2*c.node+1])
+	o.node(s.in.length(c), int(s.in.nodes[2*c.node+1]))
 	n := c.layout.buffers()
 	if c.dictionary {
 		n = fixed.buffers()
@@ -61,7 +61,7 @@ func reuse(b *[]byte, n int) []byte {
 
 // presenceOf adds the validity of a column, with nothing behind its last bit.
 func (s *stream) presenceOf(o *output, v *view) {
-	o.node2(v.n, v.nulls)
+	o.node(v.n, v.nulls)
 	if v.nulls == 0 {
 		s.put(o, s.in, nil)
 		return
@@ -81,7 +81,7 @@ func trim(b []byte, n int) {
 
 // nothing adds a column of which every value is NULL, and those within it.
 func (s *stream) nothing(o *output, c *column, n int) {
-	o.node2(n, n)
+	o.node(n, n)
 	s.put(o, s.in, reuse(&s.validity, (n+7)/8))
 	s.zeros(o, c, n)
 }

@@ -119,7 +119,7 @@ func (s *stream) distinct(dst []byte, c *column, head *dictionaryHead) ([]byte, 
 		place := int32(-1)
 		if v.valid(i) {
 			n, null := len(data), false
-			if data, null = s.text1(c.field, data, v.bytes(i)); !null {
+			if data, null = s.appendText(c.field, data, v.bytes(i)); !null {
 				var ok bool
 				if place, ok = d.known[string(data[n:])]; ok {
 					data = data[:n]

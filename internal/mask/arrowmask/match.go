@@ -71,6 +71,9 @@ func (s *stream) matchOne(c *column, f *mask.BQField) error {
 	if _, _, _, c.null = f.Constant(); (c.null || f.ByValue()) && f.Nullable && !c.nullable {
 		return refuseSchema("a column that becomes NULL may not be NULL in the schema")
 	}
+	if f.Kind == mask.BQRange && !(c.children[0].nullable && c.children[1].nullable) {
+		return refuseSchema("the ends of a range that is masked may not be NULL in the schema")
+	}
 	if c.null {
 		return nil
 	}
@@ -110,7 +113,7 @@ func fits(c *column, k mask.BQKind) bool {
 }
 
 // isEnd reports whether a column can be an end of a range.
-func isEnd(c *column) bool { return c.layout == fixed && !c.dictionary && c.nullable }
+func isEnd(c *column) bool { return c.layout == fixed && !c.dictionary }
 
 // setFill makes the constant of a field in the form of the column.
 func (c *column) setFill(f *mask.BQField) error {

@@ -248,7 +248,7 @@ func putOffset(meta []byte, at, target int) {
 func (o *output) body() int { return len(o.dst) - o.start - 8 - o.meta }
 
 // node adds a node.
-func (o *output) node(length, nulls int64) {
+func (o *output) node(length, nulls int) {
 	binary.LittleEndian.PutUint64(o.dst[o.nodes:], uint64(length))
 	binary.LittleEndian.PutUint64(o.dst[o.nodes+8:], uint64(nulls))
 	o.nodes += 16
@@ -283,6 +283,3 @@ func (o *output) end() ([]byte, error) {
 	binary.LittleEndian.PutUint64(o.dst[o.start+8+metaMessage+8:], uint64(o.body()))
 	return o.dst, nil
 }
-
-// node2 is node with counts.
-func (o *output) node2(n, nulls int) { o.node(int64(n), int64(nulls)) }

@@ -17,31 +17,24 @@ func (s *stream) values(o *output, c *column, rows []int32) error {
 		return err
 	}
 	s.plan.See(c.field, v.nulls, v.nulls)
-	present := reuse(&s.validity, (v.n+7)/8)
-	nulls := 0
-	keep := func(i int, null bool) {
-		if null {
-			nulls++
-		} else {
-			present[i>>3] |= 1 << (i & 7)
-		}
-	}
 	row := s.rows(rows)
 	if c.layout == strings {
 		return s.texts(o, c, v, row)
 	}
-	data := reuse(&s.data, v.n*c.width)
+	present, data, nulls := reuse(&s.validity, (v.n+7)/8), reuse(&s.data, v.n*c.width), 0
 	for i := range v.n {
 		if !v.valid(i) {
-			keep(i, true)
+			nulls++
 			continue
 		}
 		row(i)
-		null := s.value(c, data[i*c.width:(i+1)*c.width], v, i)
-		if null {
-			clear(data[i*c.width : (i+1)*c.width])
+		at := data[i*c.width : (i+1)*c.width]
+		if s.value(c, at, v, i) {
+			clear(at)
+			nulls++
+			continue
 		}
-		keep(i, null)
+		present[i>>3] |= 1 << (i & 7)
 	}
 	s.finish(o, v.n, nulls, present)
 	s.put(o, s.in, data)
@@ -50,7 +43,7 @@ func (s *stream) values(o *output, c *column, rows []int32) error {
 
 // finish adds the node and the validity of a column that was made value by value.
 func (s *stream) finish(o *output, n, nulls int, present []byte) {
-	o.node2(n, nulls)
+	o.node(n, nulls)
 	if nulls == 0 {
 		present = nil
 	}
@@ -59,13 +52,13 @@ func (s *stream) finish(o *output, n, nulls int, present []byte) {
 
 // texts adds a column of texts or bytes.
 func (s *stream) texts(o *output, c *column, v *view, row func(int)) error {
-	present, offsets := s.validity, reuse(&s.offsets, (v.n+1)*c.width)
+	present, offsets := reuse(&s.validity, (v.n+7)/8), reuse(&s.offsets, (v.n+1)*c.width)
 	data, nulls := s.data[:0], 0
 	for i := range v.n {
 		null := true
 		if v.valid(i) {
 			row(i)
-			data, null = s.text1(c.field, data, v.bytes(i))
+			data, null = s.appendText(c.field, data, v.bytes(i))
 		}
 		if null {
 			nulls++
@@ -84,8 +77,8 @@ func (s *stream) texts(o *output, c *column, v *view, row func(int)) error {
 	return nil
 }
 
-// text1 appends what stands for one text, or for bytes.
-func (s *stream) text1(f *mask.BQField, dst, v []byte) (out []byte, null bool) {
+// appendText appends what stands for one text, or for bytes.
+func (s *stream) appendText(f *mask.BQField, dst, v []byte) (out []byte, null bool) {
 	if f.Kind != mask.BQBytes {
 		return s.plan.Text(f, dst, v)
 	}

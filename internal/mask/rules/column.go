@@ -48,24 +48,14 @@ func (s *Set) Column(c mask.PGColumn, out sallyport.Output, m *sallyport.Mask) m
 // BQColumn completes a column of an answer of BigQuery, or a field of one of which
 // the lineage is known by itself, as Column does.
 func (s *Set) BQColumn(c mask.BQColumn, out sallyport.Output, m *sallyport.Mask) mask.BQColumn {
-	if out.Direct && !out.Unknown {
-		c.Row = out.Row
-		c.Patient = s.patient != "" && labelled(out, s.patient)
-		if labelled(out, nameLabel) {
-			c.Known = scan.Name
-		}
-	}
+	p := s.Column(mask.PGColumn{}, out, m)
+	c.Row, c.Patient, c.Known = p.Row, p.Patient, p.Known
 	if m == nil {
 		return c
 	}
-	c.Mask, c.Labels, c.Reason, c.ProfileVersion = true, m.Labels, m.Reason, s.profile.Version()
-	if !out.Direct || out.Unknown {
-		return c
-	}
-	c.Operator = s.profile.Label(m.Labels)
-	if m.Scan {
-		c.Text, c.Format, c.Operator = s.text, s.json, nil
-		c.Detector = s.detectorOf(m.Labels)
+	c.Mask, c.Labels, c.Reason, c.ProfileVersion = true, p.Labels, p.Reason, p.ProfileVersion
+	if c.Operator, c.Text, c.Detector = p.Operator, p.Text, p.Detector; c.Text != nil {
+		c.Format = s.json
 	}
 	return c
 }

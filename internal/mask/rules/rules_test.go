@@ -181,6 +181,11 @@ func TestColumn(t *testing.T) {
 			if c.Mask && (c.ProfileVersion == "" || !slices.Equal(c.Labels, tc.mask.Labels)) {
 				t.Errorf("column is %+v", c)
 			}
+			b := s.BQColumn(mask.BQColumn{Name: "c", Type: "STRING"}, tc.out, tc.mask)
+			if b.Mask != c.Mask || b.Operator != c.Operator || b.Text != c.Text || b.Patient != c.Patient || b.Known != c.Known ||
+				b.ProfileVersion != c.ProfileVersion || !slices.Equal(b.Labels, c.Labels) || b.Reason != c.Reason || (b.Format != nil) != (b.Text != nil) {
+				t.Errorf("of BigQuery it is %+v, of PostgreSQL %+v", b, c)
+			}
 		})
 	}
 }
