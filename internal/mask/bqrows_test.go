@@ -452,3 +452,24 @@ func BenchmarkBQRows(b *testing.B) {
 		})
 	}
 }
+
+// TestBQBytesStay: what is not masked stays as it was written, byte for byte.
+func TestBQBytesStay(t *testing.T) {
+	t.Parallel()
+	rows := "[ {\"f\":\t[ {\"v\" : \"\\u0041\\/\\n\u00e9\"} ,{ \"v\":%s}, {\"v\":[ {\"v\": \"1e1\" } ]} ]}\n , {\"f\":[{\"v\":null},{\"v\":%s},{\"v\":[]}]} ]"
+	list := bqClear("l", "FLOAT64")
+	list.Repeated = true
+	secret := fmt.Sprintf(rows, `"987-65-4320"`, ` "\u0039\u0038" `)
+	for _, c := range []struct {
+		col  mask.BQColumn
+		want string
+	}{
+		{bqClear("s", "STRING"), secret},
+		{bqHidden("s", "STRING"), fmt.Sprintf(rows, `"[phi.ssn]"`, ` "[phi.ssn]" `)},
+		{bqBy(t, "s", "STRING", operator.Spec{Kind: operator.Const, Value: "\"\n"}), fmt.Sprintf(rows, `"\"\n"`, ` "\"\n" `)},
+	} {
+		if d := cmp.Diff(`{"rows":`+c.want+`}`, maskBQ(t, bqPlan(t, bqClear("a", "STRING"), c.col, list), ` { "rows" : `+secret+` } `)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	}
+}

@@ -19,6 +19,10 @@ import (
 // ByValue reports whether what stands for a value of the field depends on it.
 func (f *BQField) ByValue() bool { return f.act == actValue }
 
+// Kept reports whether an operator keeps the field's values as they are, which is
+// counted.
+func (f *BQField) Kept() bool { return f.act == actKeep }
+
 // Constant returns what stands for any value of a field that is masked and not
 // [BQField.ByValue]: NULL, or the value in the forms of its type. The text is that of
 // the REST interface, of BYTES as well; it does not change.
@@ -38,7 +42,7 @@ func (f *BQField) Key() bool { return f.key }
 func (f *BQField) Context() bool { return f.collects() }
 
 // See counts values that were NULL already, and of a field that is not
-// [BQField.ByValue], those that became its constant.
+// [BQField.ByValue], those that became its constant or are [BQField.Kept].
 func (p *BQPlan) See(f *BQField, values, nulls int) {
 	p.cells[f.leaf].seen += uint64(values)
 	p.cells[f.leaf].nulls += uint64(nulls)

@@ -45,7 +45,8 @@ type stream struct {
 	codec   codec
 	packed  []byte // scratch: a compressed buffer
 
-	// Of the current batch.
+	// Of the current batch, and of the dictionaries in front of it.
+	left  int64 // bytes that may still be unpacked
 	in    *batch
 	views map[*column]*view
 
@@ -98,6 +99,8 @@ func (s *stream) AppendBatch(dst, src []byte) (out []byte, err error) {
 	if dst == nil {
 		dst = make([]byte, 0, len(src)+len(src)/8+1024)
 	}
+	start, batches := len(dst), 0
+	s.left = maxUnpacked
 	for !atEnd(src) {
 		m, rest, err := cutMessage(src)
 		if err != nil {
@@ -105,11 +108,17 @@ func (s *stream) AppendBatch(dst, src []byte) (out []byte, err error) {
 		}
 		switch m.kind {
 		case kindBatch:
+			if batches++; batches > 1 {
+				return nil, refuse("there are two record batches where one has to be")
+			}
 			dst, err = s.record(dst, m)
 		case kindDictionary:
 			dst, err = s.dictionary(dst, m)
 		default:
 			err = refuse("there is another message where a record batch has to be")
+		}
+		if err == nil && len(dst)-start > maxMasked {
+			err = refuse(msgSize)
 		}
 		if err != nil {
 			return nil, err

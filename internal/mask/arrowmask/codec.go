@@ -47,10 +47,10 @@ func (s *stream) unpack(b *batch, i int) ([]byte, error) {
 	if raw = raw[8:]; size == plain {
 		return raw, nil
 	}
-	if size < 0 || size > b.left || b.codec == codecLZ4 && size/mostLZ4 > int64(len(raw)) {
+	if size < 0 || size > s.left || b.codec == codecLZ4 && size/mostLZ4 > int64(len(raw)) {
 		return nil, refuse(msgSize)
 	}
-	b.left -= size
+	s.left -= size
 	if b.codec == codecZSTD {
 		return s.codec.fromZSTD(raw, int(size))
 	}

@@ -35,7 +35,11 @@ func (s *stream) column(o *output, c *column, rows []int32) error {
 
 // clear copies a column as it came.
 func (s *stream) clear(o *output, c *column) {
-	o.node(s.in.length(c), int(s.in.nodes[2*c.node+1]))
+	length, nulls := s.in.length(c), int(s.in.nodes[2*c.node+1])
+	o.node(length, nulls)
+	if c.field != nil && c.field.Kept() && c.layout != lists && !c.values {
+		s.plan.See(c.field, length, max(nulls, 0))
+	}
 	n := c.layout.buffers()
 	if c.dictionary {
 		n = fixed.buffers()

@@ -34,7 +34,7 @@ func (s *stream) dictionary(dst []byte, m message) ([]byte, error) {
 	s.in, s.views = b, make(map[*column]*view)
 	// The values are a column of their own, the first of a batch.
 	values := *c
-	values.dictionary, values.node, values.buffer = false, 0, 0
+	values.dictionary, values.values, values.node, values.buffer = false, true, 0, 0
 	if b.length(&values) != int(b.rows) {
 		return nil, refuse(msgShape)
 	}

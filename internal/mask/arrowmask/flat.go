@@ -107,8 +107,12 @@ func (t table) vector(id, size int) (pos, n int) {
 	return v + 4, n
 }
 
-// text returns a string.
+// text returns a string, which is a short one.
 func (t table) text(id int) string {
 	pos, n := t.vector(id, 1)
+	if n > maxName {
+		t.f.bad = true
+		return ""
+	}
 	return string(t.f.b[pos : pos+n])
 }

@@ -200,3 +200,20 @@ func FuzzSchema(f *testing.F) {
 	f.Add(head)
 	f.Fuzz(func(t *testing.T, head []byte) { attempt(t, p, head, batches[0]) })
 }
+
+// TestTwoBatches: one answer holds one batch.
+func TestTwoBatches(t *testing.T) {
+	t.Parallel()
+	schema, rec, p := wide(t)
+	head, batches := serialized(t, schema, []arrow.RecordBatch{rec})
+	if attempt(t, p, head, append(bytes.Clone(batches[0]), batches[0]...)) {
+		t.Error("two batches are taken")
+	}
+	end := []byte{0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}
+	if !attempt(t, p, head, append(bytes.Clone(batches[0]), end...)) {
+		t.Error("the mark of a stream's end is refused")
+	}
+	if !attempt(t, p, head, batches[0][4:]) {
+		t.Error("a message of an older writer is refused")
+	}
+}

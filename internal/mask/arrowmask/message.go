@@ -100,14 +100,13 @@ type batch struct {
 	spans  []span
 	packed bool // buffers are compressed
 	codec  uint8
-	left   int64 // bytes that may still be unpacked
 }
 
 // readBatch reads the table of a record batch. Its buffers lie in the body in
 // order and apart from each other, so that what is copied of one column holds
 // nothing of another.
 func readBatch(m message, t table, nodes, buffers int) (*batch, error) {
-	b := &batch{message: m, rows: t.i64(0), left: maxUnpacked}
+	b := &batch{message: m, rows: t.i64(0)}
 	at, n := t.vector(1, 16)
 	from, count := t.vector(2, 16)
 	if n != nodes || count != buffers || b.rows < 0 || b.rows > maxValues {

@@ -10,9 +10,11 @@ import (
 
 // The limits of a schema.
 const (
-	maxSchema  = 16 << 20 // bytes
-	maxColumns = 20000    // with those within others
-	maxDepth   = 40       // of which every second may be a list
+	maxSchema   = 16 << 20 // bytes
+	maxColumns  = 20000    // with those within others
+	maxDepth    = 40       // of which every second may be a list
+	maxName     = 1024     // bytes of a column's name; BigQuery's own limit is 300
+	maxMetadata = 16       // of a column
 )
 
 // layout is how the values of a column lie in its buffers.
@@ -51,6 +53,7 @@ type column struct {
 	dictionary bool
 	id         int64
 	index      int
+	values     bool // it is the values of a dictionary
 
 	field *mask.BQField // nil where there is none, as for the ends of a range
 	masks bool          // it or something within it is masked
@@ -104,7 +107,6 @@ type parser struct {
 	nodes   int
 	buffers int
 	ids     map[int64]int // columns per dictionary
-	leaves  []*column
 }
 
 const opSchema = "mask arrow schema"
@@ -144,6 +146,9 @@ func parseSchema(b []byte, p *parser) ([]*column, error) {
 // hold anything.
 func checkMetadata(t table, id int) error {
 	pos, n := t.vector(id, 4)
+	if n > maxMetadata {
+		return refuseSchema("the schema has too much metadata")
+	}
 	for i := range n {
 		switch t.f.table(t.f.indirect(pos + 4*i)).text(0) {
 		case "ARROW:extension:name", "ARROW:extension:metadata":
