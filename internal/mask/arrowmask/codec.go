@@ -30,8 +30,12 @@ type codec struct {
 // plain is the length of a packed buffer that was left as it is.
 const plain = -1
 
-// mostLZ4 is how many bytes come of one of LZ4 at most.
-const mostLZ4 = 256
+// How many bytes come of one that is compressed at most; of ZSTD, a block of 128 KiB
+// that is the same throughout.
+const (
+	mostLZ4  = 256
+	mostZSTD = 1 << 15
+)
 
 // unpack returns the content of a buffer of a batch, in memory of its own where it
 // was compressed.
@@ -55,6 +59,23 @@ func (s *stream) unpack(b *batch, i int) ([]byte, error) {
 		return s.codec.fromZSTD(raw, int(size))
 	}
 	return s.codec.fromLZ4(raw, int(size))
+}
+
+// holds reports whether a buffer of the current batch has a number of bytes, without
+// unpacking it: a batch cannot claim values that it does not bring.
+func (s *stream) holds(i, need int) bool {
+	raw := s.in.raw(i)
+	if !s.in.packed || len(raw) < 8 {
+		return len(raw) >= need
+	}
+	size := int64(binary.LittleEndian.Uint64(raw))
+	switch packed := int64(len(raw)) - 8; {
+	case size == plain:
+		size = packed
+	case s.in.codec == codecLZ4 && size/mostLZ4 > packed, size/mostZSTD > packed:
+		return false
+	}
+	return size >= int64(need)
 }
 
 func (c *codec) fromLZ4(raw []byte, size int) ([]byte, error) {

@@ -120,10 +120,31 @@ func (s *stream) emptyList(o *output, c *column) error {
 	if err != nil {
 		return err
 	}
+	if !s.complete(c, v.n) {
+		return refuse(msgShape)
+	}
 	s.plan.See(c.field, v.n, v.nulls)
 	s.presenceOf(o, v)
 	s.zeros(o, c, v.n)
 	return nil
+}
+
+// complete reports whether a batch brings n values of a column.
+func (s *stream) complete(c *column, n int) bool {
+	switch c.layout {
+	case bits:
+		return s.holds(c.buffer+1, (n+7)/8)
+	case fixed:
+		return s.holds(c.buffer+1, n*c.width)
+	case strings, lists:
+		return n == 0 || s.holds(c.buffer+1, (n+1)*c.width)
+	}
+	for _, child := range c.children {
+		if s.in.length(child) != n || !s.complete(child, n) {
+			return false
+		}
+	}
+	return true
 }
 
 // list adds a list of which the values are masked.
@@ -161,6 +182,9 @@ func (s *stream) fieldsOf(o *output, c *column, rows []int32) error {
 		return err
 	}
 	if c.field.Kind == mask.BQRange {
+		if !s.complete(c, v.n) {
+			return refuse(msgShape)
+		}
 		s.plan.See(c.field, v.n, v.nulls)
 		if c.null {
 			s.nothing(o, c, v.n)
@@ -188,13 +212,16 @@ func (s *stream) constant(o *output, c *column) error {
 	if err != nil {
 		return err
 	}
+	if !s.complete(c, v.n) {
+		return refuse(msgShape)
+	}
+	if v.n*(c.width+len(c.fill)) > maxMasked {
+		return refuse(msgSize)
+	}
 	s.plan.See(c.field, v.n, v.nulls)
 	if c.null {
 		s.nothing(o, c, v.n)
 		return nil
-	}
-	if most := v.n * (c.width + len(c.fill)); most > maxMasked {
-		return refuse(msgSize)
 	}
 	s.presenceOf(o, v)
 	switch c.layout {

@@ -169,6 +169,21 @@ func TestBombs(t *testing.T) { // not parallel: it counts memory
 	}
 }
 
+// TestClaims: values that a batch does not bring are not made up.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+	rec := rows(t, schema, `{"s":"a"}`, `{"s":"b"}`, `{"s":"c"}`)
+	for name, opts := range map[string][]ipc.Option{"plain": nil, "lz4": {ipc.WithLZ4()}, "zstd": {ipc.WithZstd()}} {
+		head, batches := serialized(t, schema, []arrow.RecordBatch{rec}, opts...)
+		three, many := binary.LittleEndian.AppendUint64(nil, 3), binary.LittleEndian.AppendUint64(nil, 1<<23)
+		claims := bytes.Replace(batches[0], three, many, 2) // rows, and the column's values
+		if attempt(t, plan(t, hidden("s", "STRING")), head, claims) {
+			t.Errorf("%s: a batch of three rows that claims %d is masked", name, 1<<23)
+		}
+	}
+}
+
 // FuzzBatch masks batches of a schema that is known.
 func FuzzBatch(f *testing.F) {
 	type kind struct {
