@@ -17,6 +17,10 @@
 // promised shape are refused with an error of kind [sallyport.Integrity], and
 // a value for which no valid mask is known becomes NULL.
 //
+// For BigQuery a [BQPlan] masks rows in both of their forms: answers of the REST
+// interface ([BQPlan.MaskRows]), and record batches by package arrowmask, which are
+// [Batches] here. A row that does not fit its columns withholds the whole answer.
+//
 // A column of rows or of a copy is masked by a constant of its type, by an
 // operator that works on each value (package operator), or by showing a text
 // without what a scanner finds in it (package text); [PGColumn] says which. A
