@@ -153,13 +153,14 @@ func TestNothingIsLeft(t *testing.T) {
 		{by(t, "s", "STRING", operator.Spec{Kind: operator.Partial, Last: 2}), by(t, "n", "INT64", operator.Spec{Kind: operator.Bucket})},
 		{by(t, "s", "STRING", operator.Spec{Kind: operator.Null}), by(t, "n", "INT64", operator.Spec{Kind: operator.Null})},
 	} {
-		// Bytes between buffers and behind the last.
+		// Bytes between buffers and behind the last, and bits behind the last.
 		dirty := bytes.Clone(batches[0])
+		body := 8 + int(binary.LittleEndian.Uint32(dirty[4:]))
+		dirty[body] |= 0xFE
 		for i := bytes.LastIndex(dirty, word) + len(word); i < len(dirty); i++ {
 			dirty[i] = canary[i%len(canary)]
 		}
 		stream, masked := maskAll(t, plan(t, cols...), head, [][]byte{dirty})
-		// 0xFE are the bits of validity behind the last.
 		for _, secret := range [][]byte{[]byte(canary), word, []byte(canary)[:6], []byte("min"), {0xFE}} {
 			if bytes.Contains(masked[0], secret) {
 				t.Errorf("%q is left", secret)
