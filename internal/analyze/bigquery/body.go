@@ -187,7 +187,9 @@ func (m *media) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	if _, next := m.m.NextRawPart(); !errors.Is(next, io.EOF) {
+	// A body that ends behind a boundary that is not the last one fails with an error
+	// that wraps io.EOF.
+	if _, next := m.m.NextRawPart(); next != io.EOF { //nolint:errorlint // for that reason
 		return n, invalid("the body has more than a job and a file, or broke off", "send one file").Because(errBody)
 	}
 	return n, io.EOF

@@ -6,6 +6,7 @@ package bigquery
 import (
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -17,7 +18,8 @@ import (
 // build themselves from it, as bq does, then know no others. Errors have kind
 // Invalid.
 func Discovery(base string, allowed func(id string) bool) ([]byte, error) {
-	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") || !strings.HasSuffix(base, "/") {
+	at, err := url.Parse(base)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || !strings.HasSuffix(at.Path, "/") || at.RawQuery != "" {
 		return nil, sallyport.E(sallyport.Invalid, "bigquery discovery", "the gateway's address is no URL that ends with a slash")
 	}
 	resources := map[string]*discoveryResource{}
@@ -31,14 +33,14 @@ func Discovery(base string, allowed func(id string) bool) ([]byte, error) {
 		if resources[kind] == nil {
 			resources[kind] = &discoveryResource{Methods: map[string]discoveryMethod{}}
 		}
-		resources[kind].Methods[verb] = m.describe()
+		resources[kind].Methods[verb] = m.describe(at.Path)
 		names[m.Request], names[m.Answer] = true, true
 	}
 	delete(names, "")
 	doc := discoveryDocument{
 		Kind: "discovery#restDescription", Discovery: "v1", ID: "bigquery:v2", Name: "bigquery", Canonical: "Bigquery", Version: "v2",
 		Title: "BigQuery through Sallyport", Protocol: "rest",
-		RootURL: base, BaseURL: base + servicePath, BasePath: "/" + servicePath, ServicePath: servicePath,
+		RootURL: base, BaseURL: base + servicePath, BasePath: at.Path + servicePath, ServicePath: servicePath,
 		Parameters: commonParameters(), Schemas: map[string]discoverySchema{}, Resources: resources,
 	}
 	for _, n := range slices.Sorted(maps.Keys(names)) {
@@ -120,8 +122,9 @@ func commonParameters() map[string]discoveryParameter {
 	}
 }
 
-// describe writes a method in the terms of a discovery document.
-func (m *Method) describe() discoveryMethod {
+// describe writes a method in the terms of a discovery document. root is the path
+// of the gateway's address.
+func (m *Method) describe(root string) discoveryMethod {
 	d := discoveryMethod{ID: m.ID, HTTP: m.HTTP, Path: m.Path, Parameters: map[string]discoveryParameter{}}
 	path, verb, _ := strings.Cut(m.Path, ":")
 	if strings.HasSuffix(verb, "IamPolicy") || verb == "testIamPermissions" {
@@ -149,8 +152,8 @@ func (m *Method) describe() discoveryMethod {
 	if m.Media {
 		d.TakesMedia = true
 		d.Media = &discoveryMedia{Accept: []string{"*/*"}, Protocols: map[string]discoveryProtocol{
-			"simple":    {Multipart: true, Path: "/upload/" + servicePath + m.Path},
-			"resumable": {Multipart: true, Path: "/resumable/upload/" + servicePath + m.Path},
+			"simple":    {Multipart: true, Path: root + "upload/" + servicePath + m.Path},
+			"resumable": {Multipart: true, Path: root + "resumable/upload/" + servicePath + m.Path},
 		}}
 	}
 	return d
