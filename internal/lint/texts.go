@@ -70,6 +70,7 @@ func Traces(t *Tree) []Finding {
 func parsers() []string {
 	return []string{
 		"evidence",
+		"internal/analyze/bigquery",
 		"internal/analyze/postgres",
 		"internal/catalog",
 		"internal/config",

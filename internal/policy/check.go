@@ -203,6 +203,9 @@ func (k *checker) entity(uid types.EntityUID) {
 	if uid.Type == typePath && strings.Count(id, "/") == 0 {
 		k.errorf("%s cannot exist: a Path is named by its resource and the route below it, as in \"records/patients/{mrn}\"", uid)
 	}
+	if _, rest, _ := strings.Cut(id, "/"); uid.Type == typeURL && !strings.Contains(strings.SplitN(rest, "/", 2)[0], ":%2F%2F") {
+		k.errorf("%s cannot exist: a Url is named by its resource and the address below it, as in \"warehouse/gs:%%2F%%2Fbucket/folder\"", uid)
+	}
 	if parts > 0 && strings.Count(id, "/") != parts-1 {
 		k.errorf("%s cannot exist: a %s is named by %s", uid, uid.Type,
 			[]string{

@@ -48,7 +48,8 @@ func (e *entity) resource(id sallyport.ResourceID) {
 
 // object fills e with an object below its containers, reusing e's memory. The
 // first part of the path is the resource; the second is taken for a schema and
-// the third for a table wherever more parts follow. Paths lie below each other.
+// the third for a table wherever more parts follow. Paths lie below each other, and
+// so do addresses.
 func (e *entity) object(o *sallyport.Object) {
 	e.ancestors, e.containers = e.ancestors[:0], 0
 	n := len(o.Path)
@@ -61,12 +62,18 @@ func (e *entity) object(o *sallyport.Object) {
 		}
 		return
 	}
-	tree := e.uid.Type == typePath || e.uid.Type == typeBody
+	folder := types.EntityType("")
+	switch e.uid.Type {
+	case typePath, typeBody:
+		folder = typePath
+	case typeURL:
+		folder = typeURL
+	}
 	for depth := n - 1; depth >= 1; depth-- {
 		full = full[:strings.LastIndexByte(full, '/')]
 		switch {
-		case depth > 1 && tree:
-			e.container(typePath, full)
+		case depth > 1 && folder != "":
+			e.container(folder, full)
 		case depth == 1:
 			e.container(typeResource, full)
 		case depth == 3, depth == n-1 && e.uid.Type == typeColumn:

@@ -105,6 +105,7 @@ const (
 	typeLabel     types.EntityType = "Label"
 	typePath      types.EntityType = "Path"   // a route of an API, or a folder of files
 	typeBody      types.EntityType = "Body"   // what a path is answered with
+	typeURL       types.EntityType = "Url"    // an address in a store, or a folder of them
 	typeObject    types.EntityType = "Object" // an object whose kind has no name that Cedar could write
 )
 
@@ -123,8 +124,8 @@ func isPrincipalType(t types.EntityType) bool {
 // prohibition that never applies.
 func isObjectType(t types.EntityType) bool {
 	switch t {
-	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeObject,
-		"Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
+	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeURL, typeObject,
+		"Project", "Job", "Model", "Connection", "Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
 		"Extension", "Policy", "Publication", "Subscription", "Server", "ForeignDataWrapper", "Tablespace",
 		"Language", "Collation", "Conversion", "Operator", "Cast", "Setting", "Statistics", "EventTrigger",
 		"AccessMethod", "Transform", "LargeObject", "Parameter", "TextSearchObject":

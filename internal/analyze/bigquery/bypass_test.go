@@ -299,7 +299,7 @@ func TestBypass16Rights(t *testing.T) {
 	const tab, ds = p + "/datasets/clinic/tables/patients", p + "/datasets/clinic"
 	for _, tt := range []struct{ line, body, want string }{
 		{"PATCH " + tab, `{"schema":{"fields":[{"name":"ssn","type":"STRING","policyTags":{"names":[]}}]}}`, "table wh/clinic/patients"},
-		{"PATCH " + tab, `{"schema":null}`, "table wh/clinic/patients"},
+		{"PUT " + tab, `{"schema":null}`, "table wh/clinic/patients"},
 		{"PATCH " + tab + "?autodetect_schema=true", `{}`, "table wh/clinic/patients"},
 		{"PATCH " + tab, `{"encryptionConfiguration":{"kmsKeyName":"k"}}`, "table wh/clinic/patients"},
 		{"PATCH " + tab, `{"resourceTags":{"a":"b"}}`, "table wh/clinic/patients"},

@@ -90,6 +90,7 @@ func newStub(t *testing.T) *stub {
 		"bigquery.datasets.get":  `{"kind":"bigquery#dataset","id":"clinic-test:clinic","datasetReference":{"projectId":"clinic-test","datasetId":"clinic"},"lastModifiedTime":"1","location":"EU"}`,
 		"bigquery.tables.get": `{"kind":"bigquery#table","id":"clinic-test:clinic.patients","type":"TABLE","lastModifiedTime":"1","numRows":"1","numBytes":"1",
 			"tableReference":{"projectId":"clinic-test","datasetId":"clinic","tableId":"patients"},"schema":{"fields":[{"name":"mrn","type":"STRING"}]}}`,
+		"bigquery.tables.patch":         `{}`,
 		"bigquery.tables.insert":        `{"kind":"bigquery#table","id":"clinic-test:clinic.n"}`,
 		"bigquery.tabledata.list":       `{"kind":"bigquery#tableDataList","totalRows":"1","rows":[{"f":[{"v":"masked-mrn"}]}]}`,
 		"bigquery.tables.getIamPolicy":  `{"etag":"e","version":1}`,
@@ -115,6 +116,11 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		f := bigquery.Fail(err, false)
 		line += " " + err.Error()
+		w.WriteHeader(f.Status)
+		_, _ = w.Write(f.Body)
+	case c.Method != nil && c.Method.ID == "bigquery.tables.get" && c.Table.ID != "patients":
+		line += " is not there"
+		f := bigquery.Fail(sallyport.E(sallyport.NotFound, "stub", "there is no such table"), false)
 		w.WriteHeader(f.Status)
 		_, _ = w.Write(f.Body)
 	case c.Discovery:
@@ -190,7 +196,7 @@ func TestBq(t *testing.T) {
 		{[]string{"load", "clinic.n", file, "mrn:STRING"}, "", "load clinic.n from a file of the client | define table wh/clinic/n; write table wh/clinic/n"},
 		{[]string{"extract", "clinic.patients", "gs://out/p.csv"}, "", "extract clinic.patients to 1 address"},
 		{[]string{"cp", "-f", "clinic.patients", "clinic.twin"}, "", "copy clinic.patients to clinic.twin"},
-		{[]string{"update", "--description", "x", "clinic.patients"}, "", "bigquery.tables.patch"},
+		{[]string{"update", "--description", "x", "clinic.patients"}, "", "bigquery.tables.patch clinic.patients | define table wh/clinic/patients"},
 		{[]string{"show", "-m", "clinic.m"}, "FAILED", ""},
 	} {
 		out := bq(tt.args...)

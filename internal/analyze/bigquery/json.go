@@ -158,6 +158,13 @@ func (v value) get(names ...string) value {
 // what was there.
 func (v value) has(name string) bool { return v.get(name).kind != none }
 
+// touches reports whether a field is there and changes something: bq sends an
+// empty object where there is nothing to say.
+func (v value) touches(name string) bool {
+	f := v.get(name)
+	return f.kind != none && (f.kind != isObject || len(f.items) > 0)
+}
+
 // string returns the text of a field, or "".
 func (v value) string(names ...string) string {
 	if f := v.get(names...); f.kind == isText {

@@ -85,9 +85,9 @@ func (b *build) defineTable() error {
 	}
 	b.access(sallyport.Define, o)
 	// A schema that is sent replaces policy tags and column masks, a body that
-	// replaces all replaces them whatever it names.
-	rights := b.changes() && (v.has("schema") || v.has("encryptionConfiguration") || b.replaces() || c.params.get("autodetect_schema") == "true")
-	if rights || v.has("resourceTags") {
+	// replaces all replaces them whatever it names. A null is not sent on.
+	rights := b.changes() && (v.get("schema").kind > isNull || v.has("encryptionConfiguration") || b.replaces() || c.params.get("autodetect_schema") == "true")
+	if rights || v.touches("resourceTags") {
 		b.access(sallyport.Administer, o)
 	}
 	if b.changes() && (v.get("expirationTime").kind > isNull || v.get("timePartitioning").has("expirationMs")) {
@@ -279,7 +279,7 @@ func (b *build) defineDataset(o sallyport.Object) error {
 		return err
 	}
 	b.access(sallyport.Define, o)
-	rights := v.has("access") || v.has("resourceTags")
+	rights := v.has("access") || v.touches("resourceTags")
 	for _, field := range []string{"defaultEncryptionConfiguration", "maxTimeTravelHours", "storageBillingModel"} {
 		rights = rights || b.changes() && v.has(field)
 	}

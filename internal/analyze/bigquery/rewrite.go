@@ -160,6 +160,9 @@ func (c *Call) rewritten(own Own) (value, error) {
 		if v.get("view").kind == isObject && v.get("view").has("query") {
 			v = v.set(boolean(false), "view", "useLegacySql")
 		}
+		if v.get("schema").kind == isNull { // bq sends it where it has nothing to say
+			v = v.without("schema")
+		}
 	}
 	return v, nil
 }

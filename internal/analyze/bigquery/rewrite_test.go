@@ -91,7 +91,7 @@ func TestRewrite(t *testing.T) {
 		t.Errorf("%+v %v", f, err)
 	}
 	c = analyse(t, a, "PATCH "+p+"/datasets/clinic/tables/v", `{"view":{`+selects+`},"schema":null}`)
-	if f, err := c.Rewrite(bigquery.Own{}); err != nil || string(f.Body) != `{"view":{`+selects+`},"schema":null}` || f.Method != "PATCH" {
+	if f, err := c.Rewrite(bigquery.Own{}); err != nil || string(f.Body) != `{"view":{`+selects+`}}` || f.Method != "PATCH" {
 		t.Errorf("%+v %v", f, err)
 	}
 }
