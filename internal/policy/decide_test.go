@@ -371,3 +371,36 @@ func TestDecideFlows(t *testing.T) {
 		},
 	})
 }
+
+// TestDecideAddresses holds that addresses lie below their folders and buckets,
+// and below nothing else.
+func TestDecideAddresses(t *testing.T) {
+	t.Parallel()
+	url := func(path ...string) policy.Query {
+		st := effect(sallyport.Write, "x")
+		st.Accesses[0].Object = sallyport.Object{Kind: "url", Path: append([]string{"clinic"}, path...)}
+		return query(st)
+	}
+	const (
+		folder = "@id(\"w\") permit(principal, action == Action::\"write\", resource in Url::\"clinic/gs:%2F%2Fout/daily\");\n"
+		bucket = "@id(\"w\") permit(principal, action == Action::\"write\", resource in Url::\"clinic/gs:%2F%2Fout\");\n"
+		forbid = "@id(\"no\") forbid(principal, action, resource in Url::\"clinic/gs:%2F%2Fout/phi\");\n"
+		schema = "@id(\"w\") permit(principal, action == Action::\"write\", resource in Schema::\"clinic/out\");\n"
+	)
+	allowed, denied := sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("w")}, sallyport.Verdict{Rules: rules("sallyport.default-deny")}
+	runDecide(t, []verdictCase{
+		{"the folder", folder, url("gs://out", "daily"), allowed},
+		{"in the folder", folder, url("gs://out", "daily", "a", "b.csv"), allowed},
+		{"another folder", folder, url("gs://out", "weekly", "a.csv"), denied},
+		{"another bucket", folder, url("gs://other", "daily", "a.csv"), denied},
+		{"the bucket", bucket, url("gs://out", "weekly", "a.csv"), allowed},
+		{"a folder that is excepted", bucket + forbid, url("gs://out", "phi", "x", "a.csv"), sallyport.Verdict{Rules: rules("no")}},
+		{"a bucket is no dataset", schema, url("gs://out", "daily", "a.csv"), denied},
+	})
+	for _, id := range []string{"clinic/gs://out", "clinic", "clinic/out/daily"} {
+		_, diags := policy.Compile([]policy.File{{Name: "test.cedar", Text: strings.ReplaceAll(forbid, "clinic/gs:%2F%2Fout/phi", id)}})
+		if diags.Err() == nil {
+			t.Errorf("a policy about the address %s, which cannot be, is taken", id)
+		}
+	}
+}

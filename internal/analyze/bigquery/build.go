@@ -208,8 +208,7 @@ func (b *build) tableAs(t Table, f Facts) sallyport.Object {
 // the session's own or nobody's.
 func (b *build) reads(t Table) (Facts, error) {
 	if t.Hidden() {
-		b.c.Hidden = append(b.c.Hidden, t)
-		b.control(b.a.tableObject(KindTable, t))
+		b.hidden(t)
 		return Facts{}, nil
 	}
 	f, err := b.facts(t)
@@ -218,6 +217,18 @@ func (b *build) reads(t Table) (Facts, error) {
 	}
 	b.access(sallyport.Read, b.tableAs(t, f), f.Columns...)
 	return f, nil
+}
+
+// hidden adds the reading of an answer that the service keeps.
+func (b *build) hidden(t Table) {
+	b.c.Hidden = append(b.c.Hidden, t)
+	b.control(b.a.tableObject(KindTable, t))
+}
+
+// judged says that the rows of the answer are masked as the query was judged that
+// they are the answer of. Without that knowledge all of them are masked.
+func (b *build) judged() {
+	b.st.Outputs = []sallyport.Output{{Unknown: true, Why: "the rows are those of an earlier query"}}
 }
 
 // all stands for every column of a table whose columns are not known.
@@ -244,18 +255,28 @@ func (b *build) copies(from, to Table, source Facts) error {
 		b.from(b.all(to), []sallyport.Column{b.all(from)}, false)
 		return nil
 	}
+	into := make(map[string]sallyport.Column, len(target.Columns))
+	for _, c := range target.Columns {
+		into[strings.ToLower(strings.Join(below(c), "/"))] = c
+	}
 	for _, c := range source.Columns {
-		names := c.Object.Path[min(3, len(c.Object.Path)):]
-		into := sallyport.Column{Object: b.a.inDataset(KindColumn, to.Dataset, append([]string{to.ID}, names...)...)}
-		for _, t := range target.Columns {
-			if slices.EqualFunc(t.Object.Path[min(3, len(t.Object.Path)):], names, strings.EqualFold) {
-				into = t
-			}
+		t, ok := into[strings.ToLower(strings.Join(below(c), "/"))]
+		if !ok {
+			t = sallyport.Column{Object: b.a.inDataset(KindColumn, to.Dataset, append([]string{to.ID}, below(c)...)...)}
 		}
-		b.from(into, []sallyport.Column{c}, true)
+		b.from(t, []sallyport.Column{c}, true)
+	}
+	if len(b.st.Flows) > maxFlows {
+		return invalid("the job copies too many columns at once", "copy fewer tables in one job")
 	}
 	return nil
 }
+
+// maxFlows bounds what a copy of many tables becomes in memory.
+const maxFlows = 100_000
+
+// below are the parts of a column's path below its table.
+func below(c sallyport.Column) []string { return c.Object.Path[min(3, len(c.Object.Path)):] }
 
 // writes adds the writing of a table, as the dispositions of a job have it. A
 // table that is not known to be there may be made by it.

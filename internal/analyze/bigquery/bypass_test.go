@@ -33,6 +33,9 @@ func TestBypass01JobsAreOnesOwn(t *testing.T) {
 		if c.Job != "j" || c.Location != "EU" {
 			t.Errorf("%s names the job %q in %q", line, c.Job, c.Location)
 		}
+		if o := c.Statement.Outputs; c.Answer == bigquery.AnswerRows && (len(o) != 1 || !o[0].Unknown) {
+			t.Errorf("%s: rows of which nothing is known: %+v", line, o)
+		}
 		// Only the id that the registry knows goes on.
 		f, err := c.Rewrite(bigquery.Own{Job: "sp_77_j"})
 		if err != nil || !strings.Contains(f.Path, "/sp_77_j") || strings.HasSuffix(f.Path, "/j") {
@@ -86,6 +89,9 @@ func TestBypass02AnonymousTables(t *testing.T) {
 		c := analyse(t, a, line, body)
 		if !slices.Equal(c.Hidden, []bigquery.Table{hidden}) {
 			t.Errorf("%s does not name the table: %+v", line, c.Hidden)
+		}
+		if strings.HasSuffix(line, "/data") && (len(c.Statement.Outputs) != 1 || !c.Statement.Outputs[0].Unknown) {
+			t.Errorf("%s: %+v", line, c.Statement.Outputs)
 		}
 		if body != "" && (len(c.Statement.Flows) != 1 || !c.Statement.Flows[0].Unknown) {
 			t.Errorf("%s: what an answer holds is not known: %+v", line, c.Statement.Flows)
@@ -182,6 +188,15 @@ func TestBypass08ListsOfJobs(t *testing.T) {
 	expect(t, c, "control job wh/*")
 	f, err := c.Rewrite(bigquery.Own{Parent: "sp_77_a"})
 	if err != nil || strings.Contains(f.Query, "allUsers") || !strings.Contains(f.Query, "parentJobId=sp_77_a") || c.Parent != "a" {
+		t.Errorf("%s %v", f.Query, err)
+	}
+}
+
+// 8 again: the datasets in which everybody's answers lie.
+func TestBypass08ListsOfDatasets(t *testing.T) {
+	t.Parallel()
+	c := analyse(t, analyser(t), "GET "+p+"/datasets?all=true&filter=labels.a:b", "")
+	if f, err := c.Rewrite(bigquery.Own{}); err != nil || f.Query != "alt=json&filter=labels.a%3Ab&prettyPrint=false" {
 		t.Errorf("%s %v", f.Query, err)
 	}
 }
@@ -338,6 +353,9 @@ func TestBypass16Rights(t *testing.T) {
 	c = analyse(t, a, "PATCH "+ds+"/tables/v", `{"view":{"query":"SELECT ssn FROM clinic.patients"}}`)
 	if !c.Legacy || c.Statement.Refused == "" {
 		t.Error("a view is legacy SQL where nothing else is said")
+	}
+	if c = analyse(t, a, "PATCH "+ds+"/tables/v", `{"view":{"useLegacySql":true}}`); !c.Legacy || c.Statement.Refused == "" {
+		t.Error("the text of a view can be made legacy SQL without it")
 	}
 	c = analyse(t, a, "POST "+ds+"/tables", `{"tableReference":{"tableId":"n"},"view":{"query":"EXECUTE IMMEDIATE x","useLegacySql":false}}`)
 	if c.Statement.Refused == "" {

@@ -33,6 +33,7 @@ func (b *build) jobs(verb string) error {
 		return nil
 	case "getQueryResults":
 		c.Answer = AnswerRows
+		b.judged()
 	default:
 		c.Answer = AnswerJob
 	}

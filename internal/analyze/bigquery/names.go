@@ -140,7 +140,13 @@ func (a *Analyser) url(address string) (sallyport.Object, error) {
 	if strings.ContainsRune(parts[0], '*') || parts[0] == "" {
 		return sallyport.Object{}, invalid("an address names no bucket", "send gs://bucket/folder/file")
 	}
-	path := []string{strings.ToLower(scheme) + "://" + parts[0]}
+	if scheme = strings.ToLower(scheme); strings.HasPrefix(scheme, "http") {
+		if strings.ContainsAny(rest, "%\\") || strings.Contains(rest+"/", "/./") || strings.Contains(rest+"/", "/../") || !word(parts[0], ".-") {
+			return sallyport.Object{}, invalid("an address could be read in two ways", "write it without escapes, dots and accounts")
+		}
+		parts[0] = strings.ToLower(parts[0])
+	}
+	path := []string{scheme + "://" + parts[0]}
 	for _, p := range parts[1:] {
 		if strings.ContainsRune(p, '*') {
 			break

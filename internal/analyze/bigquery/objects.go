@@ -38,8 +38,7 @@ func (b *build) tables(verb string) error {
 	}
 	b.st.Readable += " " + a.readableTable(c.Table)
 	if verb == "get" && c.Table.Hidden() {
-		c.Hidden = append(c.Hidden, c.Table)
-		b.control(a.tableObject(KindTable, c.Table))
+		b.hidden(c.Table)
 		return nil
 	}
 	if err := b.visible(c.Dataset); err != nil {
@@ -99,7 +98,12 @@ func (b *build) defineTable() error {
 // tableSources says where the rows of a table or view come from.
 func (b *build) tableSources() error {
 	c, v := b.c, b.c.body
-	if q := v.get("view"); q.kind == isObject && (q.has("query") || !b.changes()) {
+	q := v.get("view")
+	if q.true("useLegacySql") {
+		b.legacy, c.Legacy = true, true // of the text that is there, too
+		return nil
+	}
+	if q.kind == isObject && (q.has("query") || !b.changes()) {
 		stated := q.get("useLegacySql")
 		if err := b.view(c.Table, q, stated.kind != isBool || stated.text == "true"); err != nil {
 			return err
@@ -149,10 +153,14 @@ func (b *build) tabledata(verb string) error {
 	}
 	c.Answer = AnswerRows
 	f, err := b.reads(c.Table)
-	if err != nil || c.Table.Hidden() {
+	switch {
+	case err != nil:
 		return err
+	case c.Table.Hidden():
+		b.judged()
+	default:
+		b.rows(f)
 	}
-	b.rows(f)
 	return nil
 }
 
@@ -415,7 +423,8 @@ func (b *build) routines(verb string) error {
 func (b *build) defineRoutine(o sallyport.Object) error {
 	v := b.c.body
 	b.access(sallyport.Define, o)
-	if v.string("securityMode") == "DEFINER" || v.string("dataGovernanceType") != "" || b.replaces() {
+	mode := v.string("securityMode")
+	if mode != "" && mode != "INVOKER" || v.string("dataGovernanceType") != "" || b.replaces() {
 		b.access(sallyport.Administer, o)
 	}
 	spark := v.get("sparkOptions")

@@ -79,9 +79,8 @@ func (c *Call) Rewrite(own Own) (Forward, error) {
 	if _, ok := knownParams(c.Method)["location"]; ok && own.Location != "" {
 		extra["location"] = own.Location
 	}
-	if _, ok := c.params.values["allUsers"]; ok {
-		extra["allUsers"] = "" // a session sees its own jobs
-	}
+	// A session sees its own jobs, and of the service's own datasets none.
+	extra["allUsers"], extra["all"] = "", ""
 	switch c.Upload {
 	case UploadMultipart:
 		extra["uploadType"] = "multipart"
