@@ -22,8 +22,13 @@ type build struct {
 
 // access adds an effect on an object.
 func (b *build) access(e sallyport.Effect, o sallyport.Object, columns ...sallyport.Column) {
-	b.st.Accesses = append(b.st.Accesses, sallyport.Access{Effect: e, Object: o, Columns: columns})
 	b.effect(e)
+	for _, a := range b.st.Accesses {
+		if a.Effect == e && a.Object.Kind == o.Kind && len(a.Columns) == len(columns) && slices.Equal(a.Object.Path, o.Path) {
+			return
+		}
+	}
+	b.st.Accesses = append(b.st.Accesses, sallyport.Access{Effect: e, Object: o, Columns: columns})
 }
 
 func (b *build) effect(e sallyport.Effect) {
@@ -290,7 +295,7 @@ func (b *build) writes(t Table, config value) error {
 	}
 	o := b.tableAs(t, f)
 	b.access(sallyport.Write, o)
-	switch config.string("writeDisposition") {
+	switch strings.ToUpper(config.string("writeDisposition")) {
 	case "", "WRITE_EMPTY", "WRITE_APPEND", "WRITE_DISPOSITION_UNSPECIFIED":
 	case "WRITE_TRUNCATE":
 		// Schema, policy tags and descriptions are replaced too.
@@ -301,7 +306,7 @@ func (b *build) writes(t Table, config value) error {
 	default:
 		return invalid("the write disposition is not known", "send WRITE_EMPTY, WRITE_APPEND, WRITE_TRUNCATE or WRITE_TRUNCATE_DATA")
 	}
-	switch config.string("createDisposition") {
+	switch strings.ToUpper(config.string("createDisposition")) {
 	case "", "CREATE_IF_NEEDED", "CREATE_DISPOSITION_UNSPECIFIED":
 		if !f.Known {
 			b.access(sallyport.Define, o)

@@ -85,6 +85,23 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// TestFormsOfBodies holds that what clients really send passes, though the
+// reference has it otherwise.
+func TestFormsOfBodies(t *testing.T) {
+	t.Parallel()
+	a := analyser(t)
+	analyse(t, a, query, `{`+selects+`,"parameterMode":"named","queryParameters":[{"name":"a","parameterType":{"type":"INT64"},"parameterValue":{"value":1}}]}`)
+	analyse(t, a, job, `{"configuration":{"query":{`+selects+`,"dryRun":false}}}`)
+	c := analyse(t, a, job, `{"configuration":{"copy":{"sourceTable":{"datasetId":"x","tableId":"a"},"destinationTable":{"datasetId":"x","tableId":"b"},
+		"writeDisposition":"write_truncate","createDisposition":"create_never","operationType":"clone"}}}`)
+	expect(t, c, "define table wh/x/b", "destroy table wh/x/b", "read table wh/x/a", "write table wh/x/b", "wh/x/b/* <- wh/x/a/* unknown")
+	if c.Statement.Class != "bigquery.jobs.insert.clone" {
+		t.Error(c.Statement.Class)
+	}
+	refused(t, a, job, `{"configuration":{"query":{`+selects+`,"dryRun":true}}}`)
+	refused(t, a, query, `{`+selects+`,"queryParameters":[{"name":"a","parameterValue":{"value":[1]}}]}`)
+}
+
 // TestRowsOfATable says where each column of an answer comes from.
 func TestRowsOfATable(t *testing.T) {
 	t.Parallel()

@@ -90,8 +90,7 @@ func newStub(t *testing.T) *stub {
 		"bigquery.datasets.get":  `{"kind":"bigquery#dataset","id":"clinic-test:clinic","datasetReference":{"projectId":"clinic-test","datasetId":"clinic"},"lastModifiedTime":"1","location":"EU"}`,
 		"bigquery.tables.get": `{"kind":"bigquery#table","id":"clinic-test:clinic.patients","type":"TABLE","lastModifiedTime":"1","numRows":"1","numBytes":"1",
 			"tableReference":{"projectId":"clinic-test","datasetId":"clinic","tableId":"patients"},"schema":{"fields":[{"name":"mrn","type":"STRING"}]}}`,
-		"bigquery.tables.patch":         `{}`,
-		"bigquery.tables.insert":        `{"kind":"bigquery#table","id":"clinic-test:clinic.n"}`,
+		"bigquery.jobs.query":           `{"jobComplete":true,"jobReference":{"projectId":"clinic-test","jobId":"sp_1"},"schema":{"fields":[{"name":"ssn","type":"STRING"}]},"rows":[{"f":[{"v":"masked-ssn"}]}]}`,
 		"bigquery.tabledata.list":       `{"kind":"bigquery#tableDataList","totalRows":"1","rows":[{"f":[{"v":"masked-mrn"}]}]}`,
 		"bigquery.tables.getIamPolicy":  `{"etag":"e","version":1}`,
 		"bigquery.jobs.getQueryResults": `{"kind":"bigquery#getQueryResultsResponse","jobComplete":true,"totalRows":"1","jobReference":{"projectId":"clinic-test","jobId":"sp_1"},"schema":{"fields":[{"name":"ssn","type":"STRING"}]},"rows":[{"f":[{"v":"masked-ssn"}]}]}`,
@@ -132,13 +131,23 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(doc)
 	default:
 		line = c.Method.ID + " | " + c.Statement.Readable + " | " + strings.ReplaceAll(told(c.Statement), "\n", "; ")
-		if _, err := c.Rewrite(bigquery.Own{Job: "sp_1"}); err != nil {
+		f, err := c.Rewrite(bigquery.Own{Job: "sp_1"})
+		if err != nil {
 			s.t.Error(err)
 		}
 		if c.Upload == bigquery.UploadBegin {
 			w.Header().Set("Location", s.URL+"/upload"+p+"/jobs?uploadType=resumable&upload_id=u1")
 		}
-		_, _ = w.Write([]byte(s.answers[c.Method.ID]))
+		switch answer, ok := s.answers[c.Method.ID]; {
+		case ok:
+			_, _ = w.Write([]byte(answer))
+		case f.Body != nil: // what was made is what was asked for
+			_, _ = w.Write(f.Body)
+		case c.Method.Answer != "":
+			_, _ = w.Write([]byte("{}"))
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
 	}
 	s.mu.Lock()
 	s.calls = append(s.calls, line)

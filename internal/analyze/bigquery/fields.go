@@ -4,11 +4,12 @@
 package bigquery
 
 // fieldsOf says which fields each schema of a request has, a word each, with
-// their types: none for a text, "n" for a number, "b" for a boolean, "any" for
-// whatever there is, "@Name" for another schema, "[]" before the type of a list's
-// elements, "{}" before that of the values of an object with free names. "-" is a
-// field that the service fills in alone: it is dropped. "!" is a field that the
-// gateway knows and does not let pass.
+// their types: none for a text, "n" for a number, "b" for a boolean, "s" for any
+// of the three, "any" for whatever there is, "@Name" for another schema, "[]"
+// before the type of a list's elements, "{}" before that of the values of an
+// object with free names. "-" is a field that the service fills in alone: it is
+// dropped. "!" is a field that the gateway knows and does not let pass, unless it
+// is false or empty.
 var fieldsOf = map[string]string{
 	"Job": `configuration:@JobConfiguration etag:- id:- jobCreationReason:- jobReference:@JobReference kind:- principal_subject:-
 		selfLink:- statistics:- status:- user_email:-`,
@@ -112,13 +113,13 @@ var fieldsOf = map[string]string{
 		timePartitioning:@TimePartitioning timeZone timestampFormat useAvroLogicalTypes:b writeDisposition`,
 	"JobConfigurationQuery": `allowLargeResults:b clustering:@Clustering connectionProperties:[]@ConnectionProperty continuous:! createDisposition
 		createSession:b defaultDataset:@DatasetReference destinationEncryptionConfiguration:@EncryptionConfiguration
-		destinationTable:@TableReference flattenResults:b maximumBillingTier:n maximumBytesBilled:n parameterMode
+		destinationTable:@TableReference dryRun:! flattenResults:b maximumBillingTier:n maximumBytesBilled:n parameterMode
 		preserveNulls:b priority query queryParameters:[]@QueryParameter rangePartitioning:@RangePartitioning
 		schemaUpdateOptions:[]t scriptOptions:@ScriptOptions systemVariables:- tableDefinitions:{}@ExternalDataConfiguration
 		timePartitioning:@TimePartitioning useLegacySql:b useQueryCache:b
 		userDefinedFunctionResources:! writeDisposition writeIncrementalResults:b`,
 	"QueryParameterType":  `arrayType:@QueryParameterType rangeElementType:@QueryParameterType structTypes:[]@QueryParameterTypeStructTypes type`,
-	"QueryParameterValue": `arrayValues:[]@QueryParameterValue rangeValue:@RangeValue structValues:{}@QueryParameterValue value`,
+	"QueryParameterValue": `arrayValues:[]@QueryParameterValue rangeValue:@RangeValue structValues:{}@QueryParameterValue value:s`,
 	"AvroOptions":         `useAvroLogicalTypes:b`,
 	"BigtableOptions": `columnFamilies:[]@BigtableColumnFamily ignoreUnspecifiedColumnFamilies:b outputColumnFamiliesAsJson:b
 		readRowkeyAsString:b`,

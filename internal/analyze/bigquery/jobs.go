@@ -198,7 +198,7 @@ func (b *build) extractJob(v value) error {
 func (b *build) copyJob(v value) error {
 	c := b.c
 	verb := "copy"
-	switch o := v.string("operationType"); o {
+	switch o := strings.ToUpper(v.string("operationType")); o {
 	case "", "COPY", "OPERATION_TYPE_UNSPECIFIED":
 	case "CLONE", "SNAPSHOT", "RESTORE":
 		verb = strings.ToLower(o)

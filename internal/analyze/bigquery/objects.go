@@ -423,7 +423,7 @@ func (b *build) routines(verb string) error {
 func (b *build) defineRoutine(o sallyport.Object) error {
 	v := b.c.body
 	b.access(sallyport.Define, o)
-	mode := v.string("securityMode")
+	mode := strings.ToUpper(v.string("securityMode"))
 	if mode != "" && mode != "INVOKER" || v.string("dataGovernanceType") != "" || b.replaces() {
 		b.access(sallyport.Administer, o)
 	}

@@ -65,6 +65,9 @@ func parseParams(query string, p place) (params, error) {
 			return out, invalid("the parameter "+shown(n)+" is there more than once", "send it once")
 		}
 		seen[n] = true
+		if t.name == "boolean" { // Python sends True
+			v = strings.ToLower(v)
+		}
 		switch {
 		case own && !t.accepts(v):
 			return out, invalid("the parameter "+shown(n)+" has no value of its type", "send a value of type "+t.name)

@@ -60,7 +60,7 @@ func (b *build) query(v value, temporary []string) error {
 	if err := b.properties(v); err != nil {
 		return err
 	}
-	switch v.string("parameterMode") {
+	switch strings.ToUpper(v.string("parameterMode")) { // Node.js sends it in lower case
 	case "", "NAMED", "POSITIONAL":
 	default:
 		return invalid("the parameter mode is not known", "send NAMED or POSITIONAL")

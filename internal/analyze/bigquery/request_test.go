@@ -131,6 +131,10 @@ func TestParameters(t *testing.T) {
 	if c.Fields != "rows" || c.PageToken != "abc" {
 		t.Errorf("%+v", c)
 	}
+	c = analyse(t, a, list+"?formatOptions.useInt64Timestamp=True&prettyPrint=false", "")
+	if f, err := c.Rewrite(bigquery.Own{}); err != nil || f.Query != "alt=json&formatOptions.useInt64Timestamp=true&prettyPrint=false" {
+		t.Errorf("%+v %v", f, err)
+	}
 	if c := analyse(t, a, "GET "+p+"/jobs?stateFilter=done&stateFilter=running", ""); c.Method.ID != "bigquery.jobs.list" {
 		t.Error(c.Method.ID)
 	}

@@ -10,7 +10,7 @@ import (
 
 // fieldType is what a field of a request may hold.
 type fieldType struct {
-	mark   byte       // 't', 'n', 'b', 'a' for any, '-', '!', '@', '[' and '{'
+	mark   byte       // 't', 'n', 'b', 's', 'a' for any, '-', '!', '@', '[' and '{'
 	of     *fieldType // of elements
 	schema string
 }
@@ -88,6 +88,10 @@ func (s schemas) field(v value, t fieldType, at string) (value, error) {
 	case 'n':
 		if v.kind != isNumber && !numeric(v) {
 			return v, mistyped(at, "a number")
+		}
+	case 's':
+		if v.kind == isList || v.kind == isObject {
+			return v, mistyped(at, "a text, a number, true or false")
 		}
 	case 'b':
 		if v.kind != isBool {
