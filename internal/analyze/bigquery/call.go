@@ -42,13 +42,21 @@ type Query struct {
 	// ID may be empty.
 	Project string
 	Dataset Dataset
-	// Parameters are the names of named parameters; their values are nobody's here.
-	Parameters []string
+	// Parameters are those of the text. Their values are nobody's here.
+	Parameters []Parameter
 	// Temporary are the names of tables that the request itself defines over files:
 	// what stands in them is unknown.
 	Temporary []string
 	// View is true for the text of a view, which is kept and not run.
 	View bool
+}
+
+// Parameter is a parameter of a query, or a field of one.
+type Parameter struct {
+	Name     string // empty for one that is known by its place
+	Type     string // the service's word, "STRING" or "STRUCT"; empty where none is said
+	Repeated bool   // it is an array of that
+	Fields   []Parameter
 }
 
 // Catalog knows tables.
@@ -152,8 +160,8 @@ type Call struct {
 	Rows   int // of tabledata.insertAll
 
 	// Fields is the part of the answer that the client wants, to be applied to the
-	// answer after masking.
-	Fields string
+	// answer after masking; nil for all of it.
+	Fields *Selection
 	Answer Answer
 
 	Upload   Upload
@@ -204,7 +212,10 @@ func (b *build) request(r Request) error {
 		return err
 	}
 	c := b.c
-	c.params, c.vars, c.Fields = ps, p.vars, ps.fields
+	c.params, c.vars = ps, p.vars
+	if c.Fields, err = parseSelection(ps.fields); err != nil {
+		return err
+	}
 	if p.discovery {
 		if ps.version != "" && ps.version != "v2" {
 			return unknownMethod()

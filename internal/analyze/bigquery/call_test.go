@@ -4,6 +4,7 @@
 package bigquery_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -100,6 +101,33 @@ func TestFormsOfBodies(t *testing.T) {
 	}
 	refused(t, a, job, `{"configuration":{"query":{`+selects+`,"dryRun":true}}}`)
 	refused(t, a, query, `{`+selects+`,"queryParameters":[{"name":"a","parameterValue":{"value":[1]}}]}`)
+}
+
+// TestWhatQueriesAreReadWith holds that the reader of a text is told what gives it
+// a meaning.
+func TestWhatQueriesAreReadWith(t *testing.T) {
+	t.Parallel()
+	q := &texts{}
+	a := analyser(t, func(c *bigquery.Config) { c.Queries = q })
+	analyse(t, a, query, `{`+selects+`,"defaultDataset":{"projectId":"`+number+`","datasetId":"clinic"},"parameterMode":"NAMED","queryParameters":[
+		{"name":"a","parameterType":{"type":"int64"},"parameterValue":{"value":"1"}},
+		{"name":"b","parameterType":{"type":"ARRAY","arrayType":{"type":"STRUCT","structTypes":[{"name":"x","type":{"type":"DATE"}},{"type":{"type":"STRING"}}]}}},
+		{"name":"c","parameterType":{"type":"RANGE","rangeElementType":{"type":"DATE"}}},
+		{"parameterValue":{"value":"1"}}]}`)
+	want := bigquery.Query{
+		Text: "SELECT ssn FROM clinic.patients", Project: project, Dataset: bigquery.Dataset{Project: project, ID: "clinic"},
+		Parameters: []bigquery.Parameter{
+			{Name: "a", Type: "INT64"},
+			{Name: "b", Type: "STRUCT", Repeated: true, Fields: []bigquery.Parameter{{Name: "x", Type: "DATE"}, {Type: "STRING"}}},
+			{Name: "c", Type: "RANGE<DATE>"}, {},
+		},
+	}
+	if len(q.asked) != 1 || !reflect.DeepEqual(q.asked[0], want) {
+		t.Errorf("%+v", q.asked)
+	}
+	for _, of := range []string{`{"type":"ARRAY"}`, `{"type":"ARRAY","arrayType":{"type":"ARRAY","arrayType":{"type":"INT64"}}}`, `{"type":"x'y"}`} {
+		refused(t, a, query, `{`+selects+`,"queryParameters":[{"parameterType":`+of+`}]}`)
+	}
 }
 
 // TestRowsOfATable says where each column of an answer comes from.

@@ -75,8 +75,12 @@ func (b *build) query(v value, temporary []string) error {
 			return err
 		}
 	}
-	for _, p := range v.get("queryParameters").items {
-		q.Parameters = append(q.Parameters, p.string("name"))
+	for _, v := range v.get("queryParameters").items {
+		p, err := parameter(v.string("name"), v.get("parameterType"))
+		if err != nil {
+			return err
+		}
+		q.Parameters = append(q.Parameters, p)
 	}
 	stated := v.get("useLegacySql")
 	if legacy(q.Text, stated.kind != isBool || stated.text == "true") {
@@ -94,6 +98,31 @@ func (b *build) query(v value, temporary []string) error {
 	b.st.Flows = append(b.st.Flows, st.Flows...)
 	b.dry()
 	return nil
+}
+
+// parameter is a parameter of a type of the request's.
+func parameter(name string, v value) (Parameter, error) {
+	p := Parameter{Name: name, Type: strings.ToUpper(v.string("type"))}
+	if p.Type == "ARRAY" {
+		p.Repeated, v = true, v.get("arrayType")
+		if p.Type = strings.ToUpper(v.string("type")); p.Type == "ARRAY" || p.Type == "" {
+			return p, invalid("the type of a parameter is not one", "send an array of single values")
+		}
+	}
+	if p.Type == "RANGE" {
+		p.Type += "<" + strings.ToUpper(v.string("rangeElementType", "type")) + ">"
+	}
+	if p.Type != "" && !word(p.Type, "<>(), ") {
+		return p, invalid("the type of a parameter is not one", "send a type of GoogleSQL")
+	}
+	for _, f := range v.get("structTypes").items {
+		field, err := parameter(f.string("name"), f.get("type"))
+		if err != nil {
+			return p, err
+		}
+		p.Fields = append(p.Fields, field)
+	}
+	return p, nil
 }
 
 // text hands the text of a query on.

@@ -128,7 +128,7 @@ func TestParameters(t *testing.T) {
 	if err != nil || f.Query != "alt=json&formatOptions.useInt64Timestamp=true&maxResults=10&pageToken=theirs&prettyPrint=false" {
 		t.Errorf("%+v %v", f, err)
 	}
-	if c.Fields != "rows" || c.PageToken != "abc" {
+	if part, err := c.Fields.Apply(nil, []byte(`{"kind":"x","rows":[]}`)); err != nil || string(part) != `{"rows":[]}` || c.PageToken != "abc" {
 		t.Errorf("%+v", c)
 	}
 	c = analyse(t, a, list+"?formatOptions.useInt64Timestamp=True&prettyPrint=false", "")
