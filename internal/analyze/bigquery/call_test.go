@@ -119,7 +119,8 @@ func TestWhatQueriesAreReadWith(t *testing.T) {
 		Parameters: []bigquery.Parameter{
 			{Name: "a", Type: "INT64"},
 			{Name: "b", Type: "STRUCT", Repeated: true, Fields: []bigquery.Parameter{{Name: "x", Type: "DATE"}, {Type: "STRING"}}},
-			{Name: "c", Type: "RANGE<DATE>"}, {},
+			{Name: "c", Type: "RANGE<DATE>"},
+			{},
 		},
 	}
 	if len(q.asked) != 1 || !reflect.DeepEqual(q.asked[0], want) {

@@ -20,7 +20,12 @@
 // folder, file} of kind "url". Time travel and partition decorators are cut off a
 // table's name, so that old data has the name of the table that it is of.
 //
+// A statement's class is the method's id, for a job that is no query with its kind
+// behind it ("bigquery.jobs.insert.load"); that of a query is what [Queries] says.
+//
 // What concerns only what the session itself has made, as the state and the result
 // of its own job, has the effect control. That it is the session's own is the
-// connector's registry to know; the [Call] says what has to be looked up there.
+// connector's registry to know; the [Call] says what has to be looked up there. The
+// rows of such an answer are unknown, and so masked whole, until the connector puts
+// in what the query was judged by.
 package bigquery
