@@ -1,0 +1,44 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "strings"
+
+// isTotal reports whether a built-in function never makes a statement fail
+// whatever its arguments are. A function that is not listed here may: whether the
+// statement fails then tells something about every column around it.
+func isTotal(name string) bool {
+	if strings.HasPrefix(name, "safe_") {
+		return true
+	}
+	switch name {
+	case "$equal", "$not_equal", "$less", "$less_or_equal", "$greater", "$greater_or_equal", "$between", "$in",
+		"$and", "$or", "$not", "$is_null", "$is_true", "$is_false", "$is_distinct_from", "$is_not_distinct_from",
+		"if", "ifnull", "nullif", "coalesce", "$case_no_value", "$case_with_value",
+		"concat", "$concat_op", "upper", "lower", "length", "char_length", "character_length", "byte_length",
+		"octet_length", "trim", "ltrim", "rtrim", "reverse", "starts_with", "ends_with", "strpos", "initcap",
+		"to_hex", "to_base64", "to_base32", "to_json_string", "md5", "sha1", "sha256", "sha512", "farm_fingerprint",
+		"soundex", "format_date", "format_timestamp", "current_date", "current_timestamp", "current_datetime",
+		"current_time", "rand", "session_user", "generate_uuid", "pi",
+		"count", "$count_star", "countif", "min", "max", "any_value", "string_agg", "logical_and", "logical_or",
+		"approx_count_distinct", "approx_top_count", "avg",
+		"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "first_value", "last_value",
+		"lag", "lead", "nth_value", "ntile", // their offsets are constants
+		"array_length", "$make_array", "grouping":
+		return true
+	}
+	return false
+}
+
+// passesElement reports whether a function's value is one of the elements, or an
+// array of the values, of its first argument: fields of it are fields of that.
+func passesElement(name string) bool {
+	switch name {
+	case "$array_at_offset", "$array_at_ordinal", "$safe_array_at_offset", "$safe_array_at_ordinal",
+		"$subscript", "any_value", "min", "max", "array_agg", "array_reverse", "first_value", "last_value", "nth_value", "lag", "lead",
+		"array_first", "array_last":
+		return true
+	}
+	return false
+}
