@@ -71,6 +71,7 @@ func parsers() []string {
 	return []string{
 		"evidence",
 		"internal/analyze/bigquery",
+		"internal/analyze/googlesql",
 		"internal/analyze/postgres",
 		"internal/catalog",
 		"internal/config",
@@ -97,6 +98,7 @@ func parsers() []string {
 		"internal/record",
 		"internal/ship/otlp",
 		"internal/ship/verify",
+		"internal/wire/bqanalyzer",
 		"internal/wire/pgwire",
 		"internal/witness",
 	}
