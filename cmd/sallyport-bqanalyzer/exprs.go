@@ -120,16 +120,49 @@ func (w *walker) call(e callNode, arguments []googlesql.ResolvedExprNode) *node 
 	name := get(w, f.Name)
 	args := w.exprs(arguments)
 	safe := get(w, e.ErrorMode) == googlesql.ResolvedFunctionCallBaseEnums_ErrorModeSafeErrorMode
-	if !safe && !isTotal(name) {
+	if !safe && !isTotal(name) && !w.fits(name, arguments) {
 		w.raises = true
 	}
 	switch {
 	case passesElement(name) && len(args) > 0:
 		return &node{op: opElem, args: args}
+	case name == "array_length" && len(args) == 1:
+		return derive(&node{op: opShape, args: args})
 	case name == "$make_array" && len(args) > 0:
 		return &node{op: opElem, args: []*node{{op: opChoice, args: args}}}
 	}
 	return derive(args...)
+}
+
+// fits reports whether the literals that follow a function's first argument make it
+// one that cannot fail.
+func (w *walker) fits(name string, arguments []googlesql.ResolvedExprNode) bool {
+	if len(arguments) < 2 {
+		return false
+	}
+	for _, a := range arguments[1:] {
+		lit, ok := a.(*googlesql.ResolvedLiteral)
+		if !ok {
+			return false
+		}
+		v := get(w, lit.Value)
+		if w.stopped() || v == nil || get(w, v.IsNull) {
+			return false
+		}
+		switch get(w, v.TypeKind) {
+		case googlesql.TypeKindTypeInt64:
+			if !takesCount(name) || get(w, v.Int64Value) < 0 {
+				return false
+			}
+		case googlesql.TypeKindTypeString:
+			if !takesPattern(name, get(w, v.StringValue)) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // aggregateCall adds what an aggregate call has beyond its arguments.
@@ -172,10 +205,9 @@ func (w *walker) analyticCall(e *googlesql.ResolvedAnalyticFunctionCall) *node {
 // subquery reads a query inside an expression. What decides its rows decides its
 // value.
 func (w *walker) subquery(e *googlesql.ResolvedSubqueryExpr) *node {
-	decides, shapes := len(w.decides), len(w.shapes)
+	decides := len(w.decides)
 	columns := w.scan(get(w, e.Subquery))
 	extra := append([]*node{}, w.decides[min(decides, len(w.decides)):]...)
-	extra = append(extra, w.shapes[min(shapes, len(w.shapes)):]...)
 	if in := get(w, e.InExpr); in != nil {
 		extra = append(extra, w.expr(in))
 	}

@@ -3,13 +3,16 @@
 
 package main
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // isTotal reports whether a built-in function never makes a statement fail
 // whatever its arguments are. A function that is not listed here may: whether the
 // statement fails then tells something about every column around it.
 func isTotal(name string) bool {
-	if strings.HasPrefix(name, "safe_") {
+	if strings.HasPrefix(name, "safe_") || strings.HasPrefix(name, "$safe_") || strings.HasPrefix(name, "$extract") {
 		return true
 	}
 	switch name {
@@ -30,6 +33,35 @@ func isTotal(name string) bool {
 	}
 	return false
 }
+
+// takesCount reports whether a function fails on none but a negative number.
+func takesCount(name string) bool {
+	switch name {
+	case "substr", "left", "right":
+		return true
+	}
+	return false
+}
+
+// takesPattern reports whether a function cannot fail with a pattern, path or
+// separator.
+func takesPattern(name, pattern string) bool {
+	switch name {
+	case "regexp_contains", "regexp_extract":
+		re, err := regexp.Compile(pattern)
+		return err == nil && re.NumSubexp() <= 1
+	case "$like", "$not_like":
+		return !strings.Contains(pattern, `\`)
+	case "json_value", "json_query", "json_extract", "json_extract_scalar":
+		return simplePath.MatchString(pattern)
+	case "split":
+		return true
+	}
+	return false
+}
+
+// simplePath is a JSON path that every version takes.
+var simplePath = regexp.MustCompile(`^\$(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
 // passesElement reports whether a function's value is one of the elements, or an
 // array of the values, of its first argument: fields of it are fields of that.

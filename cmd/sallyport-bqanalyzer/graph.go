@@ -27,6 +27,7 @@ const (
 	opDerive           // anything computed of args
 	opElem             // an element of the array args[0], chosen by the other args
 	opChoice           // one of args, unchanged
+	opShape            // how many elements the array args[0] has
 )
 
 // node is a value of the statement, reduced to where it comes from.
@@ -121,6 +122,13 @@ func (g *graph) sources(n *node) ([]bqanalyzer.Ref, bool) {
 			}
 			for _, d := range defs {
 				todo = append(todo, place{d, p.path})
+			}
+		case opShape:
+			if ref, ok := g.direct(p.n.args[0]); ok {
+				ref.Shape = true
+				out = append(out, ref)
+			} else {
+				todo = append(todo, place{n: p.n.args[0]})
 			}
 		default:
 			next, ok := p.step()

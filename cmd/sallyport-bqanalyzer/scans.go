@@ -146,12 +146,12 @@ func (w *walker) arrayScan(s *googlesql.ResolvedArrayScan) {
 	for i, a := range arrays {
 		n, _ := w.top(a)
 		if !n.written() {
-			w.shapes = append(w.shapes, n)
+			w.decides = append(w.decides, &node{op: opShape, args: []*node{n}})
 		}
 		w.define(w.id(elements[i]), n)
 	}
 	if offset := get(w, s.ArrayOffsetColumn); offset != nil {
-		// Only a number of elements tells: it is among the shapes.
+		// Only the number of elements tells, which decides rows already.
 		w.define(w.id(get(w, offset.Column)), &node{})
 	}
 	w.decide(get(w, s.ArrayZipMode))

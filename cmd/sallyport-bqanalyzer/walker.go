@@ -28,8 +28,6 @@ type walker struct {
 	// decides are the values that decide rows, groups, orders or whether the
 	// statement fails.
 	decides []*node
-	// shapes are the arrays whose number of elements decides rows.
-	shapes []*node
 	// raises is set while an expression is read that can fail.
 	raises bool
 	// raising are the columns whose computation can fail: what is computed under a
@@ -157,14 +155,6 @@ func (w *walker) predicates() []bqanalyzer.Ref {
 	out := slices.Clone(w.used)
 	for _, n := range w.decides {
 		out = append(out, w.whole(n)...)
-	}
-	for _, n := range w.shapes {
-		if ref, ok := w.direct(n); ok {
-			ref.Shape = true
-			out = append(out, ref)
-		} else {
-			out = append(out, w.whole(n)...)
-		}
 	}
 	return tidy(out)
 }

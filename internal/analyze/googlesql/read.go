@@ -42,14 +42,17 @@ func Read(text string) (script *Script, err error) {
 			script, err = nil, sallyport.E(sallyport.Invalid, op, "the query cannot be read").WithHint("simplify the query")
 		}
 	}()
-	tree, err := parser.ParseScriptWithOptions(text, parser.Options{Features: parser.ParseFeatureSet("MAXIMUM")})
+	tree, edits, err := parse(text)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, invalid(err, edits, text)
 	}
 	r := &reader{script: &Script{Text: text}, temps: map[string]bool{}, tempRoutines: map[string]bool{}}
 	r.list(tree.Statements)
 	if len(r.script.Statements) > MaxStatements {
 		return nil, sallyport.E(sallyport.Exhausted, op, "the script has more than "+strconv.Itoa(MaxStatements)+" statements").WithHint("split the script")
+	}
+	for _, p := range r.script.Statements {
+		p.Start, p.End = original(p.Start, edits), original(p.End, edits)
 	}
 	r.script.Multi = r.script.Multi || len(r.script.Statements) > 1
 	return r.script, nil
@@ -62,14 +65,14 @@ func legacy(text string) bool {
 }
 
 // invalid reduces an error of the grammar to its position.
-func invalid(err error) error {
-	at := ""
+func invalid(err error, edits []edit, text string) error {
+	at := " somewhere"
 	var p *parser.Error
 	if errors.As(err, &p) {
-		line, column := p.LineCol()
+		line, column := (&parser.Error{Offset: original(p.Offset, edits), SQL: text}).LineCol()
 		at = " at line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column)
 	}
-	return sallyport.E(sallyport.Invalid, op, "the query is not valid GoogleSQL"+at).WithHint("correct the syntax there")
+	return sallyport.E(sallyport.Invalid, op, "the query is not valid GoogleSQL, or not understood,"+at).WithHint("correct the syntax there, or write it another way")
 }
 
 // nesting refuses texts that would take the grammar deeper than it should go.

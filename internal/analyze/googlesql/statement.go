@@ -131,7 +131,7 @@ func (b *builder) uses(p *Parsed) {
 				}
 				b.access(u.Effect, sallyport.Object{Kind: kind, Path: b.env.path(t.Name), Key: t.Key}, nil)
 			}
-			if p.Kind != "INSERT" || u.Effect == sallyport.Read { // an INSERT does not read its target
+			if p.reads(u) {
 				b.all(t, b.env, 0)
 			}
 		}
@@ -145,6 +145,17 @@ func (b *builder) uses(p *Parsed) {
 	if p.Kind == "EXPORT_DATA" || p.Kind == "EXPORT_MODEL" {
 		b.access(sallyport.Write, b.export(), nil)
 	}
+}
+
+// reads reports whether what a table holds has a part in what the statement does.
+func (p *Parsed) reads(u TableUse) bool {
+	switch p.Kind {
+	case "UPDATE", "DELETE", "MERGE":
+		return true
+	case "EXECUTE_IMMEDIATE":
+		return u.Effect != sallyport.Destroy && u.Effect != sallyport.Define && u.Effect != sallyport.Administer
+	}
+	return u.Effect == sallyport.Read
 }
 
 // all adds every column of a table, and of the tables that it reads as a view.

@@ -134,6 +134,10 @@ func (w *walk) query(q *ast.Query, outer *scope) {
 				w.p.refuse("a part of WITH is not understood", "write the query without it")
 				return
 			}
+			if strings.Contains(e.AliasedQuery.Identifier.Name, ".") {
+				w.p.refuse("a name with a dot in WITH could hide a table", "give it a name without dots")
+				return
+			}
 			if q.WithClause.Recursive {
 				s.queries[strings.ToLower(e.AliasedQuery.Identifier.Name)] = true
 			}
@@ -211,6 +215,8 @@ func (w *walk) fromPath(path *ast.PathExpression, s *scope, timeTravel bool) {
 // rangeOf enters the range variable that a FROM item makes.
 func (w *walk) rangeOf(alias *ast.Alias, path *ast.PathExpression, s *scope) {
 	switch {
+	case alias != nil && strings.Contains(alias.Identifier.Name, "."):
+		w.p.refuse("an alias with a dot could hide a table", "give it a name without dots")
 	case alias != nil:
 		s.ranges[strings.ToLower(alias.Identifier.Name)] = true
 	case path != nil && len(path.Names) > 0:

@@ -201,8 +201,8 @@ type process struct {
 // ask sends a request and reads its answer. When ctx ends first the process is
 // ended, because its answer would be taken for that of the next request.
 func (p *process) ask(ctx context.Context, r *bqanalyzer.Request) (*bqanalyzer.Answer, error) {
-	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
-	defer stop()
+	kept := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
+	defer kept()
 	if err := bqanalyzer.Write(p.in, bqanalyzer.MaxRequest, r); err != nil {
 		return nil, err
 	}
@@ -210,8 +210,8 @@ func (p *process) ask(ctx context.Context, r *bqanalyzer.Request) (*bqanalyzer.A
 	if err := bqanalyzer.Read(p.out, bqanalyzer.MaxAnswer, &answer); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if !kept() {
+		return nil, ctx.Err() // the process is being ended
 	}
 	return &answer, nil
 }
