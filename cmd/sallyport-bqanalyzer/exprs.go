@@ -66,10 +66,17 @@ func (w *walker) cast(e *googlesql.ResolvedCast) *node {
 	if w.stopped() || from == nil || to == nil {
 		return n
 	}
-	if !castIsTotal(get(w, from.Kind), get(w, to.Kind)) || get(w, e.Format) != nil {
+	if !castIsTotal(get(w, from.Kind), get(w, to.Kind)) || get(w, e.Format) != nil || w.limited(e) {
 		w.raises = true
 	}
 	return n
+}
+
+// limited reports whether a cast is to a type with a length or precision, which a
+// value can exceed.
+func (w *walker) limited(e *googlesql.ResolvedCast) bool {
+	p := get(w, e.TypeParameters)
+	return p == nil || !get(w, p.IsEmpty)
 }
 
 // castIsTotal reports whether no value of a type fails to become one of another.
@@ -94,6 +101,9 @@ func castIsTotal(from, to googlesql.TypeKind) bool {
 	return false
 }
 
+// builtin reports whether a function's group is that of the engine's own.
+func builtin(group string) bool { return group == "GoogleSQL" || group == "ZetaSQL" }
+
 // callNode is what calls of all kinds have.
 type callNode interface {
 	Function() (*googlesql.Function, error)
@@ -113,7 +123,7 @@ func (w *walker) call(e callNode, arguments []googlesql.ResolvedExprNode) *node 
 		w.giveUp("a function that is not there")
 		return &node{}
 	}
-	if group := get(w, f.GetGroup); group != "GoogleSQL" && group != "ZetaSQL" {
+	if !builtin(get(w, f.GetGroup)) {
 		w.giveUp("a function that is not built in")
 		return &node{}
 	}

@@ -70,11 +70,6 @@ func (g *graph) define(id int32, n *node) {
 	}
 }
 
-// written reports whether n is an array whose elements the text lists.
-func (n *node) written() bool {
-	return n.op == opElem && len(n.args) == 1 && n.args[0].op == opChoice
-}
-
 // place is a node together with the fields that are taken of its value.
 type place struct {
 	n    *node

@@ -68,7 +68,7 @@ func (w *walker) scan(s googlesql.ResolvedScanNode) []int32 {
 	case *googlesql.ResolvedRecursiveScan:
 		w.recursiveScan(s, columns)
 	case *googlesql.ResolvedRecursiveRefScan:
-		if len(w.recur) == 0 {
+		if len(w.recur) != 1 { // of several it does not say which
 			w.unlisted(s)
 			return nil
 		}
@@ -144,8 +144,9 @@ func (w *walker) arrayScan(s *googlesql.ResolvedArrayScan) {
 		return
 	}
 	for i, a := range arrays {
-		n, _ := w.top(a)
-		if !n.written() {
+		n := w.written(a)
+		if n == nil {
+			n, _ = w.top(a)
 			w.decides = append(w.decides, &node{op: opShape, args: []*node{n}})
 		}
 		w.define(w.id(elements[i]), n)
@@ -156,6 +157,25 @@ func (w *walker) arrayScan(s *googlesql.ResolvedArrayScan) {
 	}
 	w.decide(get(w, s.ArrayZipMode))
 	w.decide(get(w, s.JoinExpr))
+}
+
+// written reads an array whose elements the text lists. How many there are tells
+// nothing, and none of them is answered with as an array. It returns nil for others.
+func (w *walker) written(e googlesql.ResolvedExprNode) *node {
+	call, ok := e.(*googlesql.ResolvedFunctionCall)
+	if !ok || get(w, call.GenericArgumentListSize) > 0 {
+		return nil
+	}
+	f := get(w, call.Function)
+	if w.stopped() || f == nil || !builtin(get(w, f.GetGroup)) || get(w, f.Name) != "$make_array" {
+		return nil
+	}
+	var elements []*node
+	for _, a := range get(w, call.ArgumentList) {
+		n, _ := w.top(a)
+		elements = append(elements, n)
+	}
+	return &node{op: opElem, args: []*node{{op: opChoice, args: elements}}}
 }
 
 func (w *walker) setOperation(s *googlesql.ResolvedSetOperationScan, columns []int32) {

@@ -140,8 +140,8 @@ func (w *walk) schema(path *ast.PathExpression, e sallyport.Effect) {
 	w.p.Schemas = append(w.p.Schemas, SchemaUse{Parts: name, Effect: e})
 }
 
-// createRoutine reads definitions of code. What the code does counts when it is
-// called, and then is unknown.
+// createRoutine reads definitions of code. What SQL does in it counts as done by
+// the definition; whoever calls it is only seen to execute it.
 func (r *reader) createRoutine(n ast.Node) *walk {
 	switch n := n.(type) {
 	case *ast.CreateFunctionStatement:
@@ -175,9 +175,28 @@ func (r *reader) createRoutine(n ast.Node) *walk {
 		w := r.add("CREATE_PROCEDURE", n)
 		w.routine(Routine{Parts: parts(n.Name), Effect: sallyport.Define})
 		w.node(n.WithConnection, nil)
+		w.node(n.Options, nil)
+		if n.Body != nil {
+			w.body(n.Body.Statements)
+		}
 		return w
 	}
 	return nil
+}
+
+// body adds what a procedure's statements do: a CALL does not tell any more.
+func (w *walk) body(list *ast.StatementList) {
+	inner := &reader{script: &Script{Text: w.r.script.Text}, temps: map[string]bool{}, tempRoutines: map[string]bool{}}
+	inner.list(list)
+	for _, p := range inner.script.Statements {
+		w.p.Tables = append(w.p.Tables, p.Tables...)
+		w.p.Routines = append(w.p.Routines, p.Routines...)
+		w.p.Schemas = append(w.p.Schemas, p.Schemas...)
+		w.p.Effects = append(w.p.Effects, p.Effects...)
+		if p.Refused != "" {
+			w.p.refuse(p.Refused, p.Hint)
+		}
+	}
 }
 
 // alter reads the statements that change or remove what is defined.

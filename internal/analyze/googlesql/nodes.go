@@ -36,7 +36,7 @@ func listed(name string) bool {
 		"ArrayConstructor", "ExpressionSubquery", "CaseValueExpression", "CaseNoValueExpression", "DotIdentifier",
 		"ArrayElement", "NamedArgument", "HavingModifier", "AnalyticFunctionCall", "DefaultLiteral", "ParameterExpr",
 		"CastExpression", "ExtractExpression", "FormatClause", "ExpressionWithAlias", "MaxLiteral", "WithExpression",
-		"SimpleType", "ArrayType", "StructType", "StructField", "RangeType", "TypeParameterList", "OptionsList", "OptionsEntry":
+		"SimpleType", "ArrayType", "StructType", "StructField", "RangeType", "TypeParameterList", "OptionsEntry":
 		return true
 	// Definitions of columns.
 	case "TableElementList", "ColumnDefinition", "SimpleColumnSchema", "ArrayColumnSchema", "StructColumnSchema",

@@ -152,7 +152,7 @@ func (p *Parsed) reads(u TableUse) bool {
 	switch p.Kind {
 	case "UPDATE", "DELETE", "MERGE":
 		return true
-	case "EXECUTE_IMMEDIATE":
+	case "EXECUTE_IMMEDIATE", "CREATE_PROCEDURE":
 		return u.Effect != sallyport.Destroy && u.Effect != sallyport.Define && u.Effect != sallyport.Administer
 	}
 	return u.Effect == sallyport.Read

@@ -14,9 +14,10 @@ import (
 
 // walk collects what one statement names.
 type walk struct {
-	r     *reader
-	p     *Parsed
-	depth int
+	r       *reader
+	p       *Parsed
+	depth   int
+	options int // OPTIONS(...) around
 }
 
 // scope holds what names can mean at a place of a query: common table
@@ -101,6 +102,10 @@ func (w *walk) node(n ast.Node, s *scope) {
 		w.children(n, s)
 	case *ast.SystemVariableExpr:
 		w.systemVariable(n)
+	case *ast.OptionsList:
+		w.options++
+		w.children(n, s)
+		w.options--
 	default:
 		if name := nameOf(n); !listed(name) {
 			w.p.refuse("a part of the query is not understood ("+name+")", "write the query without it")
@@ -121,6 +126,11 @@ func (w *walk) children(n ast.Node, s *scope) { w.nodes(n.Children(), s) }
 // query opens a scope for the query's common table expressions.
 func (w *walk) query(q *ast.Query, outer *scope) {
 	if q == nil {
+		return
+	}
+	if w.options > 0 {
+		// An option ends up where no lineage is looked for.
+		w.p.refuse("a query inside OPTIONS is not understood", "write the option's value")
 		return
 	}
 	if q.LockMode != nil {
