@@ -30,7 +30,7 @@ const op = "bigquery lineage"
 // The defaults of [Config].
 const (
 	DefaultTimeout   = 10 * time.Second
-	DefaultProcesses = 1
+	DefaultProcesses = 2
 )
 
 const (
