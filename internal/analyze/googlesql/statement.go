@@ -267,7 +267,10 @@ func (b *builder) lineage(p *Parsed, trace *Trace, l *bqanalyzer.Lineage) {
 		if len(out.Sources) == 0 || p.Kind == "CREATE_VIEW" {
 			continue // a view stores nothing
 		}
-		b.st.Flows = append(b.st.Flows, sallyport.Flow{Target: b.flowTarget(p, trace, f.Target), Sources: out.Sources, Altered: !out.Direct})
+		targets := b.flowTargets(p, trace, f.Target)
+		for _, t := range targets {
+			b.st.Flows = append(b.st.Flows, sallyport.Flow{Target: t, Sources: out.Sources, Altered: !out.Direct || len(targets) > 1})
+		}
 	}
 	for _, i := range trace.base {
 		for _, t := range trace.members[i] {
@@ -323,10 +326,11 @@ func (b *builder) usedOf(o sallyport.Object) []sallyport.Column {
 	return unique(out)
 }
 
-// flowTarget is the column that a flow writes.
-func (b *builder) flowTarget(p *Parsed, trace *Trace, r bqanalyzer.Ref) sallyport.Column {
+// flowTargets are the columns that a flow writes: the fields of a record, each of
+// which may take any part of the sources.
+func (b *builder) flowTargets(p *Parsed, trace *Trace, r bqanalyzer.Ref) []sallyport.Column {
 	if r.Table >= 0 {
-		return b.refs(trace, []bqanalyzer.Ref{{Table: r.Table, Path: r.Path, Shape: true}})[0]
+		return b.refs(trace, []bqanalyzer.Ref{r})
 	}
 	o := b.export()
 	kind := o.Kind
@@ -334,7 +338,7 @@ func (b *builder) flowTarget(p *Parsed, trace *Trace, r bqanalyzer.Ref) sallypor
 		o = b.env.object(p.Tables[0], b.cat)
 		kind = columnKind(o)
 	}
-	return sallyport.Column{Object: sallyport.Object{Kind: kind, Path: append(slices.Clone(o.Path), r.Path...)}}
+	return []sallyport.Column{{Object: sallyport.Object{Kind: kind, Path: append(slices.Clone(o.Path), r.Path...)}}}
 }
 
 // complete gives every effect an object. A query that touches no table and calls

@@ -143,7 +143,7 @@ const answerOnce = `dd bs=1 count=4 2>/dev/null >/dev/null; printf '\000\000\000
 
 func TestProcessThatHangsIsEndedAndReplaced(t *testing.T) {
 	now := time.Unix(0, 0)
-	a, err := lineage.Start(t.Context(), lineage.Config{Path: script(t, answerOnce+"exec sleep 600"), Timeout: time.Minute, Now: func() time.Time { return now }})
+	a, err := lineage.Start(t.Context(), lineage.Config{Path: script(t, answerOnce+"exec sleep 600"), Timeout: time.Minute, Processes: 1, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestProcessThatHangsIsEndedAndReplaced(t *testing.T) {
 
 func TestProcessThatEndsIsReplacedWithABound(t *testing.T) {
 	now := time.Unix(0, 0)
-	a, err := lineage.Start(t.Context(), lineage.Config{Path: script(t, answerOnce), Timeout: time.Minute, Now: func() time.Time { return now }})
+	a, err := lineage.Start(t.Context(), lineage.Config{Path: script(t, answerOnce), Timeout: time.Minute, Processes: 1, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
