@@ -198,7 +198,7 @@ func (a *analysis) view(i int) {
 	w := a.walker()
 	w.reach = a.view
 	lineage := w.statement(query)
-	if w.err != nil || w.unknown != "" {
+	if w.err != nil || w.unknown != "" || !sameNames(a.request.Tables[i].Columns, lineage.Outputs) {
 		return
 	}
 	v := view{outputs: lineage.Outputs, predicates: lineage.Predicates}
@@ -208,6 +208,22 @@ func (a *analysis) view(i int) {
 	if w.err == nil {
 		a.views[i] = v
 	}
+}
+
+// sameNames reports whether a view's columns are what its query puts out, which is
+// followed by position. They differ when either has changed since.
+func sameNames(columns []bqanalyzer.Field, outputs []bqanalyzer.Output) bool {
+	n := 0
+	for _, c := range columns {
+		if c.Hidden {
+			continue
+		}
+		if n >= len(outputs) || !strings.EqualFold(c.Name, outputs[n].Name) {
+			return false
+		}
+		n++
+	}
+	return n == len(outputs)
 }
 
 // position finds where the engine says that a text is wrong. The rest of its

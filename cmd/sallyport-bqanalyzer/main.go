@@ -27,6 +27,9 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/wire/bqanalyzer"
 )
 
+// collectEvery is after how many requests the memory of the engine is given back.
+const collectEvery = 32
+
 // The exit statuses.
 const (
 	exitEngine  = 3 // the engine broke
@@ -48,7 +51,7 @@ func run(in io.Reader, out, diagnostics io.Writer) (status int) {
 		return exitEngine
 	}
 	in = bufio.NewReader(in)
-	for {
+	for served := 1; ; served++ {
 		var r bqanalyzer.Request
 		switch err := bqanalyzer.Read(in, bqanalyzer.MaxRequest, &r); {
 		case errors.Is(err, io.EOF):
@@ -61,7 +64,10 @@ func run(in io.Reader, out, diagnostics io.Writer) (status int) {
 			fmt.Fprintln(diagnostics, "sallyport-bqanalyzer: an answer cannot be written")
 			return exitMessage
 		}
-		// The engine's objects are freed by finalizers, which only a collection runs.
-		runtime.GC()
+		// The engine's objects are freed by finalizers, which only a collection runs, and
+		// the collector does not see how much they hold.
+		if served%collectEvery == 0 {
+			runtime.GC()
+		}
 	}
 }

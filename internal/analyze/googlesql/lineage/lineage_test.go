@@ -69,6 +69,37 @@ func TestTablesOfOneRequestAreNotThoseOfTheNext(t *testing.T) {
 	}
 }
 
+// TestViewsThatAreNotWhatTheCatalogueSays are unknown, not followed by position.
+func TestViewsThatAreNotWhatTheCatalogueSays(t *testing.T) {
+	a := start(t)
+	for name, tt := range map[string]struct {
+		query   string
+		unknown bool
+	}{
+		"as declared":      {"SELECT id AS a, ssn AS b FROM clinic.patients", false},
+		"another order":    {"SELECT ssn AS b, id AS a FROM clinic.patients", true},
+		"a column more":    {"SELECT id AS a, ssn AS b, 1 AS c FROM clinic.patients", true},
+		"a column less":    {"SELECT id AS a FROM clinic.patients", true},
+		"not valid":        {"SELECT nope AS a, ssn AS b FROM clinic.patients", true},
+		"of itself":        {"SELECT a, b FROM clinic.v", true},
+		"not a query":      {"DROP TABLE clinic.patients", true},
+		"a function of it": {"SELECT id AS a, clinic.f(ssn) AS b FROM clinic.patients", true},
+	} {
+		tables := append(patients(), bqanalyzer.Table{
+			Names: []string{"clinic.v"}, View: tt.query,
+			Columns: []bqanalyzer.Field{{Name: "a", Type: "INT64"}, {Name: "b", Type: "STRING"}, {Name: "_FILE_NAME", Type: "STRING", Hidden: true}},
+		})
+		answer, err := a.Lineage(t.Context(), &bqanalyzer.Request{SQL: "SELECT b FROM clinic.v", Tables: tables})
+		if err != nil || len(answer.Statements) != 1 {
+			t.Errorf("%s: %+v, %v", name, answer, err)
+			continue
+		}
+		if got := answer.Statements[0]; (got.Unknown != "") != tt.unknown {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 // TestDeepText sends what the grammar lets pass at most.
 func TestDeepText(t *testing.T) {
 	a := start(t)
