@@ -21,7 +21,7 @@ const protocol = "bigquery"
 // A view counts twice: as the object that was named and, where its query is known,
 // as the tables that it reads; both must be permitted.
 func (s *Script) Statement(env Env, cat Catalog, trace *Trace, answer *bqanalyzer.Answer) *sallyport.Statement {
-	b := &builder{env: env, cat: cat, st: &sallyport.Statement{Protocol: protocol, Readable: Readable(s.Text), Class: s.class()}}
+	b := &builder{env: env, cat: cat, whole: map[Name]bool{}, seen: map[string]bool{}, st: &sallyport.Statement{Protocol: protocol, Readable: Readable(s.Text), Class: s.class()}}
 	if len(s.Statements) == 0 {
 		b.st.Refused, b.st.Hint = "the query holds no statement", "write one"
 		return b.st
@@ -89,16 +89,19 @@ type builder struct {
 	cat  Catalog
 	st   *sallyport.Statement
 	read []sallyport.Column // every column of every table that is read
+	// whole are the tables that read has, and seen the accesses that st has: a text can
+	// name a table many thousand times.
+	whole map[Name]bool
+	seen  map[string]bool
 }
 
-func (b *builder) access(e sallyport.Effect, o sallyport.Object, columns []sallyport.Column) {
-	for i, a := range b.st.Accesses {
-		if a.Effect == e && a.Object.Kind == o.Kind && slices.Equal(a.Object.Path, o.Path) {
-			b.st.Accesses[i].Columns = unique(append(a.Columns, columns...))
-			return
-		}
+func (b *builder) access(e sallyport.Effect, o sallyport.Object) {
+	key := e.String() + "\x00" + o.Kind + "\x00" + strings.Join(o.Path, "\x00")
+	if b.seen[key] {
+		return
 	}
-	b.st.Accesses = append(b.st.Accesses, sallyport.Access{Effect: e, Object: o, Columns: columns})
+	b.seen[key] = true
+	b.st.Accesses = append(b.st.Accesses, sallyport.Access{Effect: e, Object: o})
 }
 
 // uses adds what one statement names.
@@ -110,7 +113,7 @@ func (b *builder) uses(p *Parsed) {
 	for _, u := range p.Tables {
 		b.system(u)
 		if !u.Wildcard {
-			b.access(u.Effect, b.env.object(u, b.cat), nil)
+			b.access(u.Effect, b.env.object(u, b.cat))
 		}
 		name, ok := b.env.resolve(u)
 		if !ok || u.New {
@@ -119,7 +122,7 @@ func (b *builder) uses(p *Parsed) {
 		members, ok := lookup(b.cat, name, u)
 		if !ok {
 			if u.Wildcard {
-				b.access(u.Effect, b.env.object(u, b.cat), nil)
+				b.access(u.Effect, b.env.object(u, b.cat))
 			}
 			continue
 		}
@@ -129,7 +132,7 @@ func (b *builder) uses(p *Parsed) {
 				if t.View {
 					kind = "view"
 				}
-				b.access(u.Effect, sallyport.Object{Kind: kind, Path: b.env.path(t.Name), Key: t.Key}, nil)
+				b.access(u.Effect, sallyport.Object{Kind: kind, Path: b.env.path(t.Name), Key: t.Key})
 			}
 			if p.reads(u) {
 				b.all(t, b.env, 0)
@@ -137,13 +140,13 @@ func (b *builder) uses(p *Parsed) {
 		}
 	}
 	for _, r := range p.Routines {
-		b.access(r.Effect, b.env.routine(r), nil)
+		b.access(r.Effect, b.env.routine(r))
 	}
 	for _, s := range p.Schemas {
-		b.access(s.Effect, b.env.schema(s), nil)
+		b.access(s.Effect, b.env.schema(s))
 	}
 	if p.Kind == "EXPORT_DATA" || p.Kind == "EXPORT_MODEL" {
-		b.access(sallyport.Write, b.export(), nil)
+		b.access(sallyport.Write, b.export())
 	}
 }
 
@@ -160,7 +163,11 @@ func (p *Parsed) reads(u TableUse) bool {
 
 // all adds every column of a table, and of the tables that it reads as a view.
 func (b *builder) all(t Table, env Env, depth int) {
-	b.read = unique(append(b.read, b.env.columns(t, nil, false)...))
+	if b.whole[t.Name] {
+		return
+	}
+	b.whole[t.Name] = true
+	b.read = append(b.read, b.env.columns(t, nil, false)...)
 	if t.Query == "" || depth >= maxViews {
 		return
 	}
@@ -171,7 +178,7 @@ func (b *builder) all(t Table, env Env, depth int) {
 	env.Project, env.Dataset = t.Name.Project, ""
 	for _, p := range inner.Statements {
 		for _, u := range p.Tables {
-			b.access(sallyport.Read, env.object(u, b.cat), nil)
+			b.access(sallyport.Read, env.object(u, b.cat))
 			if name, ok := env.resolve(u); ok {
 				members, _ := lookup(b.cat, name, u)
 				for _, m := range members {
@@ -278,7 +285,7 @@ func (b *builder) lineage(p *Parsed, trace *Trace, l *bqanalyzer.Lineage) {
 			if t.View {
 				kind = "view"
 			}
-			b.access(sallyport.Read, sallyport.Object{Kind: kind, Path: b.env.path(t.Name), Key: t.Key}, nil)
+			b.access(sallyport.Read, sallyport.Object{Kind: kind, Path: b.env.path(t.Name), Key: t.Key})
 		}
 	}
 	for i, a := range b.st.Accesses {
