@@ -49,7 +49,7 @@ func tableUse(path *ast.PathExpression) (u TableUse, ok bool) {
 			u.Parts[i] = "INFORMATION_SCHEMA"
 			u.Parts[i+1] = strings.ToUpper(u.Parts[i+1])
 			u.System, u.Kind = true, "view"
-			return u, i+2 <= len(u.Parts)
+			return u, i+2 == len(u.Parts)
 		}
 	}
 	if len(u.Parts) > 3 {
