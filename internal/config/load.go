@@ -152,6 +152,11 @@ func (c *Config) resolve(dir string) {
 		is.CAFile = string(Path(is.CAFile).in(dir))
 		is.Keys.File = string(Path(is.Keys.File).in(dir))
 	}
+	for i := range c.Identity.Keys {
+		if k := &c.Identity.Keys[i]; !k.Inline() {
+			k.PublicKey = string(Path(k.PublicKey).in(dir))
+		}
+	}
 }
 
 func resolveIn(v reflect.Value, dir string) {

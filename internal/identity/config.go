@@ -34,8 +34,13 @@ const (
 
 // Config says whom the gateway believes about identities.
 type Config struct {
-	Issuers []Issuer    `yaml:"issuers"`
-	Tokens  TokenConfig `yaml:"tokens"`
+	Issuers []Issuer `yaml:"issuers"`
+	// Keys are those that workloads sign logins of their own with.
+	Keys []Key `yaml:"keys"`
+	// TokenURLs are the URLs of the gateway's token endpoint, as clients reach it,
+	// that a key's assertion may be made out to; empty means the one it was sent to.
+	TokenURLs []string    `yaml:"token_urls"`
+	Tokens    TokenConfig `yaml:"tokens"`
 }
 
 // TokenConfig governs the gateway's own tokens.
@@ -140,7 +145,7 @@ func (v *Values) UnmarshalYAML(decode func(any) error) error {
 // the path of the key it is about.
 func (c Config) Validate() []error {
 	var p problems
-	if len(c.Issuers) == 0 {
+	if len(c.Issuers) == 0 && len(c.Keys) == 0 {
 		p.add("issuers", "no issuer is configured, so nobody could log in")
 	}
 	names, urls := map[string]bool{}, map[string]bool{}
@@ -158,6 +163,7 @@ func (c Config) Validate() []error {
 		is.validate(at, &p)
 	}
 	validateApart(c.Issuers, &p)
+	validateKeys(c, &p)
 	if d := c.Tokens.Lifetime; d < 0 || d > MaxTokenLifetime {
 		p.add("tokens.lifetime", "%v is outside 0 to %v", d, MaxTokenLifetime)
 	}

@@ -24,3 +24,25 @@ func ParseKeySetForTest(raw []byte) (int, error) {
 func MayDialForTest(loopback bool, address string) error {
 	return dialControl(loopback)("tcp", address, nil)
 }
+
+// ReadAssertionForTest judges the claims of an assertion as if its signature
+// were good.
+func ReadAssertionForTest(payload []byte, now time.Time) (Assertion, error) {
+	c, err := parseObject(payload)
+	if err != nil {
+		return Assertion{}, err
+	}
+	k := &signingKey{Key: Key{ID: "k", Principal: "key:k"}}
+	a := Assertion{Principal: k.principal("", now)}
+	err = k.read(c, &a, []string{"https://gw.example/v1/token"}, now)
+	return a, err
+}
+
+// ParsePublicKeyForTest reads a public key and returns the algorithm it is for.
+func ParsePublicKeyForTest(raw []byte) (string, error) {
+	_, alg, err := parsePublicKey(raw)
+	return string(alg), err
+}
+
+// UndressForTest is what the gateway makes of a presented bearer.
+func UndressForTest(raw string) string { return undress(raw) }

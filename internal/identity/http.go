@@ -19,9 +19,10 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 )
 
-// Names of RFC 8693 sections 2.1 and 3.
+// Names of RFC 8693 sections 2.1 and 3, and of RFC 7523 section 2.1.
 const (
 	GrantTypeTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	GrantTypeJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523
 	TokenTypeJWT           = "urn:ietf:params:oauth:token-type:jwt"
 	TokenTypeAccessToken   = "urn:ietf:params:oauth:token-type:access_token"
 	TokenTypeIDToken       = "urn:ietf:params:oauth:token-type:id_token"
@@ -46,21 +47,25 @@ type tokenHandler struct {
 
 // TokenHandler serves the token endpoints:
 //
-//	POST /v1/token             exchange an issuer's token for a gateway token (RFC 8693)
+//	POST /v1/token             exchange an issuer's token (RFC 8693) or a key's assertion (RFC 7523) for a gateway token
 //	POST /v1/token/revoke      give a gateway token back (RFC 7009)
 //	POST /v1/token/introspect  what a gateway token is good for (RFC 7662), for its holder
+//	POST /v1/introspect        the same, as clients of Google Cloud ask it
 //
-// At the first, audience (or resource) is the resource's id and scope the role.
-// The subject token is the authentication; a client's own credentials in the
+// Of an exchange, audience (or resource) is the resource's id and scope the
+// role; or the audience is [Target.Audience] and names both, and scope is passed
+// over, which these clients fill with scopes of Google's. The subject token or
+// the assertion is the authentication; a client's own credentials in the
 // Authorization header are not looked at. Any holder of a gateway token can
 // revoke it, since to hold it is to be it.
 func TokenHandler(t *Tokens, g Granter) http.Handler {
 	h := &tokenHandler{tokens: t, granter: g, log: t.log}
 	mux := http.NewServeMux()
 	for path, serve := range map[string]func(*http.Request, url.Values) (any, error){
-		"/v1/token":            h.exchange,
+		"/v1/token":            h.grant,
 		"/v1/token/revoke":     h.revoke,
 		"/v1/token/introspect": h.introspect,
+		"/v1/introspect":       h.introspectHeld,
 	} {
 		mux.Handle("POST "+path, h.endpoint(serve))
 	}
@@ -159,90 +164,10 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// exchanged is the answer of RFC 8693 section 2.2.1.
-type exchanged struct {
-	AccessToken     string `json:"access_token"`
-	IssuedTokenType string `json:"issued_token_type"`
-	TokenType       string `json:"token_type"`
-	ExpiresIn       int64  `json:"expires_in"` // seconds
-	Scope           string `json:"scope"`
-}
-
-func (h *tokenHandler) exchange(r *http.Request, form url.Values) (any, error) {
-	resource, role, err := exchangeTarget(form)
-	if err != nil {
-		return nil, err
-	}
-	ctx := r.Context()
-	subject := form.Get("subject_token")
-	if strings.HasPrefix(subject, TokenPrefix) {
-		return nil, invalidRequest("a gateway token cannot be exchanged for another one; present the issuer's own token")
-	}
-	p, err := h.tokens.verifier.Verify(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	g, err := h.granter.Bind(ctx, p, resource, role)
-	if err != nil {
-		return nil, err
-	}
-	token, info, err := h.tokens.Issue(ctx, IssueRequest{Principal: p, Resource: resource, Role: role, Grant: g.ID, NotAfter: g.NotAfter})
-	if err != nil {
-		return nil, err
-	}
-	return exchanged{
-		AccessToken: token, IssuedTokenType: TokenTypeAccessToken, TokenType: "Bearer",
-		ExpiresIn: int64(info.NotAfter.Sub(info.IssuedAt).Seconds()), Scope: string(role),
-	}, nil
-}
-
-// exchangeTarget checks the parameters of RFC 8693 section 2.1. What it does
-// not support it refuses, so that nothing is silently left out.
-func exchangeTarget(form url.Values) (sallyport.ResourceID, sallyport.RoleID, error) {
-	if form.Get("grant_type") != GrantTypeTokenExchange {
-		return "", "", &oauthError{http.StatusBadRequest, "unsupported_grant_type", "grant_type must be " + GrantTypeTokenExchange}
-	}
-	switch form.Get("subject_token_type") {
-	case TokenTypeJWT, TokenTypeAccessToken, TokenTypeIDToken:
-	default:
-		return "", "", invalidRequest("subject_token_type must be %s, or that of an access_token or id_token", TokenTypeJWT)
-	}
-	if form.Get("subject_token") == "" {
-		return "", "", invalidRequest("subject_token is missing; put the workload's token there")
-	}
-	switch form.Get("requested_token_type") {
-	case "", TokenTypeAccessToken:
-	default:
-		return "", "", invalidRequest("requested_token_type can only be %s", TokenTypeAccessToken)
-	}
-	for _, name := range []string{"actor_token", "actor_token_type"} {
-		if form.Has(name) {
-			return "", "", invalidRequest("%s is not supported; have the issuer put the actor into the subject token (act)", name)
-		}
-	}
-	resource, alias := form.Get("audience"), form.Get("resource")
-	if resource == "" {
-		resource = alias
-	}
-	switch {
-	case resource == "":
-		return "", "", &oauthError{http.StatusBadRequest, "invalid_target", "name the resource's id as audience"}
-	case alias != "" && alias != resource:
-		return "", "", &oauthError{http.StatusBadRequest, "invalid_target", "audience and resource name two resources; a token is good for one"}
-	case checkText(resource) != nil:
-		return "", "", &oauthError{http.StatusBadRequest, "invalid_target", "the resource's id is too long or has characters that it cannot have"}
-	}
-	role := form.Get("scope")
-	if checkText(role) != nil || strings.ContainsRune(role, ' ') {
-		return "", "", &oauthError{http.StatusBadRequest, "invalid_scope", "name exactly one role as scope"}
-	}
-	return sallyport.ResourceID(resource), sallyport.RoleID(role), nil
-}
-
 // revoke gives a token back. An unknown one is a success, as RFC 7009 section
 // 2.2 asks: it is not valid, which is what was wanted.
 func (h *tokenHandler) revoke(r *http.Request, form url.Values) (any, error) {
-	raw := form.Get("token")
+	raw := undress(form.Get("token"))
 	if raw == "" {
 		return nil, invalidRequest("token is missing")
 	}
@@ -255,66 +180,6 @@ func (h *tokenHandler) revoke(r *http.Request, form url.Values) (any, error) {
 	}
 	_, err = h.tokens.Revoke(r.Context(), TokenFilter{ID: info.ID}, info.Principal)
 	return nil, err
-}
-
-// introspection is the answer of RFC 7662 section 2.2.
-type introspection struct {
-	Active        bool                    `json:"active"`
-	Scope         sallyport.RoleID        `json:"scope,omitempty"`
-	TokenType     string                  `json:"token_type,omitempty"`
-	Subject       sallyport.PrincipalID   `json:"sub,omitempty"`
-	Audience      sallyport.ResourceID    `json:"aud,omitempty"`
-	IssuedAt      int64                   `json:"iat,omitempty"`
-	Expires       int64                   `json:"exp,omitempty"`
-	TokenID       string                  `json:"jti,omitempty"`
-	PrincipalKind sallyport.PrincipalKind `json:"principal_kind,omitempty"`
-	Grant         sallyport.GrantID       `json:"grant,omitempty"`
-}
-
-// introspect answers the token's own holder, who proves to be that with the
-// same token or with another credential of the same principal as bearer. To
-// anybody else every token is inactive.
-func (h *tokenHandler) introspect(r *http.Request, form url.Values) (any, error) {
-	raw := form.Get("token")
-	if raw == "" {
-		return nil, invalidRequest("token is missing")
-	}
-	bearer := bearerToken(r)
-	if bearer == "" {
-		return nil, &oauthError{http.StatusUnauthorized, "invalid_token", "present the token, or another one of the same principal, in the Authorization header as Bearer"}
-	}
-	ctx := r.Context()
-	holder := sallyport.PrincipalID("")
-	if bearer != raw {
-		p, _, err := h.tokens.Authenticate(ctx, bearer)
-		if sallyport.KindOf(err) == sallyport.Unauthenticated && err != nil {
-			msg, hint := sallyport.Public(err)
-			return nil, &oauthError{http.StatusUnauthorized, "invalid_token", msg + "; " + hint}
-		}
-		if err != nil {
-			return nil, err
-		}
-		holder = p.ID
-	}
-	info, ok, err := h.tokens.info(ctx, raw)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || (bearer != raw && holder != info.Principal) {
-		return introspection{}, nil
-	}
-	return introspection{
-		Active: true, Scope: info.Binding.Role, TokenType: "Bearer", Subject: info.Principal, Audience: info.Binding.Resource,
-		IssuedAt: info.IssuedAt.Unix(), Expires: info.NotAfter.Unix(), TokenID: info.ID, PrincipalKind: info.Kind, Grant: info.Binding.Grant,
-	}, nil
-}
-
-func bearerToken(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }
 
 // describe maps an error to OAuth's words. RFC 8693 section 2.2.2 wants

@@ -51,7 +51,11 @@ type api struct {
 
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	b := newTokenBench(t)
+	return serveAPI(t, newTokenBench(t))
+}
+
+func serveAPI(t *testing.T, b *tokenBench) *api {
+	t.Helper()
 	srv := httptest.NewServer(identity.TokenHandler(b.tokens, roles{b.clock.Now}))
 	t.Cleanup(srv.Close)
 	return &api{tokenBench: b, url: srv.URL}

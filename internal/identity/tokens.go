@@ -38,7 +38,7 @@ type Binding struct {
 
 // IssueRequest asks for a gateway token.
 type IssueRequest struct {
-	Principal sallyport.Principal // as [Verifier.Verify] returned it
+	Principal sallyport.Principal // as the [Verifier] returned it
 	Resource  sallyport.ResourceID
 	Role      sallyport.RoleID
 	Grant     sallyport.GrantID // "" when the role needs no grant
@@ -109,7 +109,7 @@ func (t *Tokens) Issue(ctx context.Context, r IssueRequest) (token string, info 
 	switch {
 	case r.Principal.ID == "" || r.Resource == "" || r.Role == "":
 		return "", info, sallyport.E(sallyport.Invalid, op, "a token needs a principal, a resource and a role")
-	case r.Principal.Authn.Method != MethodOIDC:
+	case r.Principal.Authn.Method != MethodOIDC && r.Principal.Authn.Method != MethodKey:
 		return "", info, sallyport.E(sallyport.Denied, op, "a gateway token cannot be exchanged for another one").
 			WithHint("present the issuer's own token")
 	}
@@ -173,10 +173,11 @@ func (t *Tokens) withdraw(ctx context.Context, st StoredToken) error {
 	return err
 }
 
-// Authenticate accepts an issuer's JSON Web Token or a gateway token. The
-// binding is empty for the former. The answer is in the journal before
+// Authenticate accepts an issuer's JSON Web Token or a gateway token, also as an
+// [IDToken]. The binding is empty for the former. The answer is in the journal before
 // Authenticate returns.
 func (t *Tokens) Authenticate(ctx context.Context, raw string) (sallyport.Principal, Binding, error) {
+	raw = undress(raw)
 	if !strings.HasPrefix(raw, TokenPrefix) {
 		p, err := t.verifier.Verify(ctx, raw)
 		return p, Binding{}, err

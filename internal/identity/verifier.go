@@ -44,10 +44,12 @@ const (
 // Verifier checks JSON Web Tokens of the configured issuers. It is safe for
 // concurrent use and starts no goroutine.
 type Verifier struct {
-	issuers map[string]*issuer // by exact URL
-	now     func() time.Time
-	journal Journal
-	log     *slog.Logger
+	issuers   map[string]*issuer     // by exact URL
+	keys      map[string]*signingKey // by id
+	tokenURLs []string
+	now       func() time.Time
+	journal   Journal
+	log       *slog.Logger
 }
 
 type issuer struct {
@@ -66,7 +68,10 @@ func New(ctx context.Context, c Config, d Deps) (*Verifier, error) {
 	if d.Journal == nil {
 		return nil, sallyport.E(sallyport.Internal, op, "no journal")
 	}
-	v := &Verifier{issuers: map[string]*issuer{}, now: d.Now, journal: d.Journal, log: d.Logger}
+	v := &Verifier{
+		issuers: map[string]*issuer{}, keys: map[string]*signingKey{}, tokenURLs: c.TokenURLs,
+		now: d.Now, journal: d.Journal, log: d.Logger,
+	}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -88,7 +93,15 @@ func New(ctx context.Context, c Config, d Deps) (*Verifier, error) {
 		}
 		v.issuers[ic.URL] = is
 	}
-	v.log.DebugContext(ctx, "identity ready", "issuers", len(v.issuers))
+	for _, kc := range c.Keys {
+		k, err := newSigningKey(kc)
+		if err != nil {
+			return nil, sallyport.E(sallyport.Invalid, op, fmt.Sprintf("the public key of key %q cannot be used", kc.ID)).
+				WithHint("give it as PEM, or name the file that holds it").Because(err)
+		}
+		v.keys[k.ID] = k
+	}
+	v.log.DebugContext(ctx, "identity ready", "issuers", len(v.issuers), "keys", len(v.keys))
 	return v, nil
 }
 
@@ -165,7 +178,7 @@ func (is *issuer) identify(c claims, p sallyport.Principal, now time.Time) (sall
 		return p, refusal(fmt.Errorf("the token's subject %w", err), hint)
 	}
 	p.Subject.ID = sub
-	exp, err := is.checkTimes(c, now)
+	exp, err := checkTimes(c, now, is.skew(), is.maxLifetime())
 	if err != nil {
 		return p, refusal(err, "ask the issuer for a new token; check the clocks if it is new")
 	}
@@ -189,15 +202,8 @@ func (is *issuer) identify(c claims, p sallyport.Principal, now time.Time) (sall
 // checkHeader judges the JOSE header (RFC 7515 section 4.1). Headers that bring
 // or point to a key are refused and never looked at.
 func (is *issuer) checkHeader(h claims) (alg jose.SignatureAlgorithm, kid string, err error) {
-	for _, name := range []string{"jku", "x5u", "jwk"} {
-		if h.has(name) {
-			return "", "", fmt.Errorf("the token's header brings its own key (%s)", name)
-		}
-	}
-	for _, name := range []string{"crit", "b64", "enc", "zip"} {
-		if h.has(name) {
-			return "", "", fmt.Errorf("the token's header asks for an extension that is not supported (%s)", name)
-		}
+	if err := checkExtensions(h); err != nil {
+		return "", "", err
 	}
 	name, _ := h.text("alg")
 	alg, ok := algorithmOf(name)
@@ -212,6 +218,21 @@ func (is *issuer) checkHeader(h claims) (alg jose.SignatureAlgorithm, kid string
 		return "", "", errors.New("the token's key id is not a short text")
 	}
 	return alg, kid, nil
+}
+
+// checkExtensions refuses what a header of ours never has.
+func checkExtensions(h claims) error {
+	for _, name := range []string{"jku", "x5u", "jwk"} {
+		if h.has(name) {
+			return fmt.Errorf("the token's header brings its own key (%s)", name)
+		}
+	}
+	for _, name := range []string{"crit", "b64", "enc", "zip"} {
+		if h.has(name) {
+			return fmt.Errorf("the token's header asks for an extension that is not supported (%s)", name)
+		}
+	}
+	return nil
 }
 
 // acceptsType compares "typ" as a media type: without regard to case, and with
@@ -253,8 +274,8 @@ func (is *issuer) verify(ctx context.Context, raw string, sig *signature, now ti
 
 var errExpired = errors.New("the token has expired")
 
-// checkTimes wants exp and iat, and their distance within the issuer's limit.
-func (is *issuer) checkTimes(c claims, now time.Time) (exp time.Time, err error) {
+// checkTimes wants exp and iat, and their distance within the limit.
+func checkTimes(c claims, now time.Time, skew, limit time.Duration) (exp time.Time, err error) {
 	exp, ok, err := c.date("exp")
 	if err != nil {
 		return exp, err
@@ -273,7 +294,6 @@ func (is *issuer) checkTimes(c claims, now time.Time) (exp time.Time, err error)
 	if err != nil {
 		return exp, err
 	}
-	skew := is.skew()
 	switch {
 	case !now.Before(exp.Add(skew)):
 		return exp, errExpired
@@ -283,8 +303,8 @@ func (is *issuer) checkTimes(c claims, now time.Time) (exp time.Time, err error)
 		return exp, errors.New("the token is not valid yet (nbf)")
 	case !exp.After(iat):
 		return exp, errors.New("the token expires before it was issued")
-	case exp.Sub(iat) > is.maxLifetime():
-		return exp, fmt.Errorf("the token lives longer than the %v allowed for its issuer", is.maxLifetime())
+	case exp.Sub(iat) > limit:
+		return exp, fmt.Errorf("the token lives longer than the %v allowed for its issuer", limit)
 	}
 	return exp, nil
 }

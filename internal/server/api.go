@@ -40,7 +40,7 @@ func newAPI(g *Gateway) *api {
 		slots: make(chan struct{}, maxInFlight), waiting: make(chan struct{}, maxWaiting), heavy: make(chan struct{}, maxHeavy),
 	}
 	tokens := identity.TokenHandler(g.tokens, granter{g})
-	for _, path := range []string{"/v1/token", "/v1/token/"} {
+	for _, path := range []string{"/v1/token", "/v1/token/", "/v1/introspect"} {
 		a.mux.Handle(path, a.timed(tokens))
 	}
 	a.mux.HandleFunc("GET /healthz", a.health)
