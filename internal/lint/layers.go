@@ -34,6 +34,7 @@ func layers() []layer {
 				"internal/disclosure",
 				"internal/analyze/googlesql/lineage", // owns a process
 				"internal/store", "internal/blob", "internal/cloudkms", "internal/detector", "internal/witness", "internal/disclosure",
+				"internal/sidecar",
 			},
 			"these know one part of the domain each, and nothing of sessions",
 		},
