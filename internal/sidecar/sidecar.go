@@ -114,7 +114,7 @@ func (s *Server) token(ctx context.Context) (live, error) {
 		s.log.WarnContext(ctx, "no new token", "error", err)
 		switch {
 		case refusal(err):
-			s.refuse(err)
+			s.drop(err)
 		case old.text != "":
 			return old, nil
 		}
@@ -141,8 +141,8 @@ func (s *Server) keep(t Token, at time.Time) {
 	s.held, s.since, s.said = t, at, nil
 }
 
-// refuse forgets the token that is kept, and remembers why there is none.
-func (s *Server) refuse(err error) {
+// drop forgets the token that is kept, and remembers why there is none.
+func (s *Server) drop(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held, s.said, s.at = Token{}, err, s.opts.Now()
