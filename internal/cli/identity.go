@@ -41,7 +41,7 @@ func (a *app) identityCommand() *cobra.Command {
 			return a.attest(ctx, "/v1/identities/review", map[string]string{"principal": args[0], "note": note})
 		})
 	review.Flags().StringVar(&note, "note", "", "what you found; it goes on record")
-	return a.client(a.group("identity", "List machine identities and review their access", lst, review))
+	return a.client(a.group("identity", "List machine identities, review their access, make keys for them", lst, review, a.keyCommand()))
 }
 
 func (a *app) identityList(ctx context.Context, asOf string) error {

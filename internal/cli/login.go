@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 
 func (a *app) loginCommand() *cobra.Command {
 	var tokenFile string
+	var g googleLogin
 	cmd := a.client(a.command("login", "Check a token against a gateway and remember both", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			if tokenFile != "" && a.settings.token != "" {
@@ -30,15 +30,22 @@ func (a *app) loginCommand() *cobra.Command {
 			if tokenFile != "" {
 				a.settings.token = "@" + tokenFile
 			}
-			return a.login(ctx)
+			if err := g.check(); err != nil {
+				return err
+			}
+			return a.login(ctx, g)
 		}))
 	cmd.Long = "Check a token against a gateway and remember both in the profile, which only you may read. A token file is\n" +
-		"remembered by its name, so that whatever renews the file renews the login."
+		"remembered by its name, so that whatever renews the file renews the login.\n\n" +
+		"With --resource and --role a file of credentials for clients of Google Cloud is written beside the profile. They get gateway\n" +
+		"tokens with it, and read your token themselves whenever they need one: from its file, or from --token-url. What to set is\n" +
+		"printed by: sallyport env RESOURCE --role ROLE"
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token")
+	g.flags(cmd)
 	return cmd
 }
 
-func (a *app) login(ctx context.Context) error {
+func (a *app) login(ctx context.Context, g googleLogin) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -62,6 +69,11 @@ func (a *app) login(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(a.Stderr, "remembered in %s\n", clean(path))
+	if g.resource != "" {
+		if err := a.writeExternal(ctx, c, g); err != nil {
+			return err
+		}
+	}
 	return a.showPrincipal(who, raw)
 }
 
@@ -183,6 +195,22 @@ func (w *waiting) until(ctx context.Context, try func(context.Context) error) er
 	}
 }
 
+// await is until, which also tells once what is waited for.
+func (a *app) await(ctx context.Context, w *waiting, try func(context.Context) error) error {
+	told := ""
+	return w.until(ctx, func(ctx context.Context) error {
+		err := try(ctx)
+		if err == nil || !w.wait {
+			return err
+		}
+		if msg, _ := sallyport.Public(err); msg != told && sallyport.KindOf(err) == sallyport.Held {
+			told = msg
+			fmt.Fprintln(a.Stderr, clean(msg))
+		}
+		return err
+	})
+}
+
 func (a *app) tokenCommand() *cobra.Command {
 	var resource, role string
 	var w waiting
@@ -213,16 +241,9 @@ func (a *app) token(ctx context.Context, resource, role string, w *waiting) erro
 		tok exchanged
 		raw json.RawMessage
 	)
-	told := ""
-	err = w.until(ctx, func(ctx context.Context) error {
+	err = a.await(ctx, w, func(ctx context.Context) error {
 		var err error
-		if tok, raw, err = c.exchange(ctx, resource, role); err == nil || !w.wait {
-			return err
-		}
-		if msg, _ := sallyport.Public(err); msg != told && sallyport.KindOf(err) == sallyport.Held {
-			told = msg
-			fmt.Fprintln(a.Stderr, clean(msg))
-		}
+		tok, raw, err = c.exchange(ctx, resource, role)
 		return err
 	})
 	if err != nil {
@@ -250,124 +271,4 @@ func quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func (a *app) envCommand() *cobra.Command {
-	var role, address string
-	cmd := a.client(a.command("env RESOURCE", "Print what clients need to connect to a resource", cobra.ExactArgs(1),
-		func(ctx context.Context, args []string) error { return a.env(ctx, args[0], role, address) }))
-	cmd.Long = "Print what psql and other clients of PostgreSQL need to connect to a resource through the gateway, as exports\n" +
-		"for a shell: eval \"$(sallyport env clinic --role claims-etl)\". The last of them asks for a gateway token when it\n" +
-		"is evaluated; it is not part of the output."
-	cmd.Flags().StringVar(&role, "role", "", "role")
-	cmd.Flags().StringVar(&address, "postgres", "", "HOST:PORT of the gateway's PostgreSQL listener, when it is not the API's host and the port that it tells")
-	return cmd
-}
-
-// env prints what a client needs. It never prints a token.
-func (a *app) env(ctx context.Context, resource, role, address string) error {
-	if role == "" {
-		return usage("name the role with --role")
-	}
-	format, err := a.format("env")
-	if err != nil {
-		return err
-	}
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	var out struct {
-		Resources []resourceInfo `json:"resources"`
-	}
-	if _, err := c.ask(ctx, http.MethodGet, "/v1/resources", nil, nil, &out); err != nil {
-		return err
-	}
-	listener, err := entitled(out.Resources, resource, role)
-	if err != nil {
-		return err
-	}
-	if address == "" {
-		address = c.reach(listener)
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return usage("--postgres must be HOST:PORT")
-	}
-	vars := [][]string{{"PGHOST", host}, {"PGPORT", port}, {"PGUSER", role}, {"PGDATABASE", resource}, {"PGSSLMODE", "verify-full"}}
-	root := "system"
-	if c.ca != "" {
-		if root, err = filepath.Abs(c.ca); err != nil {
-			return sallyport.E(sallyport.Invalid, "env", "the authority's path cannot be made absolute").Because(err)
-		}
-	}
-	vars = append(vars, []string{"PGSSLROOTCERT", root})
-	switch format {
-	case "json":
-		all := map[string]string{}
-		for _, v := range vars {
-			all[v[0]] = v[1]
-		}
-		return writeJSON(a.Stdout, all)
-	case "csv":
-		return table{head: []string{"NAME", "VALUE"}, rows: vars}.csv(a.Stdout)
-	}
-	var b strings.Builder
-	for _, v := range vars {
-		fmt.Fprintf(&b, "export %s=%s\n", v[0], quote(v[1]))
-	}
-	fmt.Fprintf(&b, "export PGPASSWORD=\"$(%s)\"\n", a.tokenLine(resource, role))
-	_, err = a.Stdout.Write([]byte(b.String()))
-	return err
-}
-
-// tokenLine is the command that prints a token, with the settings that were
-// given by flags. A token itself is never part of it.
-func (a *app) tokenLine(resource, role string) string {
-	line := "sallyport token --resource " + quote(resource) + " --role " + quote(role)
-	if a.settings.server != "" {
-		line += " --server " + quote(a.settings.server)
-	}
-	if a.settings.ca != "" {
-		line += " --ca " + quote(a.settings.ca)
-	}
-	if strings.HasPrefix(a.settings.token, "@") {
-		line += " --token " + quote(a.settings.token)
-	}
-	return line
-}
-
-// reach makes the address of a listener that the gateway tells into one that
-// the caller can use: one that listens everywhere is reached where the API is.
-func (c *client) reach(listener string) string {
-	host, port, err := net.SplitHostPort(listener)
-	if err != nil {
-		port = "6432"
-	}
-	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() || ip.IsLoopback() {
-		host = c.base.Hostname()
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// entitled returns the gateway's listener for a resource on which the caller
-// may have the role.
-func entitled(all []resourceInfo, resource, role string) (string, error) {
-	for _, r := range all {
-		if r.Name != resource {
-			continue
-		}
-		var have []string
-		for _, e := range r.Roles {
-			if e.Role == role {
-				return r.Listener, nil
-			}
-			have = append(have, e.Role)
-		}
-		return "", sallyport.E(sallyport.Denied, "env", "you may not have the role "+role+" on "+resource).
-			WithHint("roles there: " + list(have))
-	}
-	return "", sallyport.E(sallyport.NotFound, "env", "there is no resource "+resource+" that you may ask for").
-		WithHint("see: sallyport resource list")
 }
