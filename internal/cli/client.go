@@ -89,8 +89,8 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	// The endpoint of exchanges takes the token in the body and looks at no other.
-	if path != tokenPath {
+	// The endpoints of tokens take one in the body and look at no other.
+	if path != tokenPath && path != introspectPath {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	res, err := c.http.Do(req)

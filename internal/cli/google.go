@@ -92,7 +92,7 @@ type externalFormat struct {
 func newExternal(c *client, g googleLogin) (external, error) {
 	base := strings.TrimRight(c.base.String(), "/")
 	e := external{
-		Type: "external_account", SubjectTokenType: identity.TokenTypeJWT, TokenURL: base + tokenPath, TokenInfoURL: base + "/v1/introspect",
+		Type: "external_account", SubjectTokenType: identity.TokenTypeJWT, TokenURL: base + tokenPath, TokenInfoURL: base + introspectPath,
 		Audience: identity.Target{Resource: sallyport.ResourceID(g.resource), Role: sallyport.RoleID(g.role)}.Audience(),
 		Source:   externalSource{Format: externalFormat{Type: "text"}},
 	}

@@ -125,8 +125,12 @@ func (a *app) showPrincipal(who identified, raw json.RawMessage) error {
 	})
 }
 
-// tokenPath is the endpoint of token exchanges.
-const tokenPath = "/v1/token"
+const (
+	// tokenPath is the endpoint of token exchanges.
+	tokenPath = "/v1/token"
+	// introspectPath tells what a gateway token is good for.
+	introspectPath = "/v1/introspect"
+)
 
 // exchanged is the answer of a token exchange (RFC 8693 section 2.2.1).
 type exchanged struct {

@@ -5,9 +5,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +72,8 @@ func (a *app) sidecar(ctx context.Context, f sidecarFlags, w *waiting) error {
 	}
 	s := sidecar.New(sidecar.Options{
 		Target: t, Issuer: c.server, Project: f.project, Now: a.Now, Log: slog.New(slog.NewTextHandler(a.Stderr, nil)),
-		Fetch: func(ctx context.Context) (sidecar.Token, error) { return a.fetchToken(ctx, t) },
+		Fetch:  func(ctx context.Context) (sidecar.Token, error) { return a.fetchToken(ctx, t) },
+		Active: a.activeToken,
 	})
 	if err = a.await(ctx, w, s.Renew); sallyport.KindOf(err) == sallyport.Unavailable {
 		err = nil // the gateway may come up later; requests say that it is not there
@@ -92,6 +97,30 @@ func (a *app) fetchToken(ctx context.Context, t identity.Target) (sidecar.Token,
 	defer c.close()
 	tok, _, err := c.exchange(ctx, string(t.Resource), string(t.Role))
 	return sidecar.Token{Text: tok.AccessToken, Life: time.Duration(tok.ExpiresIn) * time.Second}, err
+}
+
+// activeToken asks the gateway whether a gateway token is good still.
+func (a *app) activeToken(ctx context.Context, token string) (bool, error) {
+	c, err := a.connect()
+	if err != nil {
+		return false, err
+	}
+	defer c.close()
+	res, err := c.send(ctx, http.MethodPost, introspectPath, nil, "application/x-www-form-urlencoded", strings.NewReader(url.Values{"token": {token}}.Encode()))
+	if err != nil {
+		return false, err
+	}
+	raw, err := readAnswer(res)
+	if err != nil {
+		return false, err
+	}
+	var out struct {
+		Active *bool `json:"active"`
+	}
+	if err := json.Unmarshal(raw, &out); err != nil || out.Active == nil {
+		return false, sallyport.E(sallyport.Invalid, "sidecar", "the gateway's answer does not say whether the token is good").Because(err)
+	}
+	return *out.Active, nil
 }
 
 // announce prints where the sidecar serves.

@@ -11,5 +11,6 @@
 // of the loopback.
 //
 // A token is fetched by the request that needs it and kept until its last
-// third; a workload that asks nothing puts no login on record.
+// third, or until the gateway says that it was revoked; a workload that asks
+// nothing puts no login on record.
 package sidecar

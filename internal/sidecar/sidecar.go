@@ -34,8 +34,11 @@ type Options struct {
 	// Fetch gets a new token from the gateway. It is called by one request at a
 	// time.
 	Fetch func(context.Context) (Token, error)
-	Now   func() time.Time
-	Log   *slog.Logger // nil means none
+	// Active asks the gateway whether a token is good still; nil means that nobody
+	// asks. It too is called by one request at a time.
+	Active func(ctx context.Context, token string) (bool, error)
+	Now    func() time.Time
+	Log    *slog.Logger // nil means none
 }
 
 // Server answers as a metadata server does. It is safe for concurrent use.
@@ -43,11 +46,12 @@ type Server struct {
 	opts Options
 	log  *slog.Logger
 
-	turn chan struct{} // held by whoever fetches a token
+	turn chan struct{} // held by whoever speaks to the gateway
 
 	mu    sync.Mutex
 	held  Token     // guarded by mu
 	since time.Time // when it was asked for; guarded by mu
+	seen  time.Time // when it was known to be good; guarded by mu
 	said  error     // the gateway's last answer, if it was a refusal; guarded by mu
 	at    time.Time // when it came; guarded by mu
 }
@@ -67,6 +71,10 @@ const (
 	// refusedFor is how long a refusal is repeated without asking again. Clients ask
 	// in loops, and each exchange is a login on the gateway's record.
 	refusedFor = 5 * time.Second
+	// activeFor is how long a token counts as good that was so when the gateway was
+	// asked, and activeTimeout how long that may take.
+	activeFor     = 5 * time.Second
+	activeTimeout = 3 * time.Second
 )
 
 // live is a token and when it ends.
@@ -83,11 +91,11 @@ func (s *Server) Renew(ctx context.Context) error {
 	return err
 }
 
-// token returns a token with more than a third of its life left, or, when the
-// gateway gives no other, whatever is left of the last one. A refusal ends that
-// one as well: the gateway may have revoked it with the grant.
+// token returns a token with more than a third of its life left that was not
+// revoked, or, when the gateway gives no other, whatever is left of the last one. A
+// refusal ends that one as well.
 func (s *Server) token(ctx context.Context) (live, error) {
-	if t, fresh := s.current(); fresh {
+	if t, ok := s.ready(); ok {
 		return t, nil
 	}
 	select {
@@ -96,7 +104,13 @@ func (s *Server) token(ctx context.Context) (live, error) {
 	case <-ctx.Done():
 		return live{}, ctx.Err()
 	}
-	old, fresh := s.current() // another request may have fetched one meanwhile
+	if t, ok := s.ready(); ok { // another request saw to it meanwhile
+		return t, nil
+	}
+	old, fresh := s.current()
+	if old.text != "" && !s.active(ctx, old.text) {
+		old, fresh = live{}, false
+	}
 	if fresh {
 		return old, nil
 	}
@@ -138,7 +152,38 @@ func refusal(err error) bool {
 func (s *Server) keep(t Token, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.since, s.said = t, at, nil
+	s.held, s.since, s.seen, s.said = t, at, at, nil
+}
+
+// active asks whether the token that is kept is good still, and forgets one that
+// is not: it was revoked, and there may be a new grant by now. A gateway that gives
+// no answer changes nothing.
+func (s *Server) active(ctx context.Context, token string) bool {
+	if s.opts.Active == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, activeTimeout)
+	defer cancel()
+	ok, err := s.opts.Active(ctx, token)
+	if err != nil {
+		s.log.WarnContext(ctx, "whether the token is good still is not known", "error", err)
+		ok = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = s.opts.Now()
+	if !ok {
+		s.held = Token{}
+	}
+	return ok
+}
+
+// ready returns a token that needs no word with the gateway.
+func (s *Server) ready() (live, bool) {
+	t, fresh := s.current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t, fresh && t.text == s.held.Text && (s.opts.Active == nil || s.opts.Now().Sub(s.seen) < activeFor)
 }
 
 // drop forgets the token that is kept, and remembers why there is none.

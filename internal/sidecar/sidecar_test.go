@@ -32,6 +32,10 @@ type gateway struct {
 	now   time.Time
 	asked int
 	err   error
+	// looked counts questions about tokens; revoked is the one that is not good.
+	looked  int
+	revoked string
+	lost    bool // such questions find no answer
 }
 
 func (g *gateway) Now() time.Time {
@@ -50,6 +54,16 @@ func (g *gateway) fetch(context.Context) (sidecar.Token, error) {
 	return sidecar.Token{Text: fmt.Sprintf("spt_%d", g.asked), Life: 15 * time.Minute}, nil
 }
 
+func (g *gateway) active(_ context.Context, token string) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.looked++
+	if g.lost {
+		return false, sallyport.E(sallyport.Unavailable, "gateway", "the gateway cannot be reached")
+	}
+	return token != g.revoked, nil
+}
+
 // after moves the clock and says what the gateway answers from then on.
 func (g *gateway) after(d time.Duration, err error) {
 	g.mu.Lock()
@@ -64,12 +78,16 @@ func (g *gateway) times() int {
 }
 
 // start serves a sidecar until the test ends and returns its URL.
-func start(t *testing.T, project string) (*gateway, string) {
+func start(t *testing.T, project string, change ...func(*gateway, *sidecar.Options)) (*gateway, string) {
 	t.Helper()
 	g := &gateway{now: time.Unix(1_700_000_000, 0)}
-	s := sidecar.New(sidecar.Options{
+	o := sidecar.Options{
 		Target: identity.Target{Resource: "clinic", Role: "claims-etl"}, Issuer: "https://gw.example", Project: project, Fetch: g.fetch, Now: g.Now,
-	})
+	}
+	for _, f := range change {
+		f(g, &o)
+	}
+	s := sidecar.New(o)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ln, err := sidecar.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
@@ -253,6 +271,47 @@ func TestRenewal(t *testing.T) {
 		var got map[string]any
 		if a.status == http.StatusOK && (json.Unmarshal([]byte(a.body), &got) != nil || got["expires_in"] != step.left) {
 			t.Errorf("step %d: %v", i, got)
+		}
+	}
+}
+
+// TestRevoked: a token that the gateway no longer takes is not handed out, and the
+// gateway is asked now and then, not each time.
+func TestRevoked(t *testing.T) {
+	t.Parallel()
+	g, url := start(t, "", func(g *gateway, o *sidecar.Options) { o.Active = g.active })
+	token := url + "/computeMetadata/v1/instance/service-accounts/default/token"
+	no := sallyport.E(sallyport.Held, "gateway", "a request waits for approval")
+	down := sallyport.E(sallyport.Unavailable, "gateway", "the gateway cannot be reached")
+	for i, step := range []struct {
+		wait    time.Duration
+		err     error
+		revoked string
+		lost    bool
+		status  int
+		text    string
+		looked  int
+	}{
+		{0, nil, "", false, 200, "spt_1", 0},
+		{4 * time.Second, nil, "spt_1", false, 200, "spt_1", 0},
+		{time.Second, nil, "spt_1", false, 200, "spt_2", 1},
+		{time.Minute, nil, "", false, 200, "spt_2", 2},
+		{time.Minute, down, "spt_2", true, 200, "spt_2", 3},
+		{time.Second, down, "spt_2", true, 200, "spt_2", 3},
+		{time.Minute, no, "spt_2", false, 403, "waits for approval", 4},
+		{time.Minute, nil, "", false, 200, "spt_4", 4},
+		{11 * time.Minute, down, "spt_4", false, 503, "cannot be reached", 5}, // nothing is left to hand out
+	} {
+		g.after(step.wait, step.err)
+		g.mu.Lock()
+		g.revoked, g.lost = step.revoked, step.lost
+		g.mu.Unlock()
+		a := get(t, token)
+		g.mu.Lock()
+		looked := g.looked
+		g.mu.Unlock()
+		if a.status != step.status || !strings.Contains(a.body, step.text) || looked != step.looked {
+			t.Fatalf("step %d: status %d: %s (looked %d times)", i, a.status, a.body, looked)
 		}
 	}
 }

@@ -18,6 +18,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -173,6 +176,52 @@ func TestNode(t *testing.T) {
 	vars = w.variables(t, "--client", "node", "--sidecar", w.sidecar(t))
 	w.good(t, w.token(t, dir, vars, "node", "login.mjs"))
 	w.good(t, w.token(t, dir, vars, "node", "login.mjs", "https://fn.example"))
+}
+
+// TestURLSource: the workload's token is not in a file but behind a URL that wants
+// a header, as CI systems have it.
+func TestURLSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ci := w.CIToken(t)
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "bearer of-the-job" {
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(rw).Encode(map[string]any{"count": 1, "value": ci}) // a client that is gone needs no answer
+	}))
+	t.Cleanup(srv.Close)
+	w.sallyport(t, "login", "--resource", resource, "--role", role, "--token-url", srv.URL+"/token?audience=sallyport",
+		"--token-url-header", "Authorization: bearer of-the-job", "--token-url-field", "value")
+	vars := w.variables(t, "--client", "go,node")
+	w.good(t, w.token(t, w.dir, vars, goClient(t)))
+	w.asExchange(t)
+	w.good(t, w.token(t, nodeClient(t), vars, "node", "login.mjs"))
+}
+
+// TestSidecarRevoked: a sidecar notices that its token was revoked.
+func TestSidecarRevoked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	address := w.sidecar(t)
+	program := goClient(t)
+	vars := map[string]string{"GCE_METADATA_HOST": address}
+	first := w.token(t, w.dir, vars, program)
+	w.good(t, first)
+	res, err := w.api.PostForm("https://"+w.APIAddress()+"/v1/token/revoke", url.Values{"token": {first}})
+	if err != nil || res.Body.Close() != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("revocation: %v %v", res, err)
+	}
+	next := first
+	for range 100 {
+		if next = w.token(t, w.dir, vars, program); next != first {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	w.good(t, next)
 }
 
 // TestKeyFile: a key file of our own in the place of a service account's.
