@@ -20,7 +20,7 @@ export GOAMD64 ?= $(shell test/scripts/goamd64)
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
 	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/witness/... \
-	./internal/ship/... ./internal/retention/... ./internal/httpgate/... ./internal/googleauth/... ./internal/derived/...
+	./internal/ship/... ./internal/retention/... ./internal/httpgate/... ./internal/googleauth/... ./internal/derived/... ./internal/sidecar/... ./internal/analyze/googlesql/lineage/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed
@@ -95,12 +95,16 @@ demo-deps:
 	test/scripts/install-system demo
 
 .PHONY: test-deps
-test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rsyslog, Node.js clients
+test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rsyslog, Node.js clients, the analyser of GoogleSQL
 	test/scripts/install-system test
 	test/scripts/install-postgres
 	cd test/fhirvalid && go mod download
 	cd test/witnesspeer && go mod download
 	cd test/ledgerbench && go mod download
+	cd test/googleclients/goclient && go mod download
+	cd test/bigquerypeer/readapi && go mod download
+	cd test/googlelogin/goclient && go mod download
+	test/scripts/install-bqanalyzer
 
 # npm itself may have to be installed first.
 $(CLIENTS): test/clients/package.json test/clients/package-lock.json

@@ -31,10 +31,8 @@ func layers() []layer {
 			[]string{
 				"internal/identity", "internal/grant", "internal/vault", "internal/record", "internal/catalog",
 				"internal/store", "internal/blob", "internal/derived", "internal/cloudkms", "internal/googleauth", "internal/detector", "internal/witness",
-				"internal/disclosure",
+				"internal/disclosure", "internal/sidecar",
 				"internal/analyze/googlesql/lineage", // owns a process
-				"internal/store", "internal/blob", "internal/cloudkms", "internal/detector", "internal/witness", "internal/disclosure",
-				"internal/sidecar",
 			},
 			"these know one part of the domain each, and nothing of sessions",
 		},

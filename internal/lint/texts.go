@@ -5,7 +5,6 @@ package lint
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -133,12 +132,15 @@ func Dependencies(t *Tree) []Finding {
 	const why = "a dependency is chosen, with a reason that can be looked up"
 	versions := requires(t.Texts["go.mod"])
 	used := make(map[string]bool)
-	// Tools, and what judges from outside, are modules of their own.
-	apart := make(map[string]string)
+	// Tools, and what judges from outside, are modules of their own, each with its
+	// own versions.
+	apart := make(map[[2]string]bool)
 	var elsewhere []string
 	for _, p := range sortedKeys(t.Texts) {
 		if path.Base(p) == "go.mod" && p != "go.mod" {
-			maps.Copy(apart, requires(t.Texts[p]))
+			for mod, version := range requires(t.Texts[p]) {
+				apart[[2]string{mod, version}] = true
+			}
 			elsewhere = append(elsewhere, path.Dir(p))
 		}
 	}
@@ -167,7 +169,7 @@ func Dependencies(t *Tree) []Finding {
 		}
 	}
 	for _, mod := range sortedKeys(rows) {
-		if !used[mod] && apart[mod] != rows[mod] {
+		if !used[mod] && !apart[[2]string{mod, rows[mod]}] {
 			fs = append(fs, Finding{"dependencies", doc, mod + " has a row and is not imported", why})
 		}
 	}
