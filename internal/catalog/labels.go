@@ -222,6 +222,15 @@ func (l *Labels) lookup(schema, table, column string) (labels []sallyport.Label,
 	return nil, false, false
 }
 
+// Each calls f for each line of the file, in no order. column is empty for the line
+// that stands for all columns of a table without a line of their own. It is for
+// targets that look names up by other rules than PostgreSQL's.
+func (l *Labels) Each(f func(schema, table, column string, labels []sallyport.Label)) {
+	for n, e := range l.columns {
+		f(n.schema, n.table, n.column, e.labels)
+	}
+}
+
 // validLabel: words of a-z, 0-9, "-" and "_", joined by dots.
 func validLabel(s string) bool {
 	if len(s) > maxLabelLen {
