@@ -47,6 +47,10 @@ type Query struct {
 	// Temporary are the names of tables that the request itself defines over files:
 	// what stands in them is unknown.
 	Temporary []string
+	// Session is true for a text that runs in a session that is there already: a name
+	// alone may mean a variable, a temporary table or a function that an earlier text
+	// has made.
+	Session bool
 	// View is true for the text of a view, which is kept and not run.
 	View bool
 }

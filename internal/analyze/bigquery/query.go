@@ -65,7 +65,7 @@ func (b *build) query(v value, temporary []string) error {
 	default:
 		return invalid("the parameter mode is not known", "send NAMED or POSITIONAL")
 	}
-	q := Query{Text: v.string("query"), Project: c.Project, Temporary: temporary}
+	q := Query{Text: v.string("query"), Project: c.Project, Temporary: temporary, Session: c.Session != ""}
 	if d := v.get("defaultDataset"); d.kind == isObject {
 		var err error
 		if q.Dataset, err = b.dataset(d); err != nil {

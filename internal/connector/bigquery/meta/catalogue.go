@@ -65,6 +65,7 @@ type entry struct {
 type table struct {
 	known  googlesql.Table
 	fields []field
+	path   []string // as policies name it
 	facts  analyze.Facts
 }
 
@@ -213,7 +214,7 @@ func (c *Catalogue) table(n googlesql.Name, r *resource) *table {
 	if n.Project != c.config.Project {
 		dataset = n.Project + "." + n.Dataset
 	}
-	t := &table{known: googlesql.Table{Name: n}, fields: r.Schema.Fields}
+	t := &table{known: googlesql.Table{Name: n}, fields: r.Schema.Fields, path: []string{string(c.config.Resource), dataset, n.Table}}
 	t.known.Columns = c.labels.columns(tableName{dataset, n.Table}, t.fields)
 	switch {
 	case r.Materialised != nil:
@@ -231,7 +232,7 @@ func (c *Catalogue) table(n googlesql.Name, r *resource) *table {
 	if t.known.View {
 		t.facts.Kind = analyze.KindView
 	}
-	t.facts.Columns = facts(t.known.Columns, []string{string(c.config.Resource), dataset, n.Table})
+	t.facts.Columns = facts(t.known.Columns, t.path)
 	return t
 }
 

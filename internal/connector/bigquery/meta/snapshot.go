@@ -121,7 +121,7 @@ func (s *snapshot) members(n googlesql.Name) (out []googlesql.Name, ok bool) {
 			s.err = err
 		}
 		if body == nil {
-			return nil, false
+			return nil, err == nil // no dataset, and so no tables
 		}
 		var page struct {
 			Tables []struct {
