@@ -13,7 +13,7 @@
 // Names of columns ignore case, as they do for BigQuery, in the file of labels too.
 // A field of a record has a line of its own, the field's path in quotes
 // (clinic.visits."vitals.pulse"), or the labels of the record around it. A dataset of
-// another project is named with it: "other-project.clinic".patients.ssn.
+// another project is named with it: '"other-project.clinic".patients.ssn'.
 //
 // What cannot be known is an error or unknown, never empty: a table that the target
 // does not have is not known, and a target that does not answer ends the analysis.

@@ -55,6 +55,9 @@ func (s *snapshot) table(n googlesql.Name) *table {
 	if t, ok := s.tables[n]; ok || s.err != nil {
 		return t
 	}
+	if strings.HasSuffix(n.Table, "*") {
+		return nil // a wildcard, which is no table
+	}
 	if len(s.tables) >= maxTables {
 		s.err = sallyport.E(sallyport.Exhausted, op, "the query names more than 500 tables, or its views do").WithHint("split the query")
 		return nil
@@ -100,6 +103,7 @@ func (s *snapshot) Wildcard(n googlesql.Name) ([]googlesql.Table, bool) {
 		out = append(out, t)
 	}
 	if !ok {
+		n.Table += "*"
 		s.unknown[n] = true
 		return nil, false
 	}
