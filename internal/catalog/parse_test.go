@@ -4,6 +4,8 @@
 package catalog_test
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +68,21 @@ func TestParseLabelsRefuses(t *testing.T) {
 		if _, err := catalog.ParseLabels("f", []byte(ok)); err != nil {
 			t.Errorf("%q: %v", ok, err)
 		}
+	}
+}
+
+func TestEach(t *testing.T) {
+	t.Parallel()
+	l, err := catalog.ParseLabels("f", []byte("version: 1\ncolumns:\n  a.b.*: x\n  a.b.\"c.d\": [y, z]\n  a.b.\"*\": w\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	l.Each(func(schema, table, column string, labels []sallyport.Label) {
+		got[schema+"/"+table+"/"+column] = fmt.Sprint(labels)
+	})
+	if want := map[string]string{"a/b/": "[x]", "a/b/c.d": "[y z]", "a/b/*": "[w]"}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -74,6 +74,7 @@ func parsers() []string {
 		"internal/analyze/postgres",
 		"internal/catalog",
 		"internal/config",
+		"internal/connector/bigquery/meta",
 		"internal/detector/dlp",
 		"internal/detector/presidio",
 		"internal/identity",

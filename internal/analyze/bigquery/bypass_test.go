@@ -204,7 +204,8 @@ func TestBypass08ListsOfDatasets(t *testing.T) {
 // 10: the temporary tables of another caller's session.
 func TestBypass10Sessions(t *testing.T) {
 	t.Parallel()
-	a := analyser(t)
+	read := &texts{}
+	a := analyser(t, func(c *bigquery.Config) { c.Queries = read })
 	in := `,"connectionProperties":[{"key":"time_zone","value":"UTC"},{"key":"session_id","value":"theirs"}]`
 	for line, body := range map[string]string{
 		query:     `{` + selects + in + `}`,
@@ -222,6 +223,12 @@ func TestBypass10Sessions(t *testing.T) {
 	}
 	if c := analyse(t, a, query, `{`+selects+`,"createSession":true}`); !c.CreateSession {
 		t.Error("the begin of a session is not told")
+	}
+	// What a name alone means is the session's to say.
+	for i, q := range read.asked {
+		if begins := i == len(read.asked)-1; q.Session == begins {
+			t.Errorf("the text of query %d is in a session: %v", i, q.Session)
+		}
 	}
 }
 

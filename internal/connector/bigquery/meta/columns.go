@@ -35,7 +35,7 @@ func Columns(set *rules.Set, schema []byte, st *sallyport.Statement, masks []sal
 	}
 	cols := plain(s.Fields)
 	if len(st.Outputs) != len(cols) {
-		return strictest(set, cols, st, masks), nil
+		return strictest(set, cols), nil
 	}
 	for i := range cols {
 		m := maskOf(masks, i)
@@ -56,18 +56,10 @@ func completed(set *rules.Set, c mask.BQColumn, out sallyport.Output, m *sallypo
 	return set.BQColumn(c, out, m)
 }
 
-// strictest masks every column whole. The labels are all that the verdict has found
-// without a permit.
-func strictest(set *rules.Set, cols []mask.BQColumn, st *sallyport.Statement, masks []sallyport.Mask) []mask.BQColumn {
-	var labels []sallyport.Label
-	for _, m := range masks {
-		labels = merge(labels, m.Labels)
-	}
-	if len(labels) == 0 {
-		labels = []sallyport.Label{sallyport.Unclassified}
-	}
+// strictest masks every column whole, as one of which nothing is known.
+func strictest(set *rules.Set, cols []mask.BQColumn) []mask.BQColumn {
 	for i := range cols {
-		cols[i] = set.BQColumn(cols[i], sallyport.Output{Unknown: true}, &sallyport.Mask{Output: i, Labels: labels, Reason: reasonLineage})
+		cols[i] = completed(set, cols[i], sallyport.Output{Unknown: true}, nil)
 	}
 	return cols
 }
@@ -117,11 +109,11 @@ func (c *Catalogue) TableColumns(ctx context.Context, set *rules.Set, t analyze.
 		})
 	}
 	if len(st.Outputs) != len(cols) || len(table) != len(cols) {
-		return strictest(set, cols, st, masks), nil
+		return strictest(set, cols), nil
 	}
 	for i := range cols {
 		if !judged(st.Outputs[i], append(slices.Clone(got.path), cols[i].Name)) {
-			return strictest(set, cols, st, masks), nil // the table was another when the statement was judged
+			return strictest(set, cols), nil // the table was another when the statement was judged
 		}
 	}
 	for i := range cols {
