@@ -82,7 +82,7 @@ func (q *Queries) statement(ctx context.Context, script *googlesql.Script, query
 	if query.View && st.Refused == "" && (script.Multi || script.Statements[0].Kind != "SELECT") {
 		st.Refused, st.Hint = "the text of a view is not one query", "send one SELECT"
 	}
-	st.Predicates = append(slices.Clone(st.Predicates), q.unknown(script, query, env, s)...)
+	st.Predicates = append(slices.Clone(st.Predicates), unknown(script, query, env, s)...)
 	return st, s.before, nil
 }
 
@@ -96,7 +96,7 @@ func environment(c Config, query analyze.Query) googlesql.Env {
 
 // unknown are the columns of tables that are there and that nothing is known of.
 // Which rows such a table has may decide about any row of the answer.
-func (q *Queries) unknown(script *googlesql.Script, query analyze.Query, env googlesql.Env, s *snapshot) []sallyport.Column {
+func unknown(script *googlesql.Script, query analyze.Query, env googlesql.Env, s *snapshot) []sallyport.Column {
 	paths := map[string][]string{}
 	add := func(parts ...string) {
 		path := append(append([]string{string(env.Resource)}, parts...), "*")

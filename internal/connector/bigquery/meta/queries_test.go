@@ -79,7 +79,8 @@ func TestTracedQueries(t *testing.T) {
 			text: "SELECT zip FROM patients WHERE ssn = @s AND mrn IN UNNEST(@m) AND zip = @r.zip",
 			change: func(q *analyze.Query) {
 				q.Parameters = []analyze.Parameter{
-					{Name: "s", Type: "STRING"}, {Name: "m", Type: "INT64", Repeated: true},
+					{Name: "s", Type: "STRING"},
+					{Name: "m", Type: "INT64", Repeated: true},
 					{Name: "r", Type: "STRUCT", Fields: []analyze.Parameter{{Name: "zip", Type: "STRING"}}},
 				}
 			},
