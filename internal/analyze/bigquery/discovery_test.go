@@ -17,6 +17,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/wire/googleapi"
 )
 
 func TestDiscovery(t *testing.T) {
@@ -113,13 +114,13 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	switch {
 	case err != nil:
-		f := bigquery.Fail(err, false)
+		f := googleapi.Fail(err, false)
 		line += " " + err.Error()
 		w.WriteHeader(f.Status)
 		_, _ = w.Write(f.Body)
 	case c.Method != nil && c.Method.ID == "bigquery.tables.get" && c.Table.ID != "patients":
 		line += " is not there"
-		f := bigquery.Fail(sallyport.E(sallyport.NotFound, "stub", "there is no such table"), false)
+		f := googleapi.Fail(sallyport.E(sallyport.NotFound, "stub", "there is no such table"), false)
 		w.WriteHeader(f.Status)
 		_, _ = w.Write(f.Body)
 	case c.Discovery:

@@ -4,16 +4,10 @@
 package gcs_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -74,37 +68,9 @@ func startAt(t *testing.T, peer *gcspeer.Server, address string) *world {
 	t.Helper()
 	w := &world{peer: peer}
 	w.Gateway = gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("gcs.token", peer.Token), gatewaytest.Resource("lake", "lake", fmt.Sprintf(resource, address)))
-	pem, err := os.ReadFile(w.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, DisableCompression: true}
-	t.Cleanup(tr.CloseIdleConnections)
-	w.http = &http.Client{Transport: tr}
-	w.token = w.exchange(t)
+	w.http = w.HTTPClient(t)
+	w.token = w.Exchange(t, w.http, "lake", "lake")
 	return w
-}
-
-// exchange gets a gateway token that is bound to the resource.
-func (w *world) exchange(t *testing.T) string {
-	t.Helper()
-	res, err := w.http.PostForm("https://"+w.APIAddress()+"/v1/token", url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {w.CIToken(t)}, "resource": {"lake"}, "scope": {"lake"},
-		"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var out struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || out.Token == "" {
-		t.Fatalf("no token: %v", err)
-	}
-	return out.Token
 }
 
 func (w *world) service() googleclients.Service {
@@ -141,58 +107,10 @@ func (w *world) ask(t *testing.T, verb, path, body string, set ...func(*http.Req
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
-// officer calls the gateway's API as a privacy officer.
-func (w *world) officer(t *testing.T, verb, path string, in, out any) {
-	t.Helper()
-	b, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), verb, "https://"+w.APIAddress()+path, bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.HumanToken(t, "ann", "privacy-officers"))
-	req.Header.Set("Content-Type", "application/json")
-	if in == nil {
-		req.Body, req.ContentLength = http.NoBody, 0
-		req.Header.Del("Content-Type")
-	}
-	res, err := w.http.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if b, err = io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %d %s %v", verb, path, res.StatusCode, b, err)
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // decide waits for a held statement whose readable text holds part, and decides.
 func (w *world) decide(t *testing.T, part, how string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		var out struct {
-			Requests []struct {
-				ID   string `json:"id"`
-				Hold struct {
-					Readable string `json:"readable"`
-				} `json:"hold"`
-			} `json:"requests"`
-		}
-		w.officer(t, "GET", "/v1/requests?state=open", nil, &out)
-		for _, r := range out.Requests {
-			if strings.Contains(r.Hold.Readable, part) {
-				var got map[string]any
-				w.officer(t, "POST", "/v1/requests/"+r.ID+"/"+how, map[string]string{"rationale": "because the test says so"}, &got)
-				return
-			}
-		}
-	}
-	t.Fatalf("nothing like %q is held", part)
+	w.Decide(t, w.http, part, how)
 }
 
 type (

@@ -5,20 +5,16 @@ package gcs
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"hash"
 	"io"
 	"net/http"
-	"net/textproto"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/gcs"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
@@ -130,12 +126,15 @@ func (u *uploads) end(id string) {
 // send forwards an upload, or a part of one.
 func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) error {
 	h := e.headers()
-	content := &counted{r: e.in.media, sum: sha256.New()}
+	content := upstream.NewContent(e.in.media)
 	var body io.Reader = bytes.NewReader(e.in.json)
 	length := int64(len(e.in.json))
 	switch {
 	case e.call.UploadType == "multipart":
-		body, length = e.multipart(h, content), -1
+		var kind string
+		kind, body = upstream.Related(e.in.json, e.in.mediaType, content)
+		h.Set("Content-Type", kind)
+		length = -1
 	case e.in.media != nil:
 		body, length = content, e.request.ContentLength
 	}
@@ -145,8 +144,7 @@ func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) err
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
-	if content.n > 0 {
-		note := fmt.Sprintf("(%d bytes of content, sha256 %x)\n", content.n, content.sum.Sum(nil))
+	if note := content.Note(); note != "" {
 		if err := e.sess.Record(p, recordRequest, mask.Synthetic([]byte(note))); err != nil {
 			return err
 		}
@@ -173,34 +171,4 @@ func (e *exchange) uploadAddress() *url.URL {
 		q[name] = v
 	}
 	return e.t.at("/upload/storage/v1/b/"+url.PathEscape(e.call.Bucket)+"/o", q)
-}
-
-// multipart writes a multipart upload anew from what was judged.
-func (e *exchange) multipart(h http.Header, content io.Reader) io.Reader {
-	const boundary = "sallyport-upload-4d8f0c5b"
-	h.Set("Content-Type", "multipart/related; boundary="+boundary)
-	var head bytes.Buffer
-	head.WriteString("--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n")
-	head.Write(e.in.json)
-	head.WriteString("\r\n--" + boundary + "\r\n")
-	if e.in.mediaType != "" {
-		head.WriteString("Content-Type: " + textproto.TrimString(strings.NewReplacer("\r", "", "\n", "").Replace(e.in.mediaType)) + "\r\n")
-	}
-	head.WriteString("\r\n")
-	return io.MultiReader(&head, content, strings.NewReader("\r\n--"+boundary+"--\r\n"))
-}
-
-// counted is content on its way, counted and summed.
-type counted struct {
-	r   io.Reader
-	n   int64
-	sum hash.Hash
-}
-
-// Read implements [io.Reader].
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	c.sum.Write(b[:n])
-	return n, err
 }

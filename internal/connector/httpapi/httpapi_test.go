@@ -8,15 +8,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,15 +175,7 @@ func start(t *testing.T) (*api, *caller) {
 
 func newCaller(t *testing.T, g *gatewaytest.Gateway) *caller {
 	t.Helper()
-	pem, err := os.ReadFile(g.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, DisableCompression: true}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &caller{t: t, g: g, token: g.CIToken(t), http: &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &caller{t: t, g: g, token: g.CIToken(t), http: g.HTTPClient(t)}
 }
 
 type answer struct {
@@ -301,71 +289,6 @@ func (c *caller) traceFiles() map[string][]byte {
 	return out
 }
 
-// officer calls the gateway's API as a privacy officer.
-func (c *caller) officer(method, path string, in, out any) {
-	c.t.Helper()
-	c.as("privacy-officers", method, path, in, out)
-}
-
-// as calls the gateway's API as a member of a group.
-func (c *caller) as(group, method, path string, in, out any) {
-	c.t.Helper()
-	b, err := json.Marshal(in)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(c.t.Context(), method, "https://"+c.g.APIAddress()+path, bytes.NewReader(b))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.g.HumanToken(c.t, "ann", group))
-	req.Header.Set("Content-Type", "application/json")
-	if in == nil {
-		req.Body, req.ContentLength = http.NoBody, 0
-		req.Header.Del("Content-Type")
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if b, err = io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		c.t.Fatalf("%s %s: %d %s %v", method, path, res.StatusCode, b, err)
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// held waits for a request whose readable text holds part.
-func (c *caller) held(part string) (id string) {
-	c.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		var out struct {
-			Requests []struct {
-				ID   string `json:"id"`
-				Hold struct {
-					Readable string `json:"readable"`
-				} `json:"hold"`
-			} `json:"requests"`
-		}
-		c.officer("GET", "/v1/requests?state=open", nil, &out)
-		for _, r := range out.Requests {
-			if strings.Contains(r.Hold.Readable, part) {
-				return r.ID
-			}
-		}
-	}
-	c.t.Fatal("no request is held")
-	return ""
-}
-
-func (c *caller) decide(id, how string) {
-	c.t.Helper()
-	var out map[string]any
-	c.officer("POST", "/v1/requests/"+id+"/"+how, map[string]string{"rationale": "because the test says so"}, &out)
-}
-
 // TestEventsLeaveAsTheyCome wants the first of two events before the second
 // exists.
 func TestEventsLeaveAsTheyCome(t *testing.T) {
@@ -448,16 +371,12 @@ func TestHeld(t *testing.T) {
 	a, c := start(t)
 	got := make(chan answer, 1)
 	go func() { got <- c.ask("DELETE", "/patients/1", "") }()
-	id := c.held("DELETE /patients/{mrn}")
-	if n := a.count(); n != 0 {
-		t.Fatalf("the target was asked %d times before anybody decided", n)
-	}
-	c.decide(id, "approve")
+	c.g.Decide(t, c.http, "DELETE /patients/{mrn}", "approve")
 	if x := <-got; x.status != http.StatusOK && x.status != http.StatusCreated {
 		t.Errorf("approved: %d %v %s", x.status, x.err, x.body)
 	}
 	go func() { got <- c.ask("DELETE", "/patients/2", "") }()
-	c.decide(c.held("DELETE /patients/{mrn}"), "deny")
+	c.g.Decide(t, c.http, "DELETE /patients/{mrn}", "deny")
 	if x := <-got; x.status != http.StatusForbidden || !strings.Contains(x.body, "denied") {
 		t.Errorf("denied: %d %v %s", x.status, x.err, x.body)
 	}
@@ -470,7 +389,7 @@ func TestHeld(t *testing.T) {
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	a, c := start(t)
-	token := c.gatewayToken()
+	token := c.g.Exchange(t, c.http, "records", "records")
 	bare := func() answer {
 		return c.ask("GET", "", "", func(r *http.Request) {
 			r.URL.Path = "/patients/1"
@@ -499,7 +418,7 @@ func TestSessions(t *testing.T) {
 			Statements uint64 `json:"statements"`
 		} `json:"sessions"`
 	}
-	c.as("auditors", "GET", "/v1/sessions", nil, &out)
+	c.g.Call(t, c.http, "auditors", "GET", "/v1/sessions", nil, &out)
 	if len(out.Sessions) != 1 || out.Sessions[0].Resource != "records" {
 		t.Fatalf("three requests with one token are %+v", out.Sessions)
 	}
@@ -512,29 +431,4 @@ func TestSessions(t *testing.T) {
 	if got := bare(); got.status != http.StatusUnauthorized || got.header.Get("WWW-Authenticate") == "" || a.count() != before {
 		t.Errorf("a token that was given back: %d %s, %d requests", got.status, got.body, a.count()-before)
 	}
-}
-
-// gatewayToken exchanges the caller's token for one that is bound to the API.
-func (c *caller) gatewayToken() string {
-	c.t.Helper()
-	form := url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {c.token}, "resource": {"records"}, "scope": {"records"},
-		"subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
-	}
-	res, err := c.http.Post("https://"+c.g.APIAddress()+"/v1/token", "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	var out struct {
-		Token string `json:"access_token"`
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	if err != nil || out.Token == "" {
-		c.t.Fatalf("%d %s %v", res.StatusCode, b, err)
-	}
-	return out.Token
 }

@@ -1,0 +1,55 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+)
+
+// Content is a file that is uploaded, counted and summed on its way. It is used by
+// one goroutine.
+type Content struct {
+	r   io.Reader
+	n   int64
+	sum hash.Hash
+}
+
+// NewContent returns the content that r gives.
+func NewContent(r io.Reader) *Content { return &Content{r: r, sum: sha256.New()} }
+
+// Read implements [io.Reader].
+func (c *Content) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	c.sum.Write(b[:n])
+	return n, err
+}
+
+// Note says what has passed, for the record; it is empty when nothing has.
+func (c *Content) Note() string {
+	if c.n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%d bytes of content, sha256 %x)\n", c.n, c.sum.Sum(nil))
+}
+
+// Related is a multipart upload as Google's interfaces take it: JSON, and content
+// of a type, which may be empty. The first result is the Content-Type of the whole.
+func Related(json []byte, mediaType string, content io.Reader) (string, io.Reader) {
+	const boundary = "sallyport-upload-4d8f0c5b"
+	var head bytes.Buffer
+	head.WriteString("--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n")
+	head.Write(json)
+	head.WriteString("\r\n--" + boundary + "\r\n")
+	if mediaType != "" && !strings.ContainsAny(mediaType, "\r\n") {
+		head.WriteString("Content-Type: " + mediaType + "\r\n")
+	}
+	head.WriteString("\r\n")
+	return "multipart/related; boundary=" + boundary, io.MultiReader(&head, content, strings.NewReader("\r\n--"+boundary+"--\r\n"))
+}
