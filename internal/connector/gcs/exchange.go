@@ -138,7 +138,7 @@ func escapeName(name string) string {
 func (t *Target) at(path string, params url.Values) *url.URL {
 	u := *t.cfg.Endpoint
 	u.Path, u.RawPath = path, path
-	u.Opaque = "//" + u.Host + path
+	u.Opaque = path // as it is, and not in the form for proxies
 	u.RawQuery = params.Encode()
 	return &u
 }
