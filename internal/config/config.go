@@ -162,6 +162,7 @@ const (
 	Postgres     ResourceType = "postgres"
 	HTTPAPI      ResourceType = "http"
 	CloudStorage ResourceType = "gcs"
+	Warehouse    ResourceType = "bigquery"
 )
 
 // Resource is one target.
@@ -180,6 +181,8 @@ type Resource struct {
 	HTTP *HTTP `yaml:"http"`
 	// GCS is what its buckets hold, of a resource of type "gcs".
 	GCS *GCS `yaml:"gcs"`
+	// BigQuery is where its project is, of a resource of type "bigquery".
+	BigQuery *BigQuery `yaml:"bigquery"`
 	// Analyser, when given, is a role without rights to data, for preflight
 	// lineage.
 	Analyser *Credential `yaml:"analyser"`
@@ -201,7 +204,9 @@ type Resource struct {
 }
 
 // OverHTTP reports whether clients reach a resource at the listener for HTTP.
-func (r Resource) OverHTTP() bool { return r.Type == HTTPAPI || r.Type == CloudStorage }
+func (r Resource) OverHTTP() bool {
+	return r.Type == HTTPAPI || r.Type == CloudStorage || r.Type == Warehouse
+}
 
 func (r *Resource) setDefaults() {
 	r.TLS.Mode = VerifyFull

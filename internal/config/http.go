@@ -92,13 +92,18 @@ func (r Resource) validateOverHTTP(key string, f *findings) {
 		name string
 		set  bool
 	}{
-		{"address", r.Address != ""}, {"database", r.Database != ""}, {"analyser", r.Analyser != nil}, {"labels", r.Labels != ""}, {"patients", r.Patients != nil},
+		{"address", r.Address != ""}, {"database", r.Database != ""}, {"analyser", r.Analyser != nil}, {"labels", r.Labels != "" && r.Type != Warehouse}, {"patients", r.Patients != nil},
 	} {
 		if x.set {
 			f.add(key+"."+x.name, "means nothing for a resource of type %s", r.Type)
 		}
 	}
 	switch {
+	case r.Type == Warehouse && r.BigQuery == nil:
+		f.add(key+".bigquery", "is missing; it says which project it is")
+		return
+	case r.Type == Warehouse:
+		r.BigQuery.validate(key+".bigquery", r, f)
 	case r.Type == CloudStorage && r.GCS == nil:
 		f.add(key+".gcs", "is missing; it says which buckets there are")
 		return

@@ -259,12 +259,15 @@ func (c *Config) validateResources(f *findings) {
 }
 
 func (r Resource) validate(key string, f *findings) {
-	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage))
+	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage), string(Warehouse))
 	if r.HTTP != nil && r.Type != HTTPAPI {
 		f.add(key+".http", "is for resources of type http")
 	}
 	if r.GCS != nil && r.Type != CloudStorage {
 		f.add(key+".gcs", "is for resources of type gcs")
+	}
+	if r.BigQuery != nil && r.Type != Warehouse {
+		f.add(key+".bigquery", "is for resources of type bigquery")
 	}
 	if r.OverHTTP() {
 		r.validateOverHTTP(key, f)

@@ -12,6 +12,7 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/connector/bigquery"
 	"github.com/sallyport-dev/sallyport/internal/connector/gcs"
 	"github.com/sallyport-dev/sallyport/internal/connector/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/googleauth"
@@ -39,7 +40,7 @@ func (g *Gateway) openHTTP(ctx context.Context) error {
 		handlers[r.Name] = h
 	}
 	g.gate = httpgate.New(httpgate.Options{
-		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol, gcs.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
+		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol, gcs.Protocol, bigquery.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
 	})
 	return nil
 }
@@ -52,7 +53,21 @@ type handler interface {
 
 // handler makes the connector of a resource that speaks HTTP.
 func (g *Gateway) handler(ctx context.Context, r config.Resource, src Sources) (handler, error) {
-	if r.Type == config.CloudStorage {
+	switch r.Type {
+	case config.Warehouse:
+		cfg, err := BigQueryConfig(ctx, r, src, g.deps)
+		if err != nil {
+			return nil, err
+		}
+		a, err := g.analyser(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if a != nil { // a nil pointer in an interface would be an analyser
+			cfg.Lineage = a
+		}
+		return bigquery.New(cfg)
+	case config.CloudStorage:
 		cfg, err := GCSConfig(ctx, r, src, g.deps)
 		if err != nil {
 			return nil, err
@@ -153,6 +168,16 @@ func (g *Gateway) listenerOf(r config.Resource) string {
 // reaching its target.
 func CheckResource(ctx context.Context, r config.Resource, src Sources, deps Deps) error {
 	switch r.Type {
+	case config.Warehouse:
+		cfg, err := BigQueryConfig(ctx, r, src, deps)
+		if err != nil {
+			return err
+		}
+		t, err := bigquery.New(cfg)
+		if err == nil {
+			t.Close()
+		}
+		return err
 	case config.CloudStorage:
 		cfg, err := GCSConfig(ctx, r, src, deps)
 		if err != nil {

@@ -1,0 +1,39 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Every mistake of a resource on BigQuery has its own key.
+func TestBigQueryProblems(t *testing.T) {
+	t.Parallel()
+	for entry, want := range map[string][]string{
+		`{name: a, type: bigquery}`: {"bigquery"},
+		`{name: a, type: bigquery, credential: {password: "env:A"}, labels: l.yaml, bigquery: {project: p}}`:                     nil,
+		`{name: a, type: bigquery, bigquery: {project: p, auth: {machine: true}}}`:                                               nil,
+		`{name: a, type: bigquery, credential: {password: "env:A"}, bigquery: {number: "x1", url: "http://b.example"}, gcs: {}}`: {"gcs", "bigquery.url", "bigquery.project", "bigquery.number"},
+		`{name: a, type: bigquery, credential: {password: "env:A"}, bigquery: {project: p, auth: {mode: basic}, timeout: 1ms}}`:  {"bigquery.auth.mode", "credential.username", "bigquery.timeout"},
+		`{name: a, type: http, bigquery: {project: p}, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:   {"bigquery"},
+		`{name: a, type: bigquery, database: d, credential: {password: "env:A"}, bigquery: {project: p}}`:                        {"database"},
+	} {
+		text := []byte(strings.Replace(minimal, "vault: {key", "  - "+entry+"\nvault: {key", 1))
+		if want == nil {
+			mustParse(t, "gw.yaml", text)
+			continue
+		}
+		got := problems(t, text)
+		var keys []string
+		for _, p := range got {
+			keys = append(keys, strings.TrimPrefix(p.Key, "resources[1]."))
+		}
+		if diff := cmp.Diff(want, keys); diff != "" {
+			t.Errorf("%s (-want +got)\n%s\n%v", entry, diff, got)
+		}
+	}
+}

@@ -1,0 +1,384 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bigquery
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	analyze "github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
+	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/session"
+)
+
+// exchange is one request and its answer.
+type exchange struct {
+	t         *Target
+	sess      *session.Session
+	base      string // prefix of links
+	owner     owner
+	request   *http.Request
+	call      *analyze.Call
+	own       analyze.Own
+	job       *job   // that is asked about, or whose hidden table is
+	client    string // the client's id of a new job
+	upload    string // where the upload goes on at the service
+	admission *session.Admission
+	counts    []mask.Count
+}
+
+// Kinds of what a recording holds of a request.
+const (
+	recordRequest = "request"
+	recordBody    = "body"
+)
+
+// maxAnswer bounds one answer of the service, in bytes. A page of rows has up to
+// 20 MB there.
+const maxAnswer = 128 << 20
+
+// text is the request as it is sealed for auditors, and as an approval is bound to
+// it. A file that is uploaded is no part of it.
+func (e *exchange) text(path string, body []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString(e.request.Method + " " + path)
+	if e.request.URL.RawQuery != "" {
+		b.WriteString("?" + e.request.URL.RawQuery)
+	}
+	b.WriteString("\n\n")
+	if e.call.Media == nil {
+		b.Write(body)
+	}
+	return b.Bytes()
+}
+
+// resolve finds what the call names in the registry, and puts in what the service
+// calls it. What reads the answer of a query is judged by the query.
+func (e *exchange) resolve() error {
+	c, reg := e.call, e.t.jobs
+	if c.Method == nil {
+		return nil
+	}
+	if c.Session != "" {
+		if err := reg.session(e.owner, c.Session); err != nil {
+			return err
+		}
+		e.own.Session = c.Session
+	}
+	if c.Parent != "" {
+		j, err := reg.job(e.owner, c.Parent)
+		if err != nil {
+			return err
+		}
+		e.own.Parent, e.job = j.own, j
+	}
+	for _, t := range c.Hidden {
+		j, err := reg.table(e.owner, t)
+		if err != nil {
+			return err
+		}
+		e.job = j
+	}
+	var err error
+	switch c.Method.ID {
+	case "bigquery.jobs.insert":
+		if c.Upload == analyze.UploadContinue {
+			e.upload, err = e.t.tokens.open(e.purpose("upload"), c.UploadID)
+			return err
+		}
+		if e.client = c.Job; e.client == "" {
+			if e.client, err = e.newID(); err != nil {
+				return err
+			}
+		}
+		e.own.Job, err = analyze.OwnJob(e.owner.prefix(), e.client)
+	case "bigquery.jobs.query":
+		e.own.RequestID = analyze.OwnRequest(e.owner.prefix(), c.RequestID)
+	case "bigquery.jobs.get", "bigquery.jobs.getQueryResults", "bigquery.jobs.cancel", "bigquery.jobs.delete":
+		if e.job, err = reg.job(e.owner, c.Job); err == nil {
+			e.own.Job = e.job.own
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c.PageToken != "" && c.Answer == analyze.AnswerRows {
+		if e.own.PageToken, err = e.t.tokens.open(e.purpose("page"), c.PageToken); err != nil {
+			return err
+		}
+	}
+	if e.job != nil && c.Answer == analyze.AnswerRows {
+		e.inherit(e.job.statement)
+	}
+	return nil
+}
+
+// inherit has the reading of an answer judged by what the answer is made of, as
+// the policy of now has it.
+func (e *exchange) inherit(of *sallyport.Statement) {
+	st := e.call.Statement
+	st.Outputs, st.Predicates = of.Outputs, append(slices.Clone(st.Predicates), of.Predicates...)
+	for _, a := range of.Accesses {
+		if a.Effect == sallyport.Read {
+			st.Accesses = append(st.Accesses, a)
+			if !slices.Contains(st.Effects, a.Effect) {
+				st.Effects = append(st.Effects, a.Effect)
+			}
+		}
+	}
+}
+
+// purpose is what a sealed token is good for: for this owner, this kind of use, and
+// of rows for this job or table.
+func (e *exchange) purpose(kind string) string {
+	about := ""
+	if kind == "page" {
+		c := e.call
+		about = strings.Join([]string{"table", c.Table.Project, c.Table.Dataset.ID, c.Table.ID}, "\x00")
+		if e.job != nil && len(c.Hidden) == 0 {
+			about = "job\x00" + e.job.client
+		}
+	}
+	return strings.Join([]string{kind, string(e.owner.principal), string(e.owner.role), about}, "\x00")
+}
+
+func (e *exchange) newID() (string, error) {
+	b := make([]byte, 16)
+	if _, err := io.ReadFull(e.t.cfg.Rand, b); err != nil {
+		return "", noRandomness(err)
+	}
+	return "job_" + hex.EncodeToString(b), nil
+}
+
+// run sends the admitted request and delivers the answer.
+func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
+	var o outcome
+	err := e.serve(w, p, &o)
+	if err != nil && !errors.Is(err, errBroken) {
+		fail(w, err)
+	}
+	r := session.Result{Status: o.status, Bytes: o.bytes, Rows: o.rows, Masked: e.counts}
+	if o.code > 0 {
+		r.Code, r.Tag = strconv.Itoa(o.code), strconv.Itoa(o.code)+" "+http.StatusText(o.code)
+	}
+	switch {
+	case r.Status != "":
+	case err != nil && e.request.Context().Err() != nil:
+		r.Status = "cancelled"
+	case err != nil || o.code >= http.StatusBadRequest:
+		r.Status = "error"
+	default:
+		r.Status = "ok"
+	}
+	return errors.Join(err, e.sess.Settle(p, r))
+}
+
+// outcome is what became of a request.
+type outcome struct {
+	status string // "" for what code says
+	code   int    // of the answer that the client got
+	bytes  uint64
+	rows   uint64
+}
+
+// serve answers one permitted request.
+func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) error {
+	if e.call.Discovery {
+		return e.discovery(w, p, o)
+	}
+	if e.call.Method.ID == "bigquery.projects.list" {
+		return e.projects(w, p, o)
+	}
+	// Remembered before it is sent: what the service has must never be unknown here.
+	if err := e.remember(); err != nil {
+		o.status = "skipped"
+		return err
+	}
+	res, err := e.send(p)
+	if err != nil {
+		o.status = "unknown"
+		if errors.Is(err, errUnsent) {
+			o.status = "skipped"
+		}
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil || len(b) > maxAnswer {
+		return sallyport.E(sallyport.Unavailable, "bigquery", "the target's answer broke off, or is too large").
+			WithHint("ask for its result again, with fewer rows a page").Because(err)
+	}
+	e.forget()
+	return e.answer(w, p, res, b, o)
+}
+
+// forget has the catalogue read again what the call may have changed.
+func (e *exchange) forget() {
+	for _, a := range e.call.Statement.Accesses {
+		if len(a.Object.Path) < 3 || a.Effect != sallyport.Define && a.Effect != sallyport.Destroy && a.Effect != sallyport.Administer {
+			continue
+		}
+		project, dataset, other := strings.Cut(a.Object.Path[1], ".")
+		if !other {
+			project, dataset = e.t.cfg.Project, a.Object.Path[1]
+		}
+		e.t.catalogue.Forget(analyze.Table{Dataset: analyze.Dataset{Project: project, ID: dataset}, ID: a.Object.Path[2]})
+	}
+}
+
+// remember notes a new job.
+func (e *exchange) remember() error {
+	if e.own.Job == "" || e.client == "" || e.call.DryRun {
+		return nil
+	}
+	_, err := e.t.jobs.add(e.owner, e.client, e.own.Job, e.call.Statement)
+	return err
+}
+
+var errUnsent = errors.New("nothing was sent")
+
+// send forwards the request. It takes a permit, so that nothing is forwarded
+// without an intent on record.
+func (e *exchange) send(p session.Permit) (*http.Response, error) {
+	if !p.Valid(e.sess) {
+		return nil, sallyport.E(sallyport.Internal, "bigquery", "a request without a permit").Because(errUnsent)
+	}
+	c := e.call
+	if c.Upload == analyze.UploadContinue {
+		return e.part(p)
+	}
+	f, err := c.Rewrite(e.own)
+	if err != nil {
+		return nil, errors.Join(errUnsent, err)
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	body, length := io.Reader(bytes.NewReader(f.Body)), int64(len(f.Body))
+	switch c.Upload {
+	case analyze.UploadMultipart:
+		return e.file(p, f, h)
+	case analyze.UploadBegin:
+		if c.MediaType != "" {
+			h.Set("X-Upload-Content-Type", c.MediaType)
+		}
+		if v := e.request.Header.Get("X-Upload-Content-Length"); v != "" && strings.Trim(v, "0123456789") == "" {
+			h.Set("X-Upload-Content-Length", v)
+		}
+	}
+	if v := e.request.Header.Get("If-Match"); v != "" {
+		h.Set("If-Match", v)
+	}
+	return e.t.ask(e.request.Context(), e.sess, f.Method, e.t.at(f.Path, f.Query), body, length, h)
+}
+
+// file sends a job with its file.
+func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*http.Response, error) {
+	content := upstream.NewContent(e.call.Media)
+	kind, body := upstream.Related(f.Body, e.call.MediaType, content)
+	h.Set("Content-Type", kind)
+	res, err := e.t.ask(e.request.Context(), e.sess, f.Method, e.t.at(f.Path, f.Query), body, -1, h)
+	return e.noted(p, content, res, err)
+}
+
+// part sends a part of a file to where the upload goes on.
+func (e *exchange) part(p session.Permit) (*http.Response, error) {
+	to, err := url.Parse(e.upload)
+	if err != nil {
+		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the upload's address is none").Because(errors.Join(errUnsent, err))
+	}
+	to.Scheme, to.Host = e.t.cfg.Endpoint.Scheme, e.t.cfg.Endpoint.Host // whatever the answer said
+	h := http.Header{}
+	for _, name := range []string{"Content-Type", "Content-Range"} {
+		if v := e.request.Header.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	content := upstream.NewContent(e.call.Media)
+	res, err := e.t.ask(e.request.Context(), e.sess, http.MethodPut, to, content, e.request.ContentLength, h)
+	return e.noted(p, content, res, err)
+}
+
+// noted puts on record what was uploaded.
+func (e *exchange) noted(p session.Permit, c *upstream.Content, res *http.Response, err error) (*http.Response, error) {
+	note := c.Note()
+	if err != nil || note == "" {
+		return res, err
+	}
+	if err := e.sess.Record(p, recordRequest, mask.Synthetic([]byte(note))); err != nil {
+		return nil, errors.Join(err, res.Body.Close())
+	}
+	return res, nil
+}
+
+// at is an address of the service. path is escaped.
+func (t *Target) at(path, query string) *url.URL {
+	u := *t.cfg.Endpoint
+	u.Path, u.RawPath = path, path
+	u.Opaque = path // as it is, and not in the form for proxies
+	u.RawQuery = query
+	return &u
+}
+
+// ask is the way of all requests to the service. length is that of the body, -1
+// where it is not known.
+func (t *Target) ask(ctx context.Context, s *session.Session, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, verb, t.cfg.Endpoint.String(), body)
+	if err != nil {
+		return nil, sallyport.E(sallyport.Invalid, "bigquery", "the request cannot be sent on").Because(errors.Join(errUnsent, err))
+	}
+	req.URL, req.Header, req.ContentLength = to, h, length
+	if length == 0 || verb == http.MethodGet {
+		req.Body, req.ContentLength = http.NoBody, 0
+	}
+	if req.ContentLength == 0 {
+		req.Header.Del("Content-Type")
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	if err := t.auth.Sign(ctx, s, req); err != nil {
+		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the gateway cannot log in to the target").
+			WithHint("the operator must look at the resource's credential").Because(errors.Join(errUnsent, err))
+	}
+	res, err := t.client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // its address can name a record
+		}
+		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the target does not answer").
+			WithHint("the request may have been executed; look before you send it again").Because(err)
+	}
+	return res, nil
+}
+
+// sessionKey finds the session that a reading of the catalogue is for.
+type sessionKey struct{}
+
+func withSession(ctx context.Context, s *session.Session) context.Context {
+	return context.WithValue(ctx, sessionKey{}, s)
+}
+
+// fetch reads what a table is, for the catalogue. It is the gateway's own question,
+// asked on behalf of the session that ctx has.
+func (t *Target) fetch(ctx context.Context, path string, query url.Values) (int, []byte, error) {
+	s, ok := ctx.Value(sessionKey{}).(*session.Session)
+	if !ok {
+		return 0, nil, sallyport.E(sallyport.Internal, "bigquery", "the catalogue is asked without a session")
+	}
+	res, err := t.ask(ctx, s, http.MethodGet, t.at(path, query.Encode()), nil, 0, http.Header{})
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return res.StatusCode, b, err
+}
