@@ -105,7 +105,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	}
 	u := *e.t.cfg.Base
 	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + e.target.Path
-	u.Path = u.RawPath // as opaque below; only the escaped form is sent
+	u.Path = u.RawPath   // as opaque below; only the escaped form is sent
 	u.Opaque = u.RawPath // as it is, and not in the form for proxies
 	u.RawQuery = e.target.Query
 	req, err := http.NewRequestWithContext(e.request.Context(), e.request.Method, e.t.cfg.Base.String(), bytes.NewReader(e.body))
