@@ -100,9 +100,8 @@ func (b *body) take(members map[string]json.RawMessage, member func(string) (sal
 }
 
 func readCompose(members map[string]json.RawMessage) (out body, why string) {
-	var sources []struct {
-		Name string `json:"name"`
-	}
+	// Maps, since a struct would take members whose names differ in case.
+	var sources []map[string]json.RawMessage
 	for name, value := range members {
 		switch name {
 		case "kind":
@@ -123,10 +122,22 @@ func readCompose(members map[string]json.RawMessage) (out body, why string) {
 		}
 	}
 	for _, s := range sources {
-		if s.Name == "" {
+		var object string
+		for name, value := range s {
+			switch name {
+			case "name":
+				if json.Unmarshal(value, &object) != nil {
+					return out, "the name is no text"
+				}
+			case "generation", "objectPreconditions":
+			default:
+				return out, "the request's body has a member that is not known: " + word(name)
+			}
+		}
+		if object == "" {
 			return out, "an object that is composed has no name"
 		}
-		out.sources = append(out.sources, s.Name)
+		out.sources = append(out.sources, object)
 	}
 	return out, ""
 }

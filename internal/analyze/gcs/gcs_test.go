@@ -130,6 +130,8 @@ func TestRefused(t *testing.T) {
 		{"PATCH", "/storage/v1/b/clinic", "", strings.Repeat(`{"labels":`, 30) + "1" + strings.Repeat("}", 30)},
 		{"POST", "/storage/v1/b/clinic/o/a/compose", "", `{"sourceObjects":[]}`},
 		{"POST", "/storage/v1/b/clinic/o/a/rewriteTo/b/elsewhere/o/b", "", ""},
+		{"POST", "/storage/v1/b/clinic/o/public%2Fz/compose", "", `{"sourceObjects":[{"name":"a","Name":"public/b"}]}`},
+		{"POST", "/storage/v1/b/clinic/o/public%2Fz/compose", "", `{"sourceObjects":[{"name":"public/b","bucket":"elsewhere"}]}`},
 		{"GET", "/clinic", "", ""},
 		{"GET", "/clinic/a", "acl=", ""},
 		{"POST", "/clinic/a", "uploads=", ""},
