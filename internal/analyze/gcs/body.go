@@ -21,6 +21,7 @@ const maxDepth = 20
 // body is what is read of a request's JSON.
 type body struct {
 	name    string
+	bucket  string // of an object
 	sources []string
 	effects []sallyport.Effect // beyond the method's own
 }
@@ -92,7 +93,7 @@ func (b *body) take(members map[string]json.RawMessage, member func(string) (sal
 		if e != sallyport.EffectUnknown {
 			b.effects = append(b.effects, e)
 		}
-		if name == "name" && json.Unmarshal(value, &b.name) != nil {
+		if name == "name" && json.Unmarshal(value, &b.name) != nil || name == "bucket" && json.Unmarshal(value, &b.bucket) != nil {
 			return "the name is no text"
 		}
 	}

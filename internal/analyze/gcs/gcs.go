@@ -133,6 +133,14 @@ func (l *Layout) read(c *Call, r Request) (m method, why, hint string) {
 		return m, m.refused, "this method does not pass a gateway"
 	case c.Surface == Upload && m.id != "objects.insert":
 		return m, "only objects are uploaded", plainly
+	case c.Surface == Upload && c.UploadType != "media" && c.UploadType != "multipart" && c.UploadType != "resumable":
+		return m, "the upload is of a type that is not known", "send uploadType=media, multipart or resumable"
+	}
+	for _, name := range []string{"entity", "notification", "project"} {
+		// What lies between here and the service may take a dot segment for a step up.
+		if s, ok := named[name]; ok && (strings.Trim(s, ".") == "" || strings.Contains(s, "/")) {
+			return m, "the path has an empty or a dot segment, or hides a separator", plainly
+		}
 	}
 	c.Bucket, c.Object, c.ToBucket, c.ToObject = named["bucket"], named["object"], named["toBucket"], named["toObject"]
 	if m.id == "objects.move" {
@@ -205,6 +213,10 @@ func (c *Call) xml(r Request, segments []string) (m method, why string) {
 	if c.Object == "" || r.HasCopySource {
 		return m, "the XML API is served for the content of objects only"
 	}
+	// What is read is asked for by the JSON API, which has a name in one segment.
+	if reads := r.Verb == "GET" || r.Verb == "HEAD"; !reads && steps(c.Object) {
+		return m, "the object's name has an empty or a dot segment, which paths of the XML API cannot carry"
+	}
 	want := map[string]string{"GET": "objects.get", "HEAD": "objects.get", "PUT": "objects.insert", "DELETE": "objects.delete"}[r.Verb]
 	for _, m := range methods() {
 		if m.id == want {
@@ -216,4 +228,16 @@ func (c *Call) xml(r Request, segments []string) (m method, why string) {
 		}
 	}
 	return m, "the XML API has no such method here"
+}
+
+// steps reports whether a name, where it is a path, has a part that servers leave
+// out or take for a step up.
+func steps(name string) bool {
+	parts := strings.Split(name, "/")
+	for i, p := range parts {
+		if p == "." || p == ".." || p == "" && i < len(parts)-1 {
+			return true
+		}
+	}
+	return false
 }

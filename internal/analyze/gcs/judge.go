@@ -77,6 +77,15 @@ func (c *Call) name(m method, b body, r Request) (why string) {
 		}
 		c.ToBucket, c.ToObject = c.Bucket, c.Object
 	}
+	if m.on == onObject && c.UploadID == "" {
+		bucket, object := c.Bucket, c.Object
+		if c.ToObject != "" {
+			bucket, object = c.ToBucket, c.ToObject
+		}
+		if b.bucket != "" && b.bucket != bucket || b.name != "" && b.name != object {
+			return "the body names another object than the address"
+		}
+	}
 	if m.on == onObject && c.Object == "" || strings.Contains(m.path, "{toObject}") && c.ToObject == "" {
 		return "the object has no name"
 	}
