@@ -65,11 +65,12 @@ func (e *exchange) describe(w http.ResponseWriter, p session.Permit, res *http.R
 		}
 	}
 	if to := res.Header.Get("Location"); to != "" && e.call.UploadType == "resumable" && res.StatusCode < 300 {
-		own, err := e.t.uploads.begin(e.owner(), e.call.Bucket, e.call.Object, to)
+		path := "/upload/storage/v1/b/" + url.PathEscape(e.call.Bucket) + "/o"
+		own, err := e.t.uploads.begin(upload{owner: e.owner(), bucket: e.call.Bucket, object: e.call.Object, path: e.base + path}, to)
 		if err != nil {
 			return err
 		}
-		h.Set("Location", e.origin()+"/upload/storage/v1/b/"+url.PathEscape(e.call.Bucket)+"/o?uploadType=resumable&upload_id="+own)
+		h.Set("Location", e.origin()+path+"?uploadType=resumable&upload_id="+own)
 	}
 	if media == "" {
 		h["Content-Type"] = nil

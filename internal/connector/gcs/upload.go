@@ -42,6 +42,7 @@ type uploads struct {
 type upload struct {
 	owner          owner
 	bucket, object string
+	path           string // of the address that the client got, as escaped
 	at             *url.URL
 	until          time.Time
 }
@@ -61,11 +62,12 @@ func (e *exchange) owner() owner { return ownerOf(e.sess) }
 
 func ownerOf(s *session.Session) owner { return owner{s.Principal().ID, s.Role(), s.ID()} }
 
-// begin remembers an upload and returns its id.
-func (u *uploads) begin(o owner, bucket, object, address string) (string, error) {
+// begin remembers an upload, of which the service told the address, and returns its
+// id.
+func (u *uploads) begin(x upload, address string) (string, error) {
 	at, err := url.Parse(address)
-	if err != nil {
-		return "", sallyport.E(sallyport.Unavailable, "gcs", "the target names no address for the upload").Because(err)
+	if err != nil { // whose text has the address in it
+		return "", sallyport.E(sallyport.Unavailable, "gcs", "the target names no address for the upload")
 	}
 	b := make([]byte, idBytes)
 	if _, err := io.ReadFull(u.random, b); err != nil {
@@ -85,7 +87,8 @@ func (u *uploads) begin(o owner, bucket, object, address string) (string, error)
 	if len(u.by) >= maxUploads {
 		return "", sallyport.E(sallyport.Exhausted, "gcs", "too many uploads are going on").WithHint("finish or cancel some")
 	}
-	u.by[id] = &upload{o, bucket, object, at, now.Add(uploadLife)}
+	x.at, x.until = at, now.Add(uploadLife)
+	u.by[id] = &x
 	return id, nil
 }
 
@@ -101,16 +104,18 @@ func (u *uploads) find(id string, o owner) (*upload, error) {
 }
 
 // Continues implements [httpgate.Continuer]: some clients go on with an upload
-// without a token, since the service wants none there.
+// without a token, since the service wants none there. The address is good for that
+// and for nothing else: it must not become a token for the session.
 func (t *Target) Continues(r *http.Request) (sallyport.SessionID, bool) {
-	id := r.URL.Query().Get("upload_id")
-	if id == "" || r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete {
+	q := r.URL.Query()
+	id := q.Get("upload_id")
+	if id == "" || q.Get("uploadType") != "resumable" || r.Method != http.MethodPut && r.Method != http.MethodPost && r.Method != http.MethodDelete {
 		return "", false
 	}
 	t.uploads.mu.Lock()
 	defer t.uploads.mu.Unlock()
 	x := t.uploads.by[id]
-	if x == nil {
+	if x == nil || r.URL.EscapedPath() != x.path {
 		return "", false
 	}
 	return x.owner.session, true

@@ -1,0 +1,44 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gcs_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func anonymous(r *http.Request) { r.Header.Del("Authorization") }
+
+// TestUploadAddressIsNoToken uses the address of an upload, which needs no token,
+// for other things than the upload.
+func TestUploadAddressIsNoToken(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	begun := w.ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
+	at := strings.TrimPrefix(begun.header.Get("Location"), "https://"+w.HTTPAddress())
+	_, id, ok := strings.Cut(at, "upload_id=")
+	if begun.status != http.StatusOK || !ok {
+		t.Fatalf("%d %v %s", begun.status, begun.header, begun.body)
+	}
+	batch := "--b\r\nContent-Type: application/http\r\n\r\nDELETE /storage/v1/b/clinic-public/o/hours.txt\r\n\r\n--b--\r\n"
+	before := len(w.peer.Requests())
+	for what, got := range map[string]answer{
+		"a deletion":            w.ask(t, "DELETE", "/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
+		"a deletion by session": w.ask(t, "DELETE", "/r/lake/lake/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
+		"a batch":               w.ask(t, "POST", "/batch/storage/v1?upload_id="+id, batch, anonymous, set("Content-Type", "multipart/mixed; boundary=b")),
+		"another upload":        w.ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt&upload_id="+id, "x", anonymous),
+		"another role":          w.ask(t, "PUT", strings.Replace(at, "/r/lake/lake/", "/r/lake/other/", 1), "x", anonymous),
+	} {
+		if got.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+	if n := len(w.peer.Requests()); n != before {
+		t.Errorf("the target was asked: %+v", w.peer.Requests()[before:])
+	}
+	if got := w.ask(t, "PUT", at, "hello", anonymous); got.status != http.StatusOK {
+		t.Errorf("the upload itself: %d %s", got.status, got.body)
+	}
+}
