@@ -59,7 +59,9 @@ func (e *exchange) describe(w http.ResponseWriter, p session.Permit, res *http.R
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	for _, name := range []string{"Retry-After", "Range", "X-Guploader-Uploadid", "X-Goog-Hash", "X-Goog-Generation", "X-Goog-Metageneration"} {
+	// X-Guploader-Uploadid is not among them: with it an upload goes on without the
+	// gateway.
+	for _, name := range []string{"Retry-After", "Range", "X-Goog-Hash", "X-Goog-Generation", "X-Goog-Metageneration"} {
 		if v := res.Header.Get(name); v != "" && (e.in.media != nil || name == "Retry-After") {
 			h.Set(name, v)
 		}

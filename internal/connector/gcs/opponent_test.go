@@ -4,10 +4,40 @@
 package gcs_test
 
 import (
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/gcspeer"
 )
+
+// between starts a gateway whose target is the counterpart behind a front that may
+// answer in its place, or change its answers.
+func between(t *testing.T, answers func(http.ResponseWriter, *http.Request) bool, change func(*http.Response) error) *world {
+	t.Helper()
+	peer := gcspeer.Start(t, gcspeer.WithClinic())
+	to, err := url.Parse(peer.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+		p.SetURL(to)
+		p.Out.Host = to.Host
+	}, ModifyResponse: change, ErrorLog: log.New(io.Discard, "", 0)}
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answers == nil || !answers(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	front.Start()
+	t.Cleanup(front.Close)
+	return startAt(t, peer, front.URL)
+}
 
 func anonymous(r *http.Request) { r.Header.Del("Authorization") }
 
@@ -40,5 +70,31 @@ func TestUploadAddressIsNoToken(t *testing.T) {
 	}
 	if got := w.ask(t, "PUT", at, "hello", anonymous); got.status != http.StatusOK {
 		t.Errorf("the upload itself: %d %s", got.status, got.body)
+	}
+}
+
+// TestUploadStaysWithTheGateway has the service name the id of an upload in every
+// answer, as Google's does. Whoever knows it needs neither gateway nor credential.
+func TestUploadStaysWithTheGateway(t *testing.T) {
+	t.Parallel()
+	w := between(t, nil, func(res *http.Response) error {
+		res.Header.Set("X-Guploader-Uploadid", "the-services-own-id")
+		return nil
+	})
+	begun := w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
+	at := strings.TrimPrefix(begun.header.Get("Location"), "https://"+w.HTTPAddress())
+	for what, got := range map[string]answer{
+		"the beginning": begun,
+		"a part":        w.ask(t, "PUT", at, "hello"),
+		"an upload":     w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt", "x"),
+	} {
+		if got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+		for name, values := range got.header {
+			if strings.Contains(strings.Join(values, " "), "the-services-own-id") {
+				t.Errorf("%s tells it in %s", what, name)
+			}
+		}
 	}
 }
