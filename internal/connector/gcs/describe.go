@@ -166,6 +166,12 @@ func isWord(s string) bool {
 // objects as the client will get them.
 func (e *exchange) rewrite(p session.Permit, doc map[string]json.RawMessage) error {
 	if string(doc["kind"]) == `"storage#rewriteResponse"` || doc["resource"] != nil {
+		// Clients want the members, but they are the size of what is not shown.
+		for _, name := range []string{"objectSize", "totalBytesRewritten"} {
+			if doc[name] != nil && e.maskOf(0) != nil {
+				doc[name] = json.RawMessage(`"0"`)
+			}
+		}
 		return e.nested(p, doc, "resource")
 	}
 	if items := doc["items"]; items != nil {

@@ -98,3 +98,19 @@ func TestUploadStaysWithTheGateway(t *testing.T) {
 		}
 	}
 }
+
+// TestRewriteTellsNoSize copies an object that is masked.
+func TestRewriteTellsNoSize(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	got := w.ask(t, "POST", csv+"/rewriteTo/b/clinic-exports/o/copy.csv", "")
+	if got.status != http.StatusOK || !strings.Contains(got.body, `"done":true`) {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if !strings.Contains(got.body, `"objectSize":"0"`) || !strings.Contains(got.body, `"totalBytesRewritten":"0"`) {
+		t.Errorf("the size of the object that is masked: %s", got.body)
+	}
+	if got := w.ask(t, "POST", "/storage/v1/b/clinic-public/o/hours.txt/rewriteTo/b/clinic-public/o/copy.txt", ""); !strings.Contains(got.body, `"objectSize":"19"`) {
+		t.Errorf("the size of one that is not: %d %s", got.status, got.body)
+	}
+}
