@@ -230,8 +230,15 @@ func (e *exchange) item(p session.Permit, doc map[string]json.RawMessage, listed
 			return err
 		}
 	}
-	if doc["bucket"] == nil || doc["name"] == nil || doc["generation"] == nil || e.call.ID == "objects.insert" {
+	if !strings.HasPrefix(e.call.ID, "objects.") || e.call.ID == "objects.insert" {
 		return nil // no object, or one that the client made itself
+	}
+	if doc["bucket"] == nil || doc["name"] == nil || doc["generation"] == nil {
+		// Which object it is cannot be told, so that it is shown by the strictest verdict.
+		if e.admission != nil && len(e.admission.Masks()) == 0 {
+			return nil
+		}
+		return e.veil(p, doc, -1, nil, nil, listed)
 	}
 	b, err := json.Marshal(doc)
 	if err != nil {

@@ -114,3 +114,30 @@ func TestRewriteTellsNoSize(t *testing.T) {
 		t.Errorf("the size of one that is not: %d %s", got.status, got.body)
 	}
 }
+
+// TestHalfDescription has the service leave the generation out of what describes a
+// masked object.
+func TestHalfDescription(t *testing.T) {
+	t.Parallel()
+	item := `{"kind":"storage#object","bucket":"clinic-exports","name":"x.csv","size":"4711","md5Hash":"bWQ1"}`
+	w := between(t, func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/o/x.csv") && r.Method != http.MethodDelete:
+			_, _ = io.WriteString(w, item)
+		case strings.HasSuffix(r.URL.Path, "/clinic-exports/o"):
+			_, _ = io.WriteString(w, `{"kind":"storage#objects","items":[`+item+`]}`)
+		default:
+			return false
+		}
+		return true
+	}, nil)
+	for what, got := range map[string]answer{
+		"an object": w.ask(t, "GET", "/storage/v1/b/clinic-exports/o/x.csv", ""),
+		"a list":    w.ask(t, "GET", "/storage/v1/b/clinic-exports/o", ""),
+		"a change":  w.ask(t, "PATCH", "/storage/v1/b/clinic-exports/o/x.csv", `{"contentType":"text/csv"}`),
+	} {
+		if strings.Contains(got.body, "4711") || strings.Contains(got.body, "bWQ1") {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+}
