@@ -16,6 +16,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/gcs"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
@@ -171,18 +172,15 @@ func (t *Target) ask(ctx context.Context, s *session.Session, verb string, to *u
 	res, err := t.client.Do(req)
 	if err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "gcs", "the target does not answer").
-			WithHint("the request may have been executed; look before you send it again").Because(plain(err))
+			WithHint("the request may have been executed; look before you send it again").Because(upstream.Plain(err))
+	}
+	// Others are no answers: of an older or another protocol, or of none.
+	if res.StatusCode < http.StatusOK || res.StatusCode > 599 {
+		err := sallyport.E(sallyport.Unavailable, "gcs", "the target answers with a status that is none").
+			WithHint("the request may have been executed; look before you send it again")
+		return nil, errors.Join(err, res.Body.Close())
 	}
 	return res, nil
-}
-
-// plain keeps the address of a request, which can name a record, out of an error.
-func plain(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return errors.New("the connection failed")
 }
 
 // maskOf returns the verdict's obligation for an output, or nil where it is shown

@@ -17,6 +17,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/derived"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
@@ -96,7 +97,7 @@ func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *outcome) er
 			return nil
 		}
 		if err != nil {
-			return errors.Join(errBroken, err)
+			return errors.Join(errBroken, upstream.Plain(err))
 		}
 	}
 }
@@ -145,7 +146,7 @@ func (e *exchange) resource(p session.Permit) (*object, *http.Response, error) {
 }
 
 func halfAnswer(err error) error {
-	return sallyport.E(sallyport.Unavailable, "gcs", "the target's answer broke off").WithHint("ask again").Because(err)
+	return sallyport.E(sallyport.Unavailable, "gcs", "the target's answer broke off").WithHint("ask again").Because(upstream.Plain(err))
 }
 
 // making says which object is shown in place of one, and how it is made.

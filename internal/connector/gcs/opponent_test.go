@@ -141,3 +141,44 @@ func TestHalfDescription(t *testing.T) {
 		}
 	}
 }
+
+// raw answers with bytes that need not be HTTP.
+func raw(t *testing.T, text string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/storage/v1/b/clinic-public") {
+			return false
+		}
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		_, _ = io.WriteString(c, text)
+		_ = c.Close()
+		return true
+	}
+}
+
+// TestAnswersThatAreNone has the service answer with something else than HTTP.
+func TestAnswersThatAreNone(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"no HTTP":               "Ada Example 219-09-9991\r\n\r\n",
+		"a header without a :":  "HTTP/1.1 200 OK\r\nAda Example 219-09-9991\r\n\r\n",
+		"a status that is none": "HTTP/1.1 099 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+		"another protocol":      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n219-09-9991",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := between(t, raw(t, text), nil)
+			for _, path := range []string{"/storage/v1/b/clinic-public/o/hours.txt", "/storage/v1/b/clinic-public/o/hours.txt?alt=media"} {
+				if got := w.ask(t, "GET", path, ""); got.status != http.StatusServiceUnavailable || strings.Contains(got.body, "219-09") {
+					t.Errorf("%d %s", got.status, got.body)
+				}
+			}
+			if said := w.Log.String(); strings.Contains(said, "219-09") || strings.Contains(said, "Ada") || strings.Contains(said, "panic") {
+				t.Errorf("the log: %s", said)
+			}
+		})
+	}
+}

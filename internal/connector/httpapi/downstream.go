@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
@@ -47,7 +48,7 @@ func (d *downstream) all(res *http.Response, media string, in io.Reader, m *mask
 			break
 		}
 		if err != nil {
-			return d.broken(m, err)
+			return d.broken(m, upstream.Plain(err))
 		}
 	}
 	rest, err := m.Flush()

@@ -17,6 +17,7 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/httpapi"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/mask/payload"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -128,18 +129,15 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	res, err := e.t.client.Do(req)
 	if err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "http", "the target does not answer").
-			WithHint("the request may have been executed; look before you send it again").Because(plain(err))
+			WithHint("the request may have been executed; look before you send it again").Because(upstream.Plain(err))
+	}
+	// Others are no answers: of an older or another protocol, or of none.
+	if res.StatusCode < http.StatusOK || res.StatusCode > 599 {
+		err := sallyport.E(sallyport.Unavailable, "http", "the target answers with a status that is none").
+			WithHint("the request may have been executed; look before you send it again")
+		return nil, errors.Join(err, res.Body.Close())
 	}
 	return res, nil
-}
-
-// plain keeps the address of a request, which can name a record, out of an error.
-func plain(err error) error {
-	var u interface{ Unwrap() error }
-	if errors.As(err, &u) && u.Unwrap() != nil {
-		return u.Unwrap()
-	}
-	return errors.New("the connection failed")
 }
 
 // like is what the counts of an output have in common; output 0 is the answer,
