@@ -6,6 +6,7 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -50,8 +51,8 @@ func (t *Target) requestHeaders(from http.Header) http.Header {
 // nothing that could hold data or a session of the gateway's own with the target.
 func answerHeaders(from http.Header, link func(string) (string, bool)) http.Header {
 	out := http.Header{"Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
-	for _, name := range []string{"Retry-After", "Allow", "Content-Language"} {
-		if v := from.Get(name); v != "" && len(v) < 200 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ,:+-") == "" {
+	for name, plain := range map[string]func(string) bool{"Retry-After": isDelay, "Allow": areMethods, "Content-Language": areLanguages} {
+		if v := from.Get(name); plain(v) {
 			out.Set(name, v)
 		}
 	}
@@ -61,6 +62,38 @@ func answerHeaders(from http.Header, link func(string) (string, bool)) http.Head
 		}
 	}
 	return out
+}
+
+// isDelay reports whether s is a delay of a day at most, or a date of HTTP.
+func isDelay(s string) bool {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n >= 0 && n <= 86400
+	}
+	_, err := http.ParseTime(s)
+	return err == nil
+}
+
+func areMethods(s string) bool {
+	for m := range strings.SplitSeq(s, ",") {
+		switch strings.TrimSpace(m) {
+		case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// areLanguages reports whether s are up to four languages, each with its country.
+func areLanguages(s string) bool {
+	tags := strings.Split(s, ",")
+	for _, tag := range tags {
+		language, country, named := strings.Cut(strings.TrimSpace(tag), "-")
+		if len(language) != 2 || named && len(country) != 2 || strings.Trim(language+country, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
+			return false
+		}
+	}
+	return len(tags) <= 4
 }
 
 // link rewrites a link of the target so that it leads through the gateway; ok is

@@ -50,3 +50,43 @@ func TestAnswersThatAreNone(t *testing.T) {
 		t.Errorf("the log: %s", said)
 	}
 }
+
+// TestHeadersHoldNoData has the target put values into headers that pass.
+func TestHeadersHoldNoData(t *testing.T) {
+	t.Parallel()
+	c := before(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Language", "Otto Quill, "+canary)
+		w.Header().Set("Allow", "Otto Quill")
+		w.Header().Set("Retry-After", canary)
+		w.Header().Set("Content-Type", "application/json; name="+canary)
+		_, _ = io.WriteString(w, "{}")
+	})
+	if got := c.ask("GET", "/patients/1", ""); strings.Contains(fmt.Sprint(got.header), canary) || strings.Contains(fmt.Sprint(got.header), "Quill") {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+}
+
+// TestHeadersThatPass has the target send them as they should be.
+func TestHeadersThatPass(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{"Content-Language": "de-CH, en", "Allow": "GET, HEAD", "Retry-After": "120"}
+	c := before(t, func(w http.ResponseWriter, r *http.Request) {
+		for name, v := range want {
+			w.Header().Set(name, v)
+		}
+		if strings.HasSuffix(r.URL.Path, "/2") {
+			w.Header().Set("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT")
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "{}")
+	})
+	got := c.ask("GET", "/patients/1", "")
+	for name, v := range want {
+		if got.header.Get(name) != v {
+			t.Errorf("%s: %q", name, got.header.Get(name))
+		}
+	}
+	if got := c.ask("GET", "/patients/2", ""); got.header.Get("Retry-After") != "Fri, 31 Dec 1999 23:59:59 GMT" {
+		t.Errorf("%v", got.header)
+	}
+}
