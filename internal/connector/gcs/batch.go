@@ -15,7 +15,6 @@ import (
 	"net/textproto"
 	"strings"
 
-	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 )
 
@@ -53,8 +52,8 @@ func (t *Target) batch(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 			one, err = readInner(part, r)
 		}
 		if err != nil || len(asked) == maxParts {
-			return told(sallyport.E(sallyport.Invalid, "gcs", "the batch cannot be read").
-				WithHint(fmt.Sprintf("send up to %d requests, each whole and without content of objects", maxParts)).Because(err))
+			// Errors of mime/multipart quote the lines that they are about.
+			return told(bad("the batch cannot be read", fmt.Sprintf("send up to %d requests, each whole and without content of objects", maxParts)))
 		}
 		asked = append(asked, one)
 	}

@@ -182,3 +182,19 @@ func TestAnswersThatAreNone(t *testing.T) {
 		})
 	}
 }
+
+// TestBrokenUploadsLeaveNoValues sends uploads and batches that cannot be read.
+func TestBrokenUploadsLeaveNoValues(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const line = "Ada Example 219-09-9991"
+	for path, body := range map[string]string{
+		"/upload/storage/v1/b/clinic-public/o?uploadType=multipart&name=a": "--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\n" + line + "\r\n\r\nx\r\n--b--\r\n",
+		"/batch/storage/v1": "--b\r\n" + line + "\r\n\r\nGET /storage/v1/b\r\n--b--\r\n",
+	} {
+		got := w.ask(t, "POST", path, body, set("Content-Type", "multipart/related; boundary=b"))
+		if got.status != http.StatusBadRequest || strings.Contains(got.body+w.Log.String(), "219-09") {
+			t.Errorf("%s: %d %s\n%s", path, got.status, got.body, w.Log.String())
+		}
+	}
+}

@@ -95,25 +95,23 @@ func bad(what, hint string) error { return sallyport.E(sallyport.Invalid, "gcs",
 
 // parts takes a multipart upload apart.
 func parts(m *multipart.Reader) (incoming, error) {
-	broken := func(err error) (incoming, error) {
-		return incoming{}, sallyport.E(sallyport.Invalid, "gcs", "the upload is no multipart message").
-			WithHint("send multipart/related: the object's metadata as JSON, then its content").Because(err)
-	}
+	// Errors of mime/multipart quote the lines that they are about.
+	broken := bad("the upload is no multipart message", "send multipart/related: the object's metadata as JSON, then its content")
 	head, err := m.NextRawPart()
 	if err != nil {
-		return broken(err)
+		return incoming{}, broken
 	}
 	meta, err := io.ReadAll(io.LimitReader(head, analyze.MaxBody+1))
 	if err != nil {
-		return broken(err)
+		return incoming{}, broken
 	}
 	content, err := m.NextRawPart()
 	if err != nil {
-		return broken(err)
+		return incoming{}, broken
 	}
 	for name := range content.Header {
 		if strings.EqualFold(name, "Content-Transfer-Encoding") && !strings.EqualFold(content.Header.Get(name), "binary") {
-			return broken(errors.New("the content is encoded for transfer"))
+			return incoming{}, bad("the upload's content is encoded for transfer", "send it as it is, without Content-Transfer-Encoding")
 		}
 	}
 	return incoming{json: meta, media: &only{content, m}, mediaType: content.Header.Get("Content-Type")}, nil
