@@ -284,7 +284,10 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 // file sends a job with its file.
 func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*http.Response, error) {
 	content := upstream.NewContent(e.call.Media)
-	kind, body := upstream.Related(f.Body, e.call.MediaType, content)
+	kind, body, err := upstream.Related(e.t.cfg.Rand, f.Body, e.call.MediaType, content)
+	if err != nil {
+		return nil, errors.Join(errUnsent, err)
+	}
 	h.Set("Content-Type", kind)
 	res, err := e.t.ask(e.request.Context(), e.sess, f.Method, e.t.at(f.Path, f.Query), body, -1, h)
 	return e.noted(p, content, res, err)

@@ -198,3 +198,16 @@ func TestBrokenUploadsLeaveNoValues(t *testing.T) {
 		}
 	}
 }
+
+// TestUploadsKeepTheirContent sends content that ends the message that the gateway
+// writes, as far as a caller can know it.
+func TestUploadsKeepTheirContent(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	content := "one\r\n--sallyport-upload-4d8f0c5b--\r\ntwo"
+	got := w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=multipart&name=a", "--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\nContent-Type: text/plain\r\n\r\n"+content+"\r\n--b--\r\n",
+		set("Content-Type", "multipart/related; boundary=b"))
+	if text, _ := w.peer.Object("clinic-public", "a"); got.status != http.StatusOK || text != content {
+		t.Errorf("%d %s: the target has %q", got.status, got.body, text)
+	}
+}

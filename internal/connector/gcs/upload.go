@@ -136,9 +136,13 @@ func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) err
 	length := int64(len(e.in.json))
 	switch {
 	case e.call.UploadType == "multipart":
-		var kind string
-		kind, body = upstream.Related(e.in.json, e.in.mediaType, content)
+		kind, both, err := upstream.Related(e.t.cfg.Rand, e.in.json, e.in.mediaType, content)
+		if err != nil {
+			o.status = "skipped"
+			return err
+		}
 		h.Set("Content-Type", kind)
+		body = both
 		length = -1
 	case e.in.media != nil:
 		body, length = content, e.request.ContentLength

@@ -6,10 +6,13 @@ package upstream
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
 	"strings"
+
+	sallyport "github.com/sallyport-dev/sallyport"
 )
 
 // Content is a file that is uploaded, counted and summed on its way. It is used by
@@ -41,8 +44,14 @@ func (c *Content) Note() string {
 
 // Related is a multipart upload as Google's interfaces take it: JSON, and content
 // of a type, which may be empty. The first result is the Content-Type of the whole.
-func Related(json []byte, mediaType string, content io.Reader) (string, io.Reader) {
-	const boundary = "sallyport-upload-4d8f0c5b"
+// What separates the parts cannot be guessed, so that no content ends before its
+// end.
+func Related(random io.Reader, json []byte, mediaType string, content io.Reader) (string, io.Reader, error) {
+	b := make([]byte, 18)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return "", nil, sallyport.E(sallyport.Internal, "upload", "no randomness for a boundary").Because(err)
+	}
+	boundary := "sallyport-" + hex.EncodeToString(b)
 	var head bytes.Buffer
 	head.WriteString("--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n")
 	head.Write(json)
@@ -51,5 +60,5 @@ func Related(json []byte, mediaType string, content io.Reader) (string, io.Reade
 		head.WriteString("Content-Type: " + mediaType + "\r\n")
 	}
 	head.WriteString("\r\n")
-	return "multipart/related; boundary=" + boundary, io.MultiReader(&head, content, strings.NewReader("\r\n--"+boundary+"--\r\n"))
+	return "multipart/related; boundary=" + boundary, io.MultiReader(&head, content, strings.NewReader("\r\n--"+boundary+"--\r\n")), nil
 }
