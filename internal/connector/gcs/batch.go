@@ -15,14 +15,17 @@ import (
 	"net/textproto"
 	"strings"
 
+	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 )
 
-// Bounds of a batch; the first is the service's own.
+// Bounds of a batch; the first two are the service's own.
 const (
-	maxParts      = 100
-	maxPart       = 1 << 20 // bytes of one request
-	maxPartAnswer = 8 << 20 // bytes of one answer
+	maxParts       = 100
+	maxBatch       = 10 << 20 // bytes of all requests
+	maxPart        = 1 << 20  // bytes of one request
+	maxPartAnswer  = 8 << 20  // bytes of one answer
+	maxBatchAnswer = 32 << 20 // bytes of all answers
 )
 
 func isBatch(path string) bool {
@@ -41,7 +44,7 @@ func (t *Target) batch(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		return told(bad("the batch is no multipart message", "send multipart/mixed with one request in each part"))
 	}
 	var asked []*inner
-	in := multipart.NewReader(io.LimitReader(r.Body, maxParts*maxPart), boundary)
+	in := multipart.NewReader(io.LimitReader(r.Body, maxBatch), boundary)
 	for {
 		part, err := in.NextRawPart()
 		if errors.Is(err, io.EOF) {
@@ -53,14 +56,22 @@ func (t *Target) batch(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		}
 		if err != nil || len(asked) == maxParts {
 			// Errors of mime/multipart quote the lines that they are about.
-			return told(bad("the batch cannot be read", fmt.Sprintf("send up to %d requests, each whole and without content of objects", maxParts)))
+			return told(bad("the batch cannot be read", fmt.Sprintf("send up to %d requests, each whole and without content of objects, in %d MiB", maxParts, maxBatch>>20)))
 		}
 		asked = append(asked, one)
 	}
 	var body bytes.Buffer
 	out := multipart.NewWriter(&body)
 	var errs []error
-	for _, one := range asked {
+	for i, one := range asked {
+		asked[i] = nil // what it holds is not needed any longer than for its answer
+		if body.Len() > maxBatchAnswer-maxPartAnswer {
+			fail(one, one.r, sallyport.E(sallyport.Exhausted, "gcs", "the answers of the batch are too large").WithHint("send this request again, in another batch"))
+			if err := one.writeTo(out); err != nil {
+				return told(err)
+			}
+			continue
+		}
 		inside := v
 		inside.Path = one.r.URL.EscapedPath()
 		if rest, ok := strings.CutPrefix(inside.Path, v.Base); ok && v.Base != "" {

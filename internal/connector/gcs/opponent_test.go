@@ -211,3 +211,24 @@ func TestUploadsKeepTheirContent(t *testing.T) {
 		t.Errorf("%d %s: the target has %q", got.status, got.body, text)
 	}
 }
+
+// TestBatchIsBounded asks for more in a batch than a gateway can hold.
+func TestBatchIsBounded(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.peer.Seed("clinic-public", "large", "application/octet-stream", strings.Repeat("x", 7<<20))
+	const part = "--b\r\nContent-Type: application/http\r\n\r\n"
+	batch := func(parts string) answer {
+		return w.ask(t, "POST", "/batch/storage/v1", parts+"--b--\r\n", set("Content-Type", "multipart/mixed; boundary=b"))
+	}
+	got := batch(strings.Repeat(part+"GET /clinic-public/large\r\n\r\n", 5) + part + "DELETE /storage/v1/b/clinic-public/o/large\r\n\r\n")
+	if got.status != http.StatusOK || len(got.body) > 32<<20 || strings.Count(got.body, "answers of the batch are too large") < 2 {
+		t.Errorf("%d, %d bytes", got.status, len(got.body))
+	}
+	if _, ok := w.peer.Object("clinic-public", "large"); !ok {
+		t.Error("what was answered with an error was done")
+	}
+	if got := batch(strings.Repeat(part+"GET /storage/v1/b/clinic-public HTTP/1.1\r\nX-Pad: "+strings.Repeat("x", 1<<19)+"\r\n\r\n", 21)); got.status != http.StatusBadRequest {
+		t.Errorf("a request of more than 10 MiB: %d", got.status)
+	}
+}
