@@ -87,11 +87,13 @@ type stay struct {
 	ready chan struct{} // closed when the opening has ended
 	sess  *session.Session
 	err   error
+	slots chan struct{} // one for each request that is served
 }
 
 // Bounds of the listener.
 const (
 	maxRequests    = 1024 // that are served at once
+	maxBusy        = 256  // of these for one session, so that it leaves room for others
 	maxStays       = 4096 // sessions and openings
 	maxHeaderBytes = 64 << 10
 	maxTokenBytes  = identity.MaxToken
@@ -155,6 +157,13 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		v = g.enter(ctx, r, k, token)
 	}
 	select {
+	case v.slots <- struct{}{}:
+		defer func() { <-v.slots }()
+	default:
+		fail(w, r, g.o.Handlers[k.resource], sallyport.E(sallyport.Exhausted, "http", "the session has too many requests at once").WithHint("wait for the answers to some, and send it again"))
+		return
+	}
+	select {
 	case <-v.ready:
 	case <-r.Context().Done():
 		return // nobody is there any more; the opening goes on for the next request
@@ -171,11 +180,29 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		fail(w, r, h, ended)
 		return
 	}
-	rctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(v.sess.Context(), func() { cancel(context.Cause(v.sess.Context())) })()
+	r, done := during(v.sess, w, r)
+	defer done()
 	visit.Session = v.sess
-	h.Serve(w, r.WithContext(rctx), visit)
+	h.Serve(w, r, visit)
+}
+
+// during returns a request that ends with a session, and what must be called when
+// it has been answered.
+func during(s *session.Session, w http.ResponseWriter, r *http.Request) (*http.Request, func()) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	over := make(chan struct{})
+	stop := context.AfterFunc(s.Context(), func() {
+		defer close(over)
+		cancel(context.Cause(s.Context()))
+		// What still reads the request's body would wait as long as the client likes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // the connection may be gone
+	})
+	return r.WithContext(ctx), func() {
+		if !stop() {
+			<-over // w is not used after the answer
+		}
+		cancel(nil)
+	}
 }
 
 // prefix begins the paths that name resource and role:
@@ -242,7 +269,7 @@ func (g *Gate) enter(ctx context.Context, r *http.Request, k key, token string) 
 	if v := g.stays[k]; v != nil {
 		return v
 	}
-	v := &stay{ready: make(chan struct{})}
+	v := &stay{ready: make(chan struct{}), slots: make(chan struct{}, maxBusy)}
 	if len(g.stays) >= maxStays || ctx.Err() != nil {
 		v.err = sallyport.E(sallyport.Unavailable, "http", "the gateway has too many sessions, or is shutting down").WithHint("try again in a moment")
 		close(v.ready)

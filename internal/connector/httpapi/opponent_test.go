@@ -4,12 +4,14 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
@@ -88,5 +90,95 @@ func TestHeadersThatPass(t *testing.T) {
 	}
 	if got := c.ask("GET", "/patients/2", ""); got.header.Get("Retry-After") != "Fri, 31 Dec 1999 23:59:59 GMT" {
 		t.Errorf("%v", got.header)
+	}
+}
+
+// halfSent sends a request whose body does not end before the test does, and
+// returns where its answer comes.
+func (c *caller) halfSent(ctx context.Context, token string, rest io.Reader) <-chan answer {
+	out := make(chan answer, 1)
+	req, err := http.NewRequestWithContext(ctx, "PUT", "https://"+c.g.HTTPAddress()+"/r/records/records/patients/1", io.MultiReader(strings.NewReader("{"), rest))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	go func() {
+		res, err := c.http.Do(req)
+		if err != nil {
+			out <- answer{err: err}
+			return
+		}
+		out <- answer{status: res.StatusCode}
+		_ = res.Body.Close() // it waits for the rest of the request
+	}()
+	return out
+}
+
+// TestOneCallerLeavesRoom sends the halves of as many requests as one caller may
+// have, and then more.
+func TestOneCallerLeavesRoom(t *testing.T) {
+	t.Parallel()
+	const most = 256
+	_, c := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	pipe, end := io.Pipe()
+	var waiting []<-chan answer
+	// A connection has room for fewer, so that there are several.
+	connections := []*caller{newCaller(t, c.g), newCaller(t, c.g), newCaller(t, c.g)}
+	send := func(i int) <-chan answer {
+		w := connections[i%3].halfSent(ctx, c.token, pipe)
+		waiting = append(waiting, w)
+		return w
+	}
+	for i := range most {
+		send(i)
+	}
+	refused := false
+	for end := time.Now().Add(30 * time.Second); !refused && time.Now().Before(end); {
+		select {
+		case x := <-send(0):
+			refused = x.status == http.StatusTooManyRequests
+			waiting = waiting[:len(waiting)-1]
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if !refused {
+		t.Error("one caller may have any number of requests")
+	}
+	token := c.gatewayToken()
+	if got := c.ask("GET", "/patients/1", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); got.status != http.StatusOK {
+		t.Errorf("another session: %d %s", got.status, got.body)
+	}
+	cancel()
+	_ = end.Close()
+	for _, w := range waiting {
+		<-w
+	}
+}
+
+// TestRevokedWhileSending takes a token back while the body of a request is on its
+// way.
+func TestRevokedWhileSending(t *testing.T) {
+	t.Parallel()
+	a, c := start(t)
+	token := c.gatewayToken()
+	if got := c.ask("GET", "/patients/1", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	pipe, end := io.Pipe()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	got := c.halfSent(ctx, token, pipe)
+	res, err := c.http.Post("https://"+c.g.APIAddress()+"/v1/token/revoke", "application/x-www-form-urlencoded", strings.NewReader("token="+token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if x := <-got; ctx.Err() != nil || x.err == nil && x.status < 400 {
+		t.Errorf("the request waits for its body: %d %v", x.status, x.err)
+	}
+	_ = end.Close()
+	if n := a.count(); n != 1 {
+		t.Errorf("the target was asked %d times", n)
 	}
 }
