@@ -145,7 +145,7 @@ func TestOneCallerLeavesRoom(t *testing.T) {
 	if !refused {
 		t.Error("one caller may have any number of requests")
 	}
-	token := c.gatewayToken()
+	token := c.g.Exchange(t, c.http, "records", "records")
 	if got := c.ask("GET", "/patients/1", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); got.status != http.StatusOK {
 		t.Errorf("another session: %d %s", got.status, got.body)
 	}
@@ -161,7 +161,7 @@ func TestOneCallerLeavesRoom(t *testing.T) {
 func TestRevokedWhileSending(t *testing.T) {
 	t.Parallel()
 	a, c := start(t)
-	token := c.gatewayToken()
+	token := c.g.Exchange(t, c.http, "records", "records")
 	if got := c.ask("GET", "/patients/1", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
