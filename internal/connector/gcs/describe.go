@@ -190,6 +190,9 @@ func (e *exchange) rewrite(p session.Permit, doc map[string]json.RawMessage) err
 		}
 		return write(doc, "items", list)
 	}
+	if e.call.ID == "objects.list" {
+		return nil // of folders only
+	}
 	return e.item(p, doc, false)
 }
 

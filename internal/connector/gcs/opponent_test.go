@@ -142,6 +142,15 @@ func TestHalfDescription(t *testing.T) {
 	}
 }
 
+// TestFolders wants a list without objects to keep what it has.
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	if got := w.ask(t, "GET", "/storage/v1/b/clinic-exports/o?prefix=20&delimiter=/", ""); !strings.Contains(got.body, `"prefixes":["2026/"]`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 // raw answers with bytes that need not be HTTP.
 func raw(t *testing.T, text string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
