@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"cloud.google.com/go/compute/metadata"
@@ -55,8 +54,10 @@ type Source struct {
 	client    *http.Client
 	transport *http.Transport
 
-	mu     sync.Mutex
-	source oauth2.TokenSource // guarded by mu; nil until a secret was read
+	// turn is held by whoever asks; it has one place. It is no mutex, since a token
+	// endpoint can be slow and who waits may leave.
+	turn   chan struct{}
+	source oauth2.TokenSource // guarded by turn; nil until a secret was read
 }
 
 const (
@@ -74,7 +75,7 @@ func New(o Options) *Source {
 	if o.IAM == "" {
 		o.IAM = iamEndpoint
 	}
-	return &Source{o: o, transport: t, client: &http.Client{Transport: t, Timeout: patience}}
+	return &Source{o: o, turn: make(chan struct{}, 1), transport: t, client: &http.Client{Transport: t, Timeout: patience}}
 }
 
 // Close ends idle connections.
@@ -84,8 +85,12 @@ func (s *Source) Close() { s.transport.CloseIdleConnections() }
 // secret is read again, so that a key that was changed in the vault takes effect.
 // Errors tell no part of a credential or of an answer.
 func (s *Source) Token(ctx context.Context, secret Secret) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 	if s.source == nil {
 		source, err := s.open(ctx, secret)
 		if err != nil {

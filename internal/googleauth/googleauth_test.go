@@ -208,6 +208,32 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestWhoWaitsMayLeave has a secret that does not come.
+func TestWhoWaitsMayLeave(t *testing.T) {
+	s := googleauth.New(googleauth.Options{Scopes: []string{"x"}, Now: time.Now})
+	defer s.Close()
+	asked, end := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Token(t.Context(), func(context.Context) ([]byte, func(), error) {
+			close(asked)
+			<-end
+			return nil, nil, errors.New("the vault is sealed")
+		})
+		done <- err
+	}()
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Token(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("who left was told %v", err)
+	}
+	close(end)
+	if err := <-done; err == nil {
+		t.Error("a token without a secret")
+	}
+}
+
 func TestSecretsThatAreNone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		o      googleauth.Options

@@ -22,6 +22,7 @@ import (
 // Bounds of the uploads that go on in parts.
 const (
 	maxUploads = 10_000
+	maxOwn     = 1000               // of one principal
 	uploadLife = 7 * 24 * time.Hour // as long as the service keeps one
 	idBytes    = 18
 )
@@ -76,15 +77,16 @@ func (u *uploads) begin(x upload, address string) (string, error) {
 	id := hex.EncodeToString(b)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	now := u.now()
-	if len(u.by) >= maxUploads {
-		for id, x := range u.by {
-			if now.After(x.until) {
-				delete(u.by, id)
-			}
+	now, own := u.now(), 0
+	for id, y := range u.by {
+		switch {
+		case now.After(y.until):
+			delete(u.by, id)
+		case y.owner.principal == x.owner.principal:
+			own++
 		}
 	}
-	if len(u.by) >= maxUploads {
+	if len(u.by) >= maxUploads || own >= maxOwn {
 		return "", sallyport.E(sallyport.Exhausted, "gcs", "too many uploads are going on").WithHint("finish or cancel some")
 	}
 	x.at, x.until = at, now.Add(uploadLife)
@@ -158,11 +160,16 @@ func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) err
 			return err
 		}
 	}
-	// 308 says that more of the content is wanted.
-	if e.upload != nil && res.StatusCode != http.StatusPermanentRedirect && res.StatusCode < http.StatusInternalServerError {
+	if e.upload != nil && ends(e.request.Method, res.StatusCode) {
 		e.t.uploads.end(e.call.UploadID)
 	}
 	return e.describe(w, p, res, o)
+}
+
+// ends reports whether an upload is over: it is whole, was taken back, or is no
+// longer known to the service. After anything else a client goes on with it.
+func ends(verb string, status int) bool {
+	return status < http.StatusMultipleChoices || verb == http.MethodDelete || status == http.StatusNotFound || status == http.StatusGone
 }
 
 // uploadAddress is where an upload is sent.

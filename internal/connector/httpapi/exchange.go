@@ -219,7 +219,7 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 	if err != nil {
 		return 0, e.withhold(w, err)
 	}
-	in := bufio.NewReaderSize(body, payload.HeadLen)
+	in := bufio.NewReaderSize(upstream.Guard(res.Request, e.t.auth.Headers(), body), payload.HeadLen)
 	// What has come is enough to tell a kind by; an event must not wait for more.
 	head, err := in.Peek(1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -284,6 +284,10 @@ func (e *exchange) mask(res *http.Response, head []byte) (*mask.Body, string, er
 // withhold answers in place of what cannot be delivered.
 func (e *exchange) withhold(w http.ResponseWriter, err error) error {
 	var own *sallyport.Error
+	if errors.Is(err, upstream.ErrCredential) {
+		err = sallyport.E(sallyport.Denied, "http", "the answer holds the gateway's own credential, so it is withheld").
+			WithHint("the API shows what it was sent; have it show less").Because(err)
+	}
 	if !errors.As(err, &own) {
 		err = sallyport.E(sallyport.Unavailable, "http", "the target's answer broke off").WithHint("the request was executed; ask for its result again").Because(err)
 	}

@@ -97,6 +97,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/base/patients/1", "/base/notes/json", "/base/public/patients/1", "/base/search":
 		h.Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, patient)
+	case "/base/public/echo", "/base/notes/echo":
+		h.Set("Content-Type", "text/plain")
+		_, _ = fmt.Fprintf(w, "%s you sent %v", strings.Repeat("x", 100<<10), r.Header)
 	case "/base/patients/gzip":
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Encoding", "gzip")
@@ -250,6 +253,11 @@ func TestAnswersAreMasked(t *testing.T) {
 	}
 	if got := c.ask("GET", "/public/patients/1", ""); !strings.Contains(got.body, canary) {
 		t.Errorf("what may be read raw is masked: %s", got.body)
+	}
+	for _, path := range []string{"/public/echo", "/notes/echo"} {
+		if got := c.ask("GET", path, ""); strings.Contains(got.body, "upstream-token") || got.err == nil && got.status == http.StatusOK {
+			t.Errorf("%s shows the gateway's credential, or looks whole: %d %v", path, got.status, got.err)
+		}
 	}
 	if got := c.ask("POST", "/search", `{"ssn":"`+canary+`"}`); got.status != 200 || strings.Contains(got.body, canary) {
 		t.Errorf("a search: %d %s", got.status, got.body)

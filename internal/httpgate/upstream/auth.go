@@ -59,6 +59,14 @@ func NewAuthority(a Auth, base *url.URL) *Authority {
 // Close ends idle connections to token endpoints.
 func (a *Authority) Close() { a.google.Close() }
 
+// Headers are those that a credential stands in.
+func (a *Authority) Headers() []string {
+	if a.auth.Mode == AuthHeader {
+		return []string{"Authorization", a.auth.Header}
+	}
+	return []string{"Authorization"}
+}
+
 // Sign adds the credential to a request.
 func (a *Authority) Sign(ctx context.Context, s *session.Session, r *http.Request) error {
 	switch a.auth.Mode {
