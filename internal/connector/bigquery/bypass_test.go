@@ -5,7 +5,6 @@ package bigquery_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -280,21 +279,10 @@ func TestTraces(t *testing.T) {
 	w.ask(t, "POST", project+"/datasets/scratch/tables/t/insertAll", `{"rows":[{"json":{"ssn":"219-09-9991","name":"Ada Example"}}]}`)
 	w.ask(t, "GET", project+"/datasets/clinic/tables/patients/data", "")
 	w.Stop(t)
-	seen := 0
-	err := filepath.WalkDir(filepath.Join(w.Dir, "data"), func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		seen++
+	for name, b := range w.Traces(t) {
 		clean(t, name, string(b))
 		if strings.Contains(string(b), w.token) {
 			t.Errorf("%s holds the token", name)
 		}
-		return err
-	})
-	if err != nil || seen == 0 {
-		t.Fatalf("%d files, %v", seen, err)
 	}
-	clean(t, "the log", w.Log.String())
 }

@@ -4,24 +4,15 @@
 package gcs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/internal/connector/connectortest"
+	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 	"github.com/sallyport-dev/sallyport/test/gcspeer"
 )
 
@@ -40,56 +31,17 @@ func TestConformance(t *testing.T) {
 			}
 			peer := gcspeer.Start(t, gcspeer.WithClinic())
 			peer.Seed("clinic-exports", "huge.ndjson", "application/x-ndjson", lines.String())
-			f := newFront(t, peer.URL)
-			return &conforming{world: startAt(t, peer, "http://"+via(strings.TrimPrefix(f.URL, "http://"))), front: f, t: t}
+			f := gatewaytest.NewFront(t, peer.URL, "/slow")
+			return &conforming{startAt(t, peer, "http://"+via(f.Address())), f}
 		},
 		Canaries:  []string{"219-09-999", "ada example", "1961-04-02"},
 		HugeBytes: hugeLines * hugeLine,
 	})
 }
 
-// front stands before the counterpart and has an object that is never given out
-// whole.
-type front struct {
-	*httptest.Server
-	end    chan struct{}
-	slowly atomic.Int64
-}
-
-func newFront(t *testing.T, behind string) *front {
-	t.Helper()
-	to, err := url.Parse(behind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{end: make(chan struct{})}
-	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-		p.SetURL(to)
-		p.Out.Host = to.Host
-	}, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0)}
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasSuffix(r.URL.Path, "/slow") {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		f.slowly.Add(1)
-		defer f.slowly.Add(-1)
-		select {
-		case <-r.Context().Done():
-		case <-f.end:
-		}
-	}))
-	t.Cleanup(func() {
-		close(f.end)
-		f.Close()
-	})
-	return f
-}
-
 type conforming struct {
 	*world
-	front *front
-	t     *testing.T
+	front *gatewaytest.Front
 }
 
 func (c *conforming) Listener() string { return c.HTTPAddress() }
@@ -102,87 +54,20 @@ func (c *conforming) Open(ctx context.Context) (connectortest.Caller, error) {
 	return one, err
 }
 
-// Intents counts the intents in the ledger's write-ahead log, which is what makes
-// them durable.
-func (c *conforming) Intents(t *testing.T) (n int) {
-	t.Helper()
-	for name, b := range c.Traces(t) {
-		if strings.Contains(name, "/ledger/wal/") {
-			n += bytes.Count(b, []byte(`"type":"intent"`))
-		}
-	}
-	return n
-}
+func (c *conforming) Intents(t *testing.T) int { return c.Gateway.Intents(t) }
 
-func (c *conforming) Upstream(*testing.T) int { return int(c.front.slowly.Load()) }
+func (c *conforming) Upstream(*testing.T) int { return c.front.Waiting() }
 
 func (c *conforming) Disk() connectortest.Disk { return c.Gateway.Disk }
 
-func (c *conforming) Traces(t *testing.T) map[string][]byte {
-	t.Helper()
-	out := map[string][]byte{"the log": []byte(c.Log.String())}
-	err := filepath.WalkDir(filepath.Join(c.Dir, "data"), func(name string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // files come and go
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		out[name] = b
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
+func (c *conforming) Traces(t *testing.T) map[string][]byte { return c.Gateway.Traces(t) }
 
 func (c *conforming) Stop(t *testing.T) { c.Gateway.Stop(t) }
 
 type caller struct{ c *conforming }
 
-// refusal is an answer that is an error.
-type refusal struct {
-	status int
-	kind   string
-	body   string
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf("%d %s %s", r.status, r.kind, r.body) }
-
-func (c *caller) do(ctx context.Context, path string, each func([]byte) bool) (n int64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.c.HTTPAddress()+path, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.c.token)
-	res, err := c.c.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode >= 400 {
-		b, err := io.ReadAll(res.Body)
-		return 0, errors.Join(err, &refusal{res.StatusCode, res.Header.Get("Content-Type"), string(b)})
-	}
-	buf := make([]byte, 32<<10)
-	for {
-		got, err := res.Body.Read(buf)
-		n += int64(got)
-		if got > 0 && !each(buf[:got]) {
-			return n, nil
-		}
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
+func (c *caller) do(ctx context.Context, path string, each func([]byte) bool) (int64, error) {
+	return c.c.Stream(ctx, c.c.http, c.c.token, http.MethodGet, path, "", each)
 }
 
 func (c *caller) Read(ctx context.Context) (out []byte, err error) {
@@ -197,14 +82,14 @@ func (c *caller) Denied(ctx context.Context) error {
 
 // Native reports whether an error is one of Google's, as its clients read them.
 func (c *caller) Native(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusForbidden && strings.Contains(r.body, `"reason":"accessDenied"`) && strings.Contains(r.body, "to do:")
+	var r *gatewaytest.Refusal
+	return errors.As(err, &r) && r.Status == http.StatusForbidden && strings.Contains(r.Body, `"reason":"accessDenied"`) && strings.Contains(r.Body, "to do:")
 }
 
 // Fatal reports whether the session is over: no request is answered any more.
 func (c *caller) Fatal(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusServiceUnavailable && strings.Contains(r.body, "to do:")
+	var r *gatewaytest.Refusal
+	return errors.As(err, &r) && r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, "to do:")
 }
 
 func (c *caller) Slow(ctx context.Context) error {

@@ -4,11 +4,9 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -55,71 +53,20 @@ func (w *world) Open(ctx context.Context) (connectortest.Caller, error) {
 	return c, err
 }
 
-// Intents counts the intents in the ledger's write-ahead log, which is what makes
-// them durable.
-func (w *world) Intents(t *testing.T) (n int) {
-	t.Helper()
-	c := caller{t: t, g: w.Gateway}
-	for name, b := range c.traceFiles() {
-		if strings.Contains(name, "/ledger/wal/") {
-			n += bytes.Count(b, []byte(`"type":"intent"`))
-		}
-	}
-	return n
-}
+func (w *world) Intents(t *testing.T) int { return w.Gateway.Intents(t) }
 
 func (w *world) Upstream(*testing.T) int { return int(w.api.slowly.Load()) }
 
 func (w *world) Disk() connectortest.Disk { return w.Gateway.Disk }
 
-func (w *world) Traces(t *testing.T) map[string][]byte {
-	t.Helper()
-	c := caller{t: t, g: w.Gateway}
-	return c.traces()
-}
+func (w *world) Traces(t *testing.T) map[string][]byte { return w.Gateway.Traces(t) }
 
 func (w *world) Stop(t *testing.T) { w.Gateway.Stop(t) }
 
 type client struct{ *caller }
 
-// refusal is an answer that is an error.
-type refusal struct {
-	status int
-	kind   string
-	body   string
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf("%d %s %s", r.status, r.kind, r.body) }
-
-func (c *client) do(ctx context.Context, path string, each func([]byte) bool) (n int64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.g.HTTPAddress()+"/r/records/records"+path, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	res, err := c.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode >= 400 {
-		b, err := io.ReadAll(res.Body)
-		return 0, errors.Join(err, &refusal{res.StatusCode, res.Header.Get("Content-Type"), string(b)})
-	}
-	buf := make([]byte, 32<<10)
-	for {
-		got, err := res.Body.Read(buf)
-		n += int64(got)
-		if got > 0 && !each(buf[:got]) {
-			return n, nil
-		}
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
+func (c *client) do(ctx context.Context, path string, each func([]byte) bool) (int64, error) {
+	return c.g.Stream(ctx, c.http, c.token, http.MethodGet, "/r/records/records"+path, "", each)
 }
 
 func (c *client) Read(ctx context.Context) (out []byte, err error) {
@@ -135,14 +82,14 @@ func (c *client) Denied(ctx context.Context) error {
 // Native reports whether an error is the problem document that HTTP APIs answer
 // with.
 func (c *client) Native(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusForbidden && r.kind == "application/problem+json" && strings.Contains(r.body, `"hint"`) && strings.Contains(r.body, "payroll")
+	var r *gatewaytest.Refusal
+	return errors.As(err, &r) && r.Status == http.StatusForbidden && r.Kind == "application/problem+json" && strings.Contains(r.Body, `"hint"`) && strings.Contains(r.Body, "payroll")
 }
 
 // Fatal reports whether the session is over: no request is answered any more.
 func (c *client) Fatal(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusServiceUnavailable && strings.Contains(r.body, `"hint"`)
+	var r *gatewaytest.Refusal
+	return errors.As(err, &r) && r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, `"hint"`)
 }
 
 func (c *client) Slow(ctx context.Context) error {

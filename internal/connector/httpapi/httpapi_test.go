@@ -10,11 +10,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -265,36 +262,11 @@ func TestAnswersAreMasked(t *testing.T) {
 	if got := c.ask("GET", "/patients/cut", ""); got.err == nil && got.status == 200 {
 		t.Errorf("half an answer looks whole: %d %s", got.status, got.body)
 	}
-	for name, b := range c.traces() {
+	for name, b := range c.g.Traces(t) {
 		if bytes.Contains(b, []byte(canary)) || bytes.Contains(b, []byte("MRN0012345")) || bytes.Contains(b, []byte(c.token)) {
 			t.Errorf("%s holds a value or the token", name)
 		}
 	}
-}
-
-// traces is what the gateway left outside of answers.
-func (c *caller) traces() map[string][]byte {
-	out := c.traceFiles()
-	out["the log"] = []byte(c.g.Log.String())
-	return out
-}
-
-// traceFiles are the gateway's files as they lie on disk.
-func (c *caller) traceFiles() map[string][]byte {
-	c.t.Helper()
-	out := map[string][]byte{}
-	err := filepath.WalkDir(filepath.Join(c.g.Dir, "data"), func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		out[name] = b
-		return err
-	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return out
 }
 
 // TestEventsLeaveAsTheyCome wants the first of two events before the second
