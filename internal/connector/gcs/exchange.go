@@ -5,7 +5,6 @@ package gcs
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -95,13 +94,11 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) (e
 // unanswered is how a request ended that had no answer: the service may have
 // worked on it, unless nothing was sent.
 func unanswered(err error) string {
-	if errors.Is(err, errUnsent) {
+	if errors.Is(err, upstream.ErrUnsent) {
 		return "skipped"
 	}
 	return "unknown"
 }
-
-var errUnsent = errors.New("nothing was sent")
 
 // address is where a call is sent: its method's path, written anew.
 func (e *exchange) address() *url.URL {
@@ -137,50 +134,16 @@ func escapeName(name string) string {
 
 // at is an address of the service. path is escaped.
 func (t *Target) at(path string, params url.Values) *url.URL {
-	u := *t.cfg.Endpoint
-	u.Path, u.RawPath = path, path
-	u.Opaque = path // as it is, and not in the form for proxies
-	u.RawQuery = params.Encode()
-	return &u
+	return t.client.At(path, params.Encode())
 }
 
 // ask sends a request to the service. It takes a permit, so that nothing is sent
 // without an intent on record.
 func (e *exchange) ask(p session.Permit, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
 	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "gcs", "a request without a permit").Because(errUnsent)
+		return nil, sallyport.E(sallyport.Internal, "gcs", "a request without a permit").Because(upstream.ErrUnsent)
 	}
-	return e.t.ask(e.request.Context(), e.sess, verb, to, body, length, h)
-}
-
-// ask is the way of all requests to the service. length is that of the body, -1
-// where it is not known.
-func (t *Target) ask(ctx context.Context, s *session.Session, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, verb, t.cfg.Endpoint.String(), body)
-	if err != nil {
-		return nil, sallyport.E(sallyport.Invalid, "gcs", "the request cannot be sent on").Because(errors.Join(errUnsent, err))
-	}
-	req.URL = to
-	req.Header, req.ContentLength = h, length
-	if length == 0 || verb == http.MethodGet || verb == http.MethodHead {
-		req.Body, req.ContentLength = http.NoBody, 0
-	}
-	if err := t.auth.Sign(ctx, s, req); err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "gcs", "the gateway cannot log in to the target").
-			WithHint("the operator must look at the resource's credential").Because(errors.Join(errUnsent, err))
-	}
-	res, err := t.client.Do(req)
-	if err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "gcs", "the target does not answer").
-			WithHint("the request may have been executed; look before you send it again").Because(upstream.Plain(err))
-	}
-	// Others are no answers: of an older or another protocol, or of none.
-	if res.StatusCode < http.StatusOK || res.StatusCode > 599 {
-		err := sallyport.E(sallyport.Unavailable, "gcs", "the target answers with a status that is none").
-			WithHint("the request may have been executed; look before you send it again")
-		return nil, errors.Join(err, res.Body.Close())
-	}
-	return res, nil
+	return e.t.client.Ask(e.request.Context(), e.sess, verb, to, body, length, h)
 }
 
 // maskOf returns the verdict's obligation for an output, or nil where it is shown

@@ -59,13 +59,11 @@ type Config struct {
 
 // Target serves one resource. It is an [httpgate.Handler].
 type Target struct {
-	cfg       Config
-	client    *http.Client
-	transport *http.Transport
-	auth      *upstream.Authority
-	masks     map[bool]*payload.Masks // by whether texts may be shown scanned
-	objects   *objectmask.Masks
-	uploads   *uploads
+	cfg     Config
+	client  *upstream.Client
+	masks   map[bool]*payload.Masks // by whether texts may be shown scanned
+	objects *objectmask.Masks
+	uploads *uploads
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
@@ -82,21 +80,12 @@ func New(cfg Config) (*Target, error) {
 	if t.objects, err = objectmask.New(cfg.Masking, cfg.Guess); err != nil {
 		return nil, err
 	}
-	t.transport = &http.Transport{
-		TLSClientConfig: cfg.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: cfg.Timeout, MaxResponseHeaderBytes: 64 << 10,
-		ExpectContinueTimeout: 2 * time.Second, DisableCompression: true,
-	}
-	t.client = &http.Client{Transport: t.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.auth = upstream.NewAuthority(cfg.Auth, cfg.Endpoint)
+	t.client = upstream.NewClient(Protocol, cfg.Endpoint, cfg.TLS, cfg.Auth, cfg.Timeout)
 	return t, nil
 }
 
 // Close closes connections that are idle.
-func (t *Target) Close() {
-	t.transport.CloseIdleConnections()
-	t.auth.Close()
-}
+func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {

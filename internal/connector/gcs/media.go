@@ -191,7 +191,7 @@ func (s *source) Open(ctx context.Context, offset, length int64) (io.ReadCloser,
 	}
 	t := s.e.t
 	to := t.content(s.meta.Bucket, s.meta.Name, url.Values{"generation": {strconv.FormatInt(s.meta.Generation, 10)}})
-	res, err := t.ask(ctx, s.e.sess, http.MethodGet, to, nil, 0, h)
+	res, err := t.client.Ask(ctx, s.e.sess, http.MethodGet, to, nil, 0, h)
 	if err != nil {
 		return nil, err
 	}

@@ -90,54 +90,22 @@ func (e *exchange) settle(p session.Permit, r session.Result) error { return e.s
 // unanswered is how a request ended that had no answer: the target may have
 // worked on it, unless nothing was sent.
 func unanswered(err error) string {
-	if errors.Is(err, errUnsent) {
+	if errors.Is(err, upstream.ErrUnsent) {
 		return "skipped"
 	}
 	return "unknown"
 }
 
-var errUnsent = errors.New("nothing was sent")
-
 // send forwards the request. It takes a permit, so that nothing is forwarded
 // without an intent on record.
 func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "http", "a request without a permit").Because(errUnsent)
+		return nil, sallyport.E(sallyport.Internal, "http", "a request without a permit").Because(upstream.ErrUnsent)
 	}
-	u := *e.t.cfg.Base
-	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + e.target.Path
-	u.Path = u.RawPath   // as opaque below; only the escaped form is sent
-	u.Opaque = u.RawPath // as it is, and not in the form for proxies
-	u.RawQuery = e.target.Query
-	req, err := http.NewRequestWithContext(e.request.Context(), e.request.Method, e.t.cfg.Base.String(), bytes.NewReader(e.body))
-	if err != nil {
-		return nil, sallyport.E(sallyport.Invalid, "http", "the request cannot be sent on").Because(errors.Join(errUnsent, err))
-	}
-	req.URL = &u
-	if len(e.body) == 0 {
-		req.Body, req.ContentLength = http.NoBody, 0
-	}
-	req.Header = e.t.requestHeaders(e.request.Header)
-	req.Header.Set("Accept-Encoding", "identity")
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "") // not Go's own
-	}
-	if err := e.t.auth.Sign(e.request.Context(), e.sess, req); err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "http", "the gateway cannot log in to the target").
-			WithHint("the operator must look at the resource's credential").Because(errors.Join(errUnsent, err))
-	}
-	res, err := e.t.client.Do(req)
-	if err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "http", "the target does not answer").
-			WithHint("the request may have been executed; look before you send it again").Because(upstream.Plain(err))
-	}
-	// Others are no answers: of an older or another protocol, or of none.
-	if res.StatusCode < http.StatusOK || res.StatusCode > 599 {
-		err := sallyport.E(sallyport.Unavailable, "http", "the target answers with a status that is none").
-			WithHint("the request may have been executed; look before you send it again")
-		return nil, errors.Join(err, res.Body.Close())
-	}
-	return res, nil
+	h := e.t.requestHeaders(e.request.Header)
+	h.Set("Accept-Encoding", "identity")
+	to := e.t.client.At(strings.TrimSuffix(e.t.cfg.Base.EscapedPath(), "/")+e.target.Path, e.target.Query)
+	return e.t.client.Ask(e.request.Context(), e.sess, e.request.Method, to, bytes.NewReader(e.body), int64(len(e.body)), h)
 }
 
 // like is what the counts of an output have in common; output 0 is the answer,
@@ -219,7 +187,7 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 	if err != nil {
 		return 0, e.withhold(w, err)
 	}
-	in := bufio.NewReaderSize(upstream.Guard(res.Request, e.t.auth.Headers(), body), payload.HeadLen)
+	in := bufio.NewReaderSize(upstream.Guard(res.Request, e.t.client.CredentialHeaders(), body), payload.HeadLen)
 	// What has come is enough to tell a kind by; an event must not wait for more.
 	head, err := in.Peek(1)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -57,10 +57,8 @@ type Config struct {
 
 // Target serves one API. It is an [httpgate.Handler].
 type Target struct {
-	cfg       Config
-	client    *http.Client
-	transport *http.Transport
-	auth      *upstream.Authority
+	cfg    Config
+	client *upstream.Client
 	// Masks of answers whose texts may be shown without what a scanner finds in
 	// them, and of those whose texts may not.
 	scanned, strict *payload.Masks
@@ -77,21 +75,12 @@ func New(cfg Config) (*Target, error) {
 	if t.strict, err = payload.New(cfg.Masking, payload.Options{Strict: true}); err != nil {
 		return nil, err
 	}
-	t.transport = &http.Transport{
-		TLSClientConfig: cfg.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: cfg.Timeout, MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression: true, // an answer that is packed all the same is unpacked here
-	}
-	t.client = &http.Client{Transport: t.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.auth = upstream.NewAuthority(cfg.Auth, cfg.Base)
+	t.client = upstream.NewClient(Protocol, cfg.Base, cfg.TLS, cfg.Auth, cfg.Timeout)
 	return t, nil
 }
 
 // Close closes connections that are idle.
-func (t *Target) Close() {
-	t.transport.CloseIdleConnections()
-	t.auth.Close()
-}
+func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {
