@@ -137,7 +137,7 @@ func (e *exchange) masked(b []byte, o *outcome) (mask.Masked, error) {
 // sessions.
 func (e *exchange) observe(s *seen) error {
 	if e.call.Method.ID == "bigquery.jobs.query" && s.JobReference.JobID != "" {
-		j, err := e.t.jobs.add(e.owner, s.JobReference.JobID, s.JobReference.JobID, e.call.Statement)
+		j, _, err := e.t.jobs.add(e.owner, s.JobReference.JobID, s.JobReference.JobID, e.call.Statement)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (e *exchange) listed(doc map[string]json.RawMessage) ([]byte, error) {
 			if e.call.Parent == "" {
 				continue
 			}
-			if _, err := e.t.jobs.add(e.owner, ref.JobID, ref.JobID, child(e.job.statement)); err != nil {
+			if _, _, err := e.t.jobs.add(e.owner, ref.JobID, ref.JobID, child(e.job.statement)); err != nil {
 				return nil, err
 			}
 		}

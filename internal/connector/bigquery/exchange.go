@@ -6,6 +6,7 @@ package bigquery
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -33,6 +34,7 @@ type exchange struct {
 	own       analyze.Own
 	job       *job   // that is asked about, or whose hidden table is
 	client    string // the client's id of a new job
+	fresh     *job   // that is new to the registry, until the service has answered
 	upload    string // where the upload goes on at the service
 	admission *session.Admission
 	counts    []mask.Count
@@ -102,7 +104,7 @@ func (e *exchange) resolve() error {
 				return err
 			}
 		}
-		e.own.Job, err = analyze.OwnJob(e.owner.prefix(), e.client)
+		e.own.Job, err = e.ownJob()
 	case "bigquery.jobs.query":
 		e.own.RequestID = analyze.OwnRequest(e.owner.prefix(), c.RequestID)
 	case "bigquery.jobs.get", "bigquery.jobs.getQueryResults", "bigquery.jobs.cancel", "bigquery.jobs.delete":
@@ -151,6 +153,20 @@ func (e *exchange) purpose(kind string) string {
 		}
 	}
 	return strings.Join([]string{kind, string(e.owner.principal), string(e.owner.role), about}, "\x00")
+}
+
+// ownJob is the service's id of a new job.
+func (e *exchange) ownJob() (string, error) {
+	own, err := analyze.OwnJob(e.owner.prefix(), e.client)
+	if err != nil || e.call.Statement.Refused != "" {
+		return own, err
+	}
+	f, err := e.call.Rewrite(analyze.Own{Job: own, Session: e.own.Session})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append([]byte(f.Path+"\x00"), f.Body...))
+	return analyze.OwnJob(e.owner.prefix()+hex.EncodeToString(sum[:20])+"_", e.client)
 }
 
 func (e *exchange) newID() (string, error) {
@@ -214,6 +230,9 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
+	if e.fresh != nil && res.StatusCode < http.StatusInternalServerError {
+		e.t.jobs.settle(e.fresh, res.StatusCode >= http.StatusBadRequest)
+	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil || len(b) > maxAnswer {
 		return sallyport.E(sallyport.Unavailable, "bigquery", "the target's answer broke off, or is too large").
@@ -242,7 +261,10 @@ func (e *exchange) remember() error {
 	if e.own.Job == "" || e.client == "" || e.call.DryRun {
 		return nil
 	}
-	_, err := e.t.jobs.add(e.owner, e.client, e.own.Job, e.call.Statement)
+	j, fresh, err := e.t.jobs.add(e.owner, e.client, e.own.Job, e.call.Statement)
+	if fresh {
+		e.fresh = j
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ package bigquery
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,13 +30,16 @@ type owner struct {
 func ownerOf(s *session.Session) owner { return owner{s.Principal().ID, s.Role()} }
 
 // prefix begins the service's ids of an owner's jobs, so that two owners can have
-// a job of the same id.
+// a job of the same id. Behind it, in those that the gateway makes, stands the
+// digest of what the job was asked to do: a job of that id at the service can be no
+// other than the one that was judged, whatever its location and however long ago it
+// was begun.
 func (o owner) prefix() string {
 	sum := sha256.Sum256([]byte(string(o.principal) + "\x00" + string(o.role)))
 	return "sallyport_" + hex.EncodeToString(sum[:8]) + "_"
 }
 
-// job is a job that an owner began. Its fields do not change.
+// job is a job that an owner began. Its fields do not change, but for made.
 type job struct {
 	owner owner
 	// client and own are its id to the client and to the service.
@@ -43,6 +47,7 @@ type job struct {
 	// statement is what it does: what reads its answer is judged by that.
 	statement *sallyport.Statement
 	until     time.Time
+	made      bool // the service has said so; guarded by the registry's mu
 }
 
 // name is a hidden table's.
@@ -73,8 +78,9 @@ func notTheirs(what string) error {
 		WithHint("use one that the same identity began under the same role; they are forgotten when the gateway restarts")
 }
 
-// add remembers a job.
-func (r *registry) add(o owner, client, own string, st *sallyport.Statement) (*job, error) {
+// add remembers a job, and reports whether it is a new one. An id is one job's for
+// as long as that is remembered: what else is sent under it is a conflict.
+func (r *registry) add(o owner, client, own string, st *sallyport.Statement) (j *job, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -91,15 +97,34 @@ func (r *registry) add(o owner, client, own string, st *sallyport.Statement) (*j
 		}
 	}
 	k := jobKey{o, client}
-	if len(r.jobs) >= maxJobs && r.jobs[k] == nil {
-		return nil, sallyport.E(sallyport.Exhausted, "bigquery", "the gateway remembers as many jobs as it can").WithHint("try again later")
+	switch j = r.jobs[k]; {
+	case j == nil && len(r.jobs) >= maxJobs:
+		return nil, false, sallyport.E(sallyport.Exhausted, "bigquery", "the gateway remembers as many jobs as it can").WithHint("try again later")
+	case j == nil || now.After(j.until):
+	case j.own != own:
+		return nil, false, sallyport.E(sallyport.Conflict, "bigquery", "there is another job of this id already").
+			WithHint("send the job under an id of its own, or ask for the one that is there")
+	default:
+		return j, false, nil
 	}
-	if j := r.jobs[k]; j != nil {
-		return j, nil // the first one counts: the service refuses another of its id
-	}
-	j := &job{o, client, own, st, now.Add(jobLife)}
+	j = &job{owner: o, client: client, own: own, statement: st, until: now.Add(jobLife)}
 	r.jobs[k] = j
-	return j, nil
+	return j, true, nil
+}
+
+// settle takes in what the service says of the first request for a job. What it has
+// refused is no job; where it has one of that id already, what that was judged by is
+// not known any more.
+func (r *registry) settle(j *job, refused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := jobKey{j.owner, j.client}
+	switch {
+	case !refused:
+		j.made = true
+	case !j.made && r.jobs[k] == j:
+		delete(r.jobs, k)
+	}
 }
 
 // job returns a job by the client's id.
@@ -118,8 +143,8 @@ func (r *registry) ours(o owner, own string) *job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	client := own
-	if p := o.prefix(); len(own) > len(p) && own[:len(p)] == p {
-		client = own[len(p):]
+	if rest, ok := strings.CutPrefix(own, o.prefix()); ok {
+		_, client, _ = strings.Cut(rest, "_") // behind the digest
 	}
 	if j := r.jobs[jobKey{o, client}]; j != nil && j.own == own {
 		return j

@@ -1,0 +1,65 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bigquery_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
+)
+
+// Queries of as many columns each, of which the second may be seen masked alone.
+const (
+	plainQuery  = "SELECT zip FROM clinic.patients ORDER BY mrn"
+	secretQuery = "SELECT ssn FROM clinic.patients"
+)
+
+// insert begins a query as a job of an id, with more of its reference and of its
+// configuration, which begin with a comma.
+func (w *world) insert(t *testing.T, id, sql, reference, config string) answer {
+	t.Helper()
+	return w.ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q%s},"configuration":{"query":{"query":%s,"useLegacySql":false%s}}}`,
+		bigquerypeer.Project, id, reference, quoted(t, sql), config))
+}
+
+// TestIDsAgain has the id of a job name two queries: what was judged has to be what
+// the answer is of.
+func TestIDsAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusBadRequest, Reason: "invalid", Message: "no"})
+	if got := w.insert(t, "refused", plainQuery, "", ""); got.status != http.StatusBadRequest {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	again := w.insert(t, "refused", secretQuery, "", "")
+	rows := w.ask(t, "GET", project+"/queries/refused", "")
+	if again.status != http.StatusOK || rows.status != http.StatusOK {
+		t.Errorf("what the service has refused cannot be sent again: %d %s %d", again.status, again.body, rows.status)
+	}
+	clean(t, "the answer of the second query", rows.body)
+
+	w.insert(t, "twice", plainQuery, `,"location":"US"`, "")
+	if got := w.insert(t, "twice", secretQuery, `,"location":"EU"`, ""); got.status != http.StatusConflict {
+		t.Errorf("the id of a job elsewhere: %d %s", got.status, got.body)
+	}
+	w.insert(t, "repeated", plainQuery, "", "")
+	if got := w.insert(t, "repeated", plainQuery, "", ""); got.status != http.StatusConflict {
+		t.Errorf("a repetition: %d %s", got.status, got.body)
+	}
+	if got := w.ask(t, "GET", project+"/queries/repeated", ""); got.status != http.StatusOK {
+		t.Errorf("the answer after a repetition: %d %s", got.status, got.body)
+	}
+
+	w.insert(t, "early", secretQuery, "", "")
+	later := startAt(t, w.peer, w.peer.URL) // as after a restart
+	later.insert(t, "early", plainQuery, "", "")
+	clean(t, "a job from before a restart", later.ask(t, "GET", project+"/queries/early", "").body)
+	w.insert(t, "same", plainQuery, "", "")
+	later.insert(t, "same", plainQuery, "", "")
+	if got := later.ask(t, "GET", project+"/queries/same", ""); got.status != http.StatusNotFound {
+		t.Errorf("the same job from before a restart: %d %s", got.status, got.body)
+	}
+}
