@@ -94,10 +94,18 @@ func (b *build) elsewhere() {
 // properties reads a job's connection properties.
 func (b *build) properties(v value) error {
 	b.c.CreateSession = v.true("createSession")
+	seen := map[string]bool{}
 	for _, p := range v.get("connectionProperties").items {
-		switch key := p.string("key"); key {
+		key := p.string("key")
+		if seen[key] { // which one counts is the service's to say
+			return invalid("the connection property "+shown(key)+" is there more than once", "send it once")
+		}
+		seen[key] = true
+		switch key {
 		case "session_id":
-			b.c.Session = p.string("value")
+			if b.c.Session = p.string("value"); b.c.Session == "" {
+				return invalid("the connection property session_id has no value", "send a session's id, or leave it out")
+			}
 		case "time_zone", "query_label":
 		default:
 			return invalid("the connection property "+shown(key)+" is not known to the gateway, or does not pass", "leave it out; session_id, time_zone and query_label are known")

@@ -232,6 +232,9 @@ func TestNotForwarded(t *testing.T) {
 		"IAM": func() answer {
 			return w.ask(t, "POST", project+"/datasets/clinic/tables/patients:setIamPolicy", `{"policy":{"bindings":[]}}`)
 		},
+		"a session twice": func() answer {
+			return w.ask(t, "POST", project+"/queries", `{"query":"SELECT 1","useLegacySql":false,"connectionProperties":[{"key":"session_id","value":"another"},{"key":"session_id","value":""}]}`)
+		},
 		"a member that is unknown": func() answer { return job(`"query":{"query":"SELECT 1","useLegacySql":false,"destination_table":1}`) },
 		"a member twice":           func() answer { return job(`"query":{"query":"SELECT 1","query":"SELECT 2","useLegacySql":false}`) },
 		"a method that is none":    func() answer { return w.ask(t, "GET", project+"/secrets", "") },
