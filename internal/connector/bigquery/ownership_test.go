@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
+	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
 
 // Queries of as many columns each, of which the second may be seen masked alone.
@@ -61,5 +62,33 @@ func TestIDsAgain(t *testing.T) {
 	later.insert(t, "same", plainQuery, "", "")
 	if got := later.ask(t, "GET", project+"/queries/same", ""); got.status != http.StatusNotFound {
 		t.Errorf("the same job from before a restart: %d %s", got.status, got.body)
+	}
+}
+
+const everything = policy + `
+@id("all-conditions") permit(principal in Role::"dwh", action in [Action::"filterBy", Action::"declassify"], resource in Resource::"dwh");`
+
+// TestMessagesLater is row 7 as well: what a query has died of, asked for in other
+// ways than by the query itself.
+func TestMessagesLater(t *testing.T) {
+	t.Parallel()
+	w := start(t, gatewaytest.Policy(everything))
+	for id, sql := range map[string]string{
+		"select": "SELECT ERROR(ssn) FROM clinic.patients",
+		"create": "CREATE TABLE scratch.dead AS SELECT ERROR(ssn) AS s FROM clinic.patients",
+		"script": "SELECT 1; SELECT ERROR(ssn) FROM clinic.patients",
+	} {
+		got := w.insert(t, id, sql, "", "")
+		if got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", id, got.status, got.body)
+		}
+		clean(t, id, got.body)
+		for _, path := range []string{"/jobs/" + id, "/queries/" + id, "/jobs?parentJobId=" + id} {
+			clean(t, path, w.ask(t, "GET", project+path, "").body)
+		}
+		clean(t, "the end of "+id, w.ask(t, "POST", project+"/jobs/"+id+"/cancel", "").body)
+	}
+	for _, projection := range []string{"full", "minimal"} {
+		clean(t, "the list of jobs", w.ask(t, "GET", project+"/jobs?projection="+projection, "").body)
 	}
 }
