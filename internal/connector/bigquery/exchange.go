@@ -261,11 +261,26 @@ func (e *exchange) remember() error {
 	if e.own.Job == "" || e.client == "" || e.call.DryRun {
 		return nil
 	}
-	j, fresh, err := e.t.jobs.add(e.owner, e.client, e.own.Job, e.call.Statement)
+	st := e.call.Statement
+	if e.call.Kind == "query" && e.call.Table.ID != "" {
+		st = mixed(st)
+	}
+	j, fresh, err := e.t.jobs.add(e.owner, e.client, e.own.Job, st)
 	if fresh {
 		e.fresh = j
 	}
 	return err
+}
+
+// mixed is what the answer of a query is judged by that goes into a table of a
+// name: the service reads it from there, among whatever else is in the table.
+func mixed(st *sallyport.Statement) *sallyport.Statement {
+	c := *st
+	c.Outputs = slices.Clone(st.Outputs)
+	for i := range c.Outputs {
+		c.Outputs[i].Unknown, c.Outputs[i].Direct, c.Outputs[i].Why = true, false, "the answer lies in a table that may hold other rows"
+	}
+	return &c
 }
 
 var errUnsent = errors.New("nothing was sent")

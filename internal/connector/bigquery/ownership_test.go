@@ -92,3 +92,20 @@ func TestMessagesLater(t *testing.T) {
 		clean(t, "the list of jobs", w.ask(t, "GET", project+"/jobs?projection="+projection, "").body)
 	}
 }
+
+// TestDestination reads the answer of a query that was added to a table with other
+// rows in it.
+func TestDestination(t *testing.T) {
+	t.Parallel()
+	w := start(t, gatewaytest.File("bq-labels.yaml", labels+"  scratch.people.name: phi.name\n"))
+	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.people AS SELECT name FROM clinic.patients")
+	got := w.insert(t, "added", "SELECT 'x' AS name", "", `,"writeDisposition":"WRITE_APPEND","destinationTable":{"projectId":"`+bigquerypeer.Project+`","datasetId":"scratch","tableId":"people"}`)
+	if got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	rows := w.ask(t, "GET", project+"/queries/added", "")
+	if rows.status != http.StatusOK {
+		t.Errorf("%d %s", rows.status, rows.body)
+	}
+	clean(t, "the table's other rows", rows.body)
+}
