@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -313,18 +314,25 @@ func (e *exchange) message(theirs, ours string) string {
 // nothing but what may be seen as it is.
 func (e *exchange) open() bool {
 	st := e.call.Statement
-	if len(e.admission.Masks()) > 0 || len(st.Predicates) > 0 || e.call.Method.ID == "bigquery.jobs.list" {
+	if len(e.admission.Masks()) > 0 || tells(st) || e.call.Method.ID == "bigquery.jobs.list" {
 		return false // what each job of a list reads may differ
 	}
-	if e.job != nil && (len(e.job.statement.Outputs) > 0 && len(st.Outputs) == 0 || len(e.job.statement.Predicates) > 0) {
+	if e.job != nil && (len(e.job.statement.Outputs) > 0 && len(st.Outputs) == 0 || tells(e.job.statement)) {
 		return false // asked for without its rows, the query's verdict is not known
 	}
-	for _, a := range st.Accesses {
-		if a.Effect == sallyport.Read && len(st.Outputs) == 0 && len(a.Columns) > 0 {
-			return false
-		}
-	}
 	return true
+}
+
+// tells reports whether what a statement dies of can hold what it reads and no
+// verdict says may be seen: that by which rows are chosen, what goes from one place
+// to another, and files.
+func tells(st *sallyport.Statement) bool {
+	if len(st.Predicates) > 0 || slices.ContainsFunc(st.Flows, func(f sallyport.Flow) bool { return f.Unknown || len(f.Sources) > 0 }) {
+		return true
+	}
+	return slices.ContainsFunc(st.Accesses, func(a sallyport.Access) bool {
+		return a.Effect == sallyport.Read && (a.Object.Kind == analyze.KindURL || len(st.Outputs) == 0 && len(a.Columns) > 0)
+	})
 }
 
 // isWord reports whether s is a word of the interface and cannot be data.

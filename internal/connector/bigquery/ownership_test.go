@@ -6,6 +6,7 @@ package bigquery_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
@@ -91,6 +92,32 @@ func TestMessagesLater(t *testing.T) {
 	for _, projection := range []string{"full", "minimal"} {
 		clean(t, "the list of jobs", w.ask(t, "GET", project+"/jobs?projection="+projection, "").body)
 	}
+}
+
+// TestMessagesOfLoads is row 7 for files that the caller may have loaded and may not
+// read: a load says what it could not make out.
+func TestMessagesOfLoads(t *testing.T) {
+	t.Parallel()
+	w := start(t, gatewaytest.Policy(everything))
+	load := func(id string) answer {
+		return w.ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q},"configuration":{"load":{"sourceUris":["gs://bucket/people.csv"],
+			"destinationTable":{"projectId":%q,"datasetId":"scratch","tableId":"loaded"}}}}`, bigquerypeer.Project, id, bigquerypeer.Project))
+	}
+	message := "Could not parse 'Ada Example' as INT64"
+	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusBadRequest, Reason: "invalid", Message: message})
+	got := load("refused")
+	if got.status != http.StatusBadRequest {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	clean(t, "what is refused", got.body)
+	body := `{"jobReference":{"projectId":"p","jobId":"x"},"status":{"state":"DONE","errorResult":{"reason":"invalid","message":"` + message + `"}}}`
+	load("failed")
+	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &body})
+	got = w.ask(t, "GET", project+"/jobs/failed", "")
+	if got.status != http.StatusOK || !strings.Contains(got.body, "errorResult") {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	clean(t, "what has failed", got.body)
 }
 
 // TestDestination reads the answer of a query that was added to a table with other
