@@ -136,3 +136,14 @@ func TestDestination(t *testing.T) {
 	}
 	clean(t, "the table's other rows", rows.body)
 }
+
+// TestChangedTable lists the rows of a table whose columns have changed places since
+// they were last asked for.
+func TestChangedTable(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	rows := project + "/datasets/clinic/tables/patients/data"
+	clean(t, "the table", w.ask(t, "GET", rows, "").body)
+	w.peer.Seed(bigquerypeer.Project, "CREATE OR REPLACE TABLE clinic.patients AS SELECT mrn, name, zip, birth, note, ssn FROM clinic.patients")
+	clean(t, "the table with its columns elsewhere", w.ask(t, "GET", rows, "").body)
+}

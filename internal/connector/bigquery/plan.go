@@ -43,6 +43,9 @@ func (e *exchange) columns(s *seen) ([]mask.BQColumn, error) {
 	names := e.request.URL.Query().Get("selectedFields")
 	ctx := withSession(e.request.Context(), e.sess)
 	if len(e.call.Hidden) == 0 {
+		// Rows come by position: they are held against the table as it is by now, and
+		// masked whole where that is another than the one that was judged.
+		e.t.catalogue.Forget(e.call.Table)
 		return e.t.catalogue.TableColumns(ctx, masking, e.call.Table, names, st, masks)
 	}
 	schema, err := e.schema(ctx)
