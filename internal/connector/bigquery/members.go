@@ -78,8 +78,9 @@ func (e *exchange) rowsMembers(s *seen) ([]mask.BQMember, error) {
 }
 
 // jobMembers are those of a job, of a list of jobs, and of the answer to a
-// cancellation. The configuration is the client's own; how a query was carried out
-// can hold what it read and does not pass.
+// cancellation. The configuration is the client's own, but for labels and system
+// variables: a script can make both of what it reads. So can how a query was carried
+// out hold it, which does not pass.
 func (e *exchange) jobMembers() ([]mask.BQMember, error) {
 	errs, err := e.errorMembers()
 	if err != nil {
@@ -91,7 +92,12 @@ func (e *exchange) jobMembers() ([]mask.BQMember, error) {
 	statistics := append(keep("creationTime", "startTime", "endTime", "totalBytesProcessed", "totalSlotMs", "completionRatio", "finalExecutionDurationMs", "numChildJobs"),
 		pick("query", query), pick("load", keep("inputFiles", "inputFileBytes", "outputRows", "outputBytes", "badRecords")),
 		pick("extract", keep("destinationUriFileCounts", "inputBytes")), pick("copy", keep("copiedRows", "copiedLogicalBytes")), pick("sessionInfo", keep("sessionId")))
-	job := append(keep("kind", "etag", "id", "state", "configuration"),
+	configuration := append(keep("jobType", "jobTimeoutMs", "dryRun", "reservation", "load", "copy", "extract"),
+		pick("query", keep("query", "useLegacySql", "useQueryCache", "priority", "parameterMode", "queryParameters", "defaultDataset", "destinationTable", "createDisposition",
+			"writeDisposition", "allowLargeResults", "flattenResults", "maximumBillingTier", "maximumBytesBilled", "preserveNulls", "schemaUpdateOptions", "scriptOptions",
+			"tableDefinitions", "timePartitioning", "rangePartitioning", "clustering", "destinationEncryptionConfiguration", "connectionProperties", "createSession",
+			"userDefinedFunctionResources", "writeIncrementalResults", "continuous")))
+	job := append(keep("kind", "etag", "id", "state"), pick("configuration", configuration),
 		pick("jobReference", keep("projectId", "jobId", "location")), pick("status", append(keep("state"), pick("errorResult", errs), pick("errors", errs))),
 		pick("errorResult", errs), pick("statistics", statistics))
 	return append(job, pick("job", job), pick("jobs", job), mask.BQMember{Name: "nextPageToken", Do: mask.BQKeep}), nil

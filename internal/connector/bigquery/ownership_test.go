@@ -147,3 +147,21 @@ func TestChangedTable(t *testing.T) {
 	w.peer.Seed(bigquerypeer.Project, "CREATE OR REPLACE TABLE clinic.patients AS SELECT mrn, name, zip, birth, note, ssn FROM clinic.patients")
 	clean(t, "the table with its columns elsewhere", w.ask(t, "GET", rows, "").body)
 }
+
+// TestLabelsOfJobs is row 7 as well: a script can make a label, or another variable
+// of the service's, of what it reads.
+func TestLabelsOfJobs(t *testing.T) {
+	t.Parallel()
+	w := start(t, gatewaytest.Policy(everything))
+	w.insert(t, "script", "SET @@query_label = (SELECT CONCAT('k:', ssn) FROM clinic.patients LIMIT 1); SELECT 1", "", "")
+	one := `"jobReference":{"projectId":"p","jobId":"x"},"configuration":{"jobType":"QUERY","labels":{"k":"219-09-9991"},"query":{"query":"SELECT 1",
+		"systemVariables":{"types":{},"values":{"@@query_label":"k:219-09-9991"}}}}`
+	for path, body := range map[string]string{"/jobs/script": `{` + one + `}`, "/jobs?parentJobId=script&projection=full": `{"jobs":[{` + one + `}]}`} {
+		w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &body})
+		got := w.ask(t, "GET", project+path, "")
+		if got.status != http.StatusOK || !strings.Contains(got.body, "SELECT 1") {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+		clean(t, path, got.body)
+	}
+}
