@@ -38,9 +38,13 @@ type seen struct {
 	Statistics  struct {
 		SessionInfo sessionInfo `json:"sessionInfo"`
 	} `json:"statistics"`
-	Schema    json.RawMessage `json:"schema"`
-	PageToken string          `json:"pageToken"`
-	Rows      []struct{}      `json:"rows"`
+	Status struct {
+		State string `json:"state"`
+	} `json:"status"`
+	JobComplete bool            `json:"jobComplete"`
+	Schema      json.RawMessage `json:"schema"`
+	PageToken   string          `json:"pageToken"`
+	Rows        []struct{}      `json:"rows"`
 }
 
 type sessionInfo struct {
@@ -138,16 +142,22 @@ func (e *exchange) masked(b []byte, o *outcome) (mask.Masked, error) {
 // sessions.
 func (e *exchange) observe(s *seen) error {
 	if e.call.Method.ID == "bigquery.jobs.query" && s.JobReference.JobID != "" {
-		j, _, err := e.t.jobs.add(e.owner, s.JobReference.JobID, s.JobReference.JobID, e.call.Statement)
+		j, _, err := e.t.jobs.add(e.newJob(s.JobReference.JobID, e.call.Statement))
 		if err != nil {
 			return err
 		}
-		e.job = j
+		if e.job = j; e.changing != nil {
+			e.t.jobs.begin(j, defined(j.statement))
+			e.t.jobs.end(e.changing)
+		}
 	}
 	if e.client != "" && e.job == nil {
 		if j, err := e.t.jobs.job(e.owner, e.client); err == nil {
 			e.job = j
 		}
+	}
+	if err := e.followed(s); err != nil {
+		return err
 	}
 	to := s.Configuration.Query.DestinationTable
 	if e.job != nil && strings.HasPrefix(to.DatasetID, "_") {
@@ -247,7 +257,7 @@ func (e *exchange) listed(doc map[string]json.RawMessage) ([]byte, error) {
 			if e.call.Parent == "" {
 				continue
 			}
-			if _, _, err := e.t.jobs.add(e.owner, ref.JobID, ref.JobID, child(e.job.statement)); err != nil {
+			if _, _, err := e.t.jobs.add(e.newJob(ref.JobID, child(e.job.statement))); err != nil {
 				return nil, err
 			}
 		}

@@ -154,7 +154,7 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		fail(w, err)
 		return err
 	}
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session)}
+	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session), judged: t.cfg.Now()}
 	body := &tee{r: r.Body}
 	call, cerr := t.analyser.Analyse(withSession(r.Context(), v.Session), analyze.Request{
 		Method: r.Method, Path: v.Path, Query: r.URL.RawQuery, Header: r.Header, Body: body,

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
@@ -31,10 +32,12 @@ type exchange struct {
 	owner     owner
 	request   *http.Request
 	call      *analyze.Call
+	judged    time.Time // before anything was asked that the verdict is about
 	own       analyze.Own
 	job       *job   // that is asked about, or whose hidden table is
 	client    string // the client's id of a new job
 	fresh     *job   // that is new to the registry, until the service has answered
+	changing  *job   // that defines something; the call itself where it makes no job
 	upload    string // where the upload goes on at the service
 	admission *session.Admission
 	counts    []mask.Count
@@ -221,11 +224,18 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 		o.status = "skipped"
 		return err
 	}
+	if keys := defined(e.call.Statement); len(keys) > 0 && !e.call.DryRun {
+		if e.changing == nil {
+			e.changing = e.newJob("", e.call.Statement)
+		}
+		e.t.jobs.begin(e.changing, keys)
+	}
 	res, err := e.send(p)
 	if err != nil {
 		o.status = "unknown"
 		if errors.Is(err, errUnsent) {
 			o.status = "skipped"
+			e.end(e.changing)
 		}
 		return err
 	}
@@ -238,21 +248,50 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 		return sallyport.E(sallyport.Unavailable, "bigquery", "the target's answer broke off, or is too large").
 			WithHint("ask for its result again, with fewer rows a page").Because(err)
 	}
-	e.forget()
+	e.t.forget(e.call.Statement)
+	if e.done(res.StatusCode) {
+		e.end(e.changing)
+	}
 	return e.answer(w, p, res, b, o)
 }
 
-// forget has the catalogue read again what the call may have changed.
-func (e *exchange) forget() {
-	for _, a := range e.call.Statement.Accesses {
+// done reports whether what the call defines is defined, or never will be. What a job
+// does it does later, and a repetition that is refused says nothing of the first.
+func (e *exchange) done(status int) bool {
+	refused := status >= http.StatusBadRequest && status < http.StatusInternalServerError
+	switch e.call.Method.ID {
+	case "bigquery.jobs.insert":
+		return refused && e.fresh != nil
+	case "bigquery.jobs.query":
+		return refused
+	}
+	return true
+}
+
+// end has what a job has defined read again, and known to be over.
+func (e *exchange) end(j *job) {
+	if j != nil {
+		e.t.forget(j.statement)
+		e.t.jobs.end(j)
+	}
+}
+
+// newJob is a job of the call's, by the service's id.
+func (e *exchange) newJob(own string, st *sallyport.Statement) *job {
+	return &job{owner: e.owner, client: own, own: own, statement: st, judged: e.judged, location: e.call.Location}
+}
+
+// forget has the catalogue read again what a statement may have changed.
+func (t *Target) forget(st *sallyport.Statement) {
+	for _, a := range st.Accesses {
 		if len(a.Object.Path) < 3 || a.Effect != sallyport.Define && a.Effect != sallyport.Destroy && a.Effect != sallyport.Administer {
 			continue
 		}
 		project, dataset, other := strings.Cut(a.Object.Path[1], ".")
 		if !other {
-			project, dataset = e.t.cfg.Project, a.Object.Path[1]
+			project, dataset = t.cfg.Project, a.Object.Path[1]
 		}
-		e.t.catalogue.Forget(analyze.Table{Dataset: analyze.Dataset{Project: project, ID: dataset}, ID: a.Object.Path[2]})
+		t.catalogue.Forget(analyze.Table{Dataset: analyze.Dataset{Project: project, ID: dataset}, ID: a.Object.Path[2]})
 	}
 }
 
@@ -265,8 +304,10 @@ func (e *exchange) remember() error {
 	if e.call.Kind == "query" && e.call.Table.ID != "" {
 		st = mixed(st)
 	}
-	j, fresh, err := e.t.jobs.add(e.owner, e.client, e.own.Job, st)
-	if fresh {
+	one := e.newJob(e.own.Job, st)
+	one.client = e.client
+	j, fresh, err := e.t.jobs.add(one)
+	if e.changing = j; fresh {
 		e.fresh = j
 	}
 	return err

@@ -4,8 +4,13 @@
 package bigquery_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -163,5 +168,61 @@ func TestLabelsOfJobs(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}
 		clean(t, path, got.body)
+	}
+}
+
+// TestChangedView has a view defined anew between a query's verdict and its run, and
+// back again before its answer is asked for.
+func TestChangedView(t *testing.T) {
+	t.Parallel()
+	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic())
+	to, err := url.Parse(peer.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	came, release := make(chan struct{}), make(chan struct{})
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if strings.Contains(string(b), "held back") {
+			close(came)
+			<-release
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		r.Host = to.Host
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	w := startAt(t, peer, front.URL)
+	define := func(id, column string) {
+		if got := w.insert(t, id, "CREATE OR REPLACE VIEW scratch.v AS SELECT "+column+" AS x FROM clinic.patients", "", ""); got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
+			t.Errorf("%s: %d %s", id, got.status, got.body)
+		}
+	}
+	define("first", "zip")
+	done := make(chan answer, 1)
+	go func() { done <- w.insert(t, "late", "SELECT x FROM scratch.v -- held back", "", "") }()
+	<-came
+	define("second", "ssn")
+	close(release)
+	if got := <-done; got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	define("third", "zip")
+	rows := w.ask(t, "GET", project+"/queries/late", "")
+	if rows.status != http.StatusConflict {
+		t.Errorf("the answer of another view: %d %s", rows.status, rows.body)
+	}
+	clean(t, "the answer of another view", rows.body)
+	w.insert(t, "again", "SELECT x FROM scratch.v", "", "")
+	if got := w.ask(t, "GET", project+"/queries/again", ""); got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
+		t.Errorf("the query sent again: %d %s", got.status, got.body)
+	}
+	define("fourth", "ssn")
+	if got := w.ask(t, "GET", project+"/queries/again", ""); got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
+		t.Errorf("an answer that was there before: %d %s", got.status, got.body)
 	}
 }

@@ -39,15 +39,20 @@ func (o owner) prefix() string {
 	return "sallyport_" + hex.EncodeToString(sum[:8]) + "_"
 }
 
-// job is a job that an owner began. Its fields do not change, but for made.
+// job is a job that an owner began. Its fields do not change, but for those that the
+// registry's mu guards.
 type job struct {
 	owner owner
 	// client and own are its id to the client and to the service.
 	client, own string
 	// statement is what it does: what reads its answer is judged by that.
 	statement *sallyport.Statement
-	until     time.Time
-	made      bool // the service has said so; guarded by the registry's mu
+	// judged is when that was found out, and location where the client wants it done.
+	judged   time.Time
+	location string
+	until    time.Time
+	made     bool // the service has said so; guarded by mu
+	over     bool // it was, before anything that it reads was defined anew; guarded by mu
 }
 
 // name is a hidden table's.
@@ -59,9 +64,10 @@ type registry struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	jobs     map[jobKey]*job  // guarded by mu
-	tables   map[name]*job    // hidden tables, with the job that made them; guarded by mu
-	sessions map[string]owner // sessions of the service; guarded by mu
+	jobs     map[jobKey]*job    // guarded by mu
+	tables   map[name]*job      // hidden tables, with the job that made them; guarded by mu
+	sessions map[string]owner   // sessions of the service; guarded by mu
+	changes  map[string]*change // by the object's key; guarded by mu
 }
 
 type jobKey struct {
@@ -70,7 +76,7 @@ type jobKey struct {
 }
 
 func newRegistry(now func() time.Time) *registry {
-	return &registry{now: now, jobs: map[jobKey]*job{}, tables: map[name]*job{}, sessions: map[string]owner{}}
+	return &registry{now: now, jobs: map[jobKey]*job{}, tables: map[name]*job{}, sessions: map[string]owner{}, changes: map[string]*change{}}
 }
 
 func notTheirs(what string) error {
@@ -80,7 +86,7 @@ func notTheirs(what string) error {
 
 // add remembers a job, and reports whether it is a new one. An id is one job's for
 // as long as that is remembered: what else is sent under it is a conflict.
-func (r *registry) add(o owner, client, own string, st *sallyport.Statement) (j *job, fresh bool, err error) {
+func (r *registry) add(one *job) (j *job, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -96,20 +102,20 @@ func (r *registry) add(o owner, client, own string, st *sallyport.Statement) (j 
 			}
 		}
 	}
-	k := jobKey{o, client}
+	k := jobKey{one.owner, one.client}
 	switch j = r.jobs[k]; {
 	case j == nil && len(r.jobs) >= maxJobs:
 		return nil, false, sallyport.E(sallyport.Exhausted, "bigquery", "the gateway remembers as many jobs as it can").WithHint("try again later")
 	case j == nil || now.After(j.until):
-	case j.own != own:
+	case j.own != one.own:
 		return nil, false, sallyport.E(sallyport.Conflict, "bigquery", "there is another job of this id already").
 			WithHint("send the job under an id of its own, or ask for the one that is there")
 	default:
 		return j, false, nil
 	}
-	j = &job{owner: o, client: client, own: own, statement: st, until: now.Add(jobLife)}
-	r.jobs[k] = j
-	return j, true, nil
+	one.until = now.Add(jobLife)
+	r.jobs[k] = one
+	return one, true, nil
 }
 
 // settle takes in what the service says of the first request for a job. What it has
