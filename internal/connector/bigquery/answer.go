@@ -147,8 +147,8 @@ func (e *exchange) observe(s *seen) error {
 			return err
 		}
 		if e.job = j; e.changing != nil {
-			e.t.jobs.begin(j, defined(j.statement))
-			e.t.jobs.end(e.changing)
+			e.t.jobs.arrived(j)
+			e.t.jobs.become(e.changing, j)
 		}
 	}
 	if e.client != "" && e.job == nil {

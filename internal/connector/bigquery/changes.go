@@ -21,6 +21,8 @@ import (
 type change struct {
 	last time.Time
 	open map[*job]bool
+	// readers are the jobs that write what they read of it.
+	readers map[*job]bool
 }
 
 // longestJob is how long the service lets a query run.
@@ -36,42 +38,131 @@ func defined(st *sallyport.Statement) (keys []string) {
 	return keys
 }
 
+// written are the objects of which something is that a statement writes elsewhere.
+func written(st *sallyport.Statement) (keys []string) {
+	if len(st.Flows) == 0 {
+		return nil
+	}
+	for _, a := range st.Accesses {
+		if a.Effect == sallyport.Read {
+			keys = append(keys, objectKey(a.Object, 3))
+		}
+	}
+	return keys
+}
+
+// parent is the key of the dataset that an object is in.
+func parent(key string) string {
+	parts := strings.SplitN(key, "\x00", 3)
+	return strings.Join(parts[:min(2, len(parts))], "\x00")
+}
+
 // objectKey is an object's name, cut to a number of parts: the resource, the
 // dataset, the table.
 func objectKey(o sallyport.Object, parts int) string {
 	return strings.Join(o.Path[:min(parts, len(o.Path))], "\x00")
 }
 
-// begin notes, before it is sent, that a job defines objects.
-func (r *registry) begin(j *job, keys []string) {
+// begin notes, before it is sent, that a job defines objects, or that what it writes
+// is made of some. It does neither where one of them is in the way of another: what
+// a write is made of must stay as it was judged until the write is over. It returns
+// the jobs that may be in the way, and whether something is of another definition
+// than was judged.
+func (r *registry) begin(j *job) (changed bool, others []*job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
+	now, defines, reads := r.now(), defined(j.statement), written(j.statement)
+	for _, k := range reads {
+		for _, k := range []string{k, parent(k)} {
+			if c := r.changes[k]; c != nil {
+				changed = changed || !c.last.Before(j.judged)
+				others = append(others, without(c.open, j)...)
+			}
+		}
+	}
+	for _, k := range defines {
+		for of, c := range r.changes {
+			if of == k || strings.HasPrefix(of, k+"\x00") {
+				others = append(others, without(c.readers, j)...)
+			}
+		}
+	}
+	if changed || len(others) > 0 {
+		return changed, others
+	}
 	if len(r.changes) >= maxJobs {
 		for k, c := range r.changes {
-			if len(c.open) == 0 && now.Sub(c.last) > jobLife {
+			if len(c.open) == 0 && len(c.readers) == 0 && now.Sub(c.last) > jobLife {
 				delete(r.changes, k)
 			}
 		}
 	}
-	for _, k := range keys {
-		c := r.changes[k]
-		if c == nil {
-			c = &change{open: map[*job]bool{}}
-			r.changes[k] = c
-		}
+	for _, k := range defines {
+		c := r.change(k)
 		c.last, c.open[j] = now, true
 	}
+	for _, k := range reads {
+		r.change(k).readers[j] = true
+	}
+	return false, nil
+}
+
+// change returns what is known of an object. The caller holds mu.
+func (r *registry) change(key string) *change {
+	c := r.changes[key]
+	if c == nil {
+		c = &change{open: map[*job]bool{}, readers: map[*job]bool{}}
+		r.changes[key] = c
+	}
+	return c
+}
+
+func without(jobs map[*job]bool, j *job) (out []*job) {
+	for o := range jobs {
+		if o != j {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// arrived notes that a job is not on its way any more: the service has it, or never
+// will.
+func (r *registry) arrived(j *job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j.sent = true
+}
+
+func (r *registry) underWay(j *job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !j.sent
 }
 
 // end notes that a job is over.
-func (r *registry) end(j *job) {
+func (r *registry) end(j *job) { r.become(j, nil) }
+
+// become notes that a job is over, or known by another id if next is not nil.
+func (r *registry) become(j, next *job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range defined(j.statement) {
 		if c := r.changes[k]; c != nil && c.open[j] {
 			delete(c.open, j)
-			c.last = r.now()
+			if c.last = r.now(); next != nil {
+				c.open[next] = true
+			}
+		}
+	}
+	for _, k := range written(j.statement) {
+		if c := r.changes[k]; c != nil && c.readers[j] {
+			delete(c.readers, j)
+			if next != nil {
+				c.readers[next] = true
+			} else if c.last.IsZero() && len(c.readers) == 0 {
+				delete(r.changes, k) // it was only read
+			}
 		}
 	}
 }
@@ -132,18 +223,56 @@ func (e *exchange) unchanged(j *job, over bool) error {
 	if !changed {
 		return nil
 	}
-	for _, o := range open {
-		if e.ended(o) {
-			e.t.forget(o.statement)
-			e.t.jobs.end(o)
-		}
+	e.ask(open)
+	return anew()
+}
+
+func anew() error {
+	return sallyport.E(sallyport.Conflict, "bigquery", "a table or view that is read is being defined anew, or was since the query was judged").
+		WithHint("wait until nothing defines it, then send the query again under another id")
+}
+
+// begin notes what the call defines and writes, or refuses it.
+func (e *exchange) begin() error {
+	st := e.call.Statement
+	if e.call.DryRun || e.client != "" && e.fresh == nil || len(defined(st)) == 0 && len(written(st)) == 0 {
+		return nil
 	}
-	return sallyport.E(sallyport.Conflict, "bigquery", "a table or view that the query reads was defined anew since the query was judged").
-		WithHint("wait for the end of what defines it, then send the query again under another id")
+	if e.changing == nil {
+		e.changing = e.newJob("", st)
+	}
+	changed, others := e.t.jobs.begin(e.changing)
+	if !changed && len(others) > 0 && e.ask(others) {
+		changed, others = e.t.jobs.begin(e.changing)
+	}
+	switch {
+	case changed || len(others) > 0 && len(written(st)) > 0:
+		return anew()
+	case len(others) > 0:
+		return sallyport.E(sallyport.Conflict, "bigquery", "a table or view is to be defined anew of which something is being written elsewhere").
+			WithHint("wait for the end of what reads it, then send the request again under another id")
+	}
+	return nil
+}
+
+// ask looks which jobs are over, and reports whether all are.
+func (e *exchange) ask(jobs []*job) bool {
+	all := true
+	for _, j := range jobs {
+		if !e.ended(j) {
+			all = false
+			continue
+		}
+		e.end(j)
+	}
+	return all
 }
 
 // ended asks the service whether a job is over, or is none.
 func (e *exchange) ended(j *job) bool {
+	if e.t.jobs.underWay(j) {
+		return false
+	}
 	if j.own == "" { // its id never came
 		return e.t.cfg.Now().Sub(j.judged) > longestJob
 	}

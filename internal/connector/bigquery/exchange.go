@@ -224,18 +224,20 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 		o.status = "skipped"
 		return err
 	}
-	if keys := defined(e.call.Statement); len(keys) > 0 && !e.call.DryRun {
-		if e.changing == nil {
-			e.changing = e.newJob("", e.call.Statement)
-		}
-		e.t.jobs.begin(e.changing, keys)
+	if err := e.begin(); err != nil {
+		o.status = "skipped"
+		e.undo()
+		return err
 	}
 	res, err := e.send(p)
+	if e.changing != nil {
+		e.t.jobs.arrived(e.changing)
+	}
 	if err != nil {
 		o.status = "unknown"
 		if errors.Is(err, errUnsent) {
 			o.status = "skipped"
-			e.end(e.changing)
+			e.undo()
 		}
 		return err
 	}
@@ -266,6 +268,16 @@ func (e *exchange) done(status int) bool {
 		return refused
 	}
 	return true
+}
+
+// undo takes back what was noted of a call that was not sent.
+func (e *exchange) undo() {
+	if e.client != "" && e.fresh == nil {
+		return // a repetition: the first one may be there
+	}
+	if e.end(e.changing); e.fresh != nil {
+		e.t.jobs.settle(e.fresh, true)
+	}
 }
 
 // end has what a job has defined read again, and known to be over.

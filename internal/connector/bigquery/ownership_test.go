@@ -171,16 +171,16 @@ func TestLabelsOfJobs(t *testing.T) {
 	}
 }
 
-// TestChangedView has a view defined anew between a query's verdict and its run, and
-// back again before its answer is asked for.
-func TestChangedView(t *testing.T) {
-	t.Parallel()
+// startHeld starts a gateway whose requests do not reach the counterpart until they
+// are released, when they hold the words "held back".
+func startHeld(t *testing.T) (w *world, came, release chan struct{}) {
+	t.Helper()
 	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic())
 	to, err := url.Parse(peer.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	came, release := make(chan struct{}), make(chan struct{})
+	came, release = make(chan struct{}), make(chan struct{})
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
@@ -196,9 +196,21 @@ func TestChangedView(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	w := startAt(t, peer, front.URL)
+	return startAt(t, peer, front.URL, gatewaytest.File("bq-labels.yaml", labels+"  scratch.open.x: public\n")), came, release
+}
+
+func (w *world) view(t *testing.T, id, column string) answer {
+	t.Helper()
+	return w.insert(t, id, "CREATE OR REPLACE VIEW scratch.v AS SELECT "+column+" AS x FROM clinic.patients", "", "")
+}
+
+// TestChangedView has a view defined anew between a query's verdict and its run, and
+// back again before its answer is asked for.
+func TestChangedView(t *testing.T) {
+	t.Parallel()
+	w, came, release := startHeld(t)
 	define := func(id, column string) {
-		if got := w.insert(t, id, "CREATE OR REPLACE VIEW scratch.v AS SELECT "+column+" AS x FROM clinic.patients", "", ""); got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
+		if got := w.view(t, id, column); got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
 			t.Errorf("%s: %d %s", id, got.status, got.body)
 		}
 	}
@@ -224,5 +236,30 @@ func TestChangedView(t *testing.T) {
 	define("fourth", "ssn")
 	if got := w.ask(t, "GET", project+"/queries/again", ""); got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
 		t.Errorf("an answer that was there before: %d %s", got.status, got.body)
+	}
+}
+
+// TestChangedSource has a view defined anew while a write that reads it waits at the
+// service.
+func TestChangedSource(t *testing.T) {
+	t.Parallel()
+	w, came, release := startHeld(t)
+	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.open (x VARCHAR)")
+	w.view(t, "first", "zip")
+	done := make(chan answer, 1)
+	go func() {
+		done <- w.insert(t, "late", "INSERT scratch.open (x) SELECT x FROM scratch.v -- held back", "", "")
+	}()
+	<-came
+	if got := w.view(t, "second", "ssn"); got.status != http.StatusConflict {
+		t.Errorf("the view is defined anew: %d %s", got.status, got.body)
+	}
+	close(release)
+	if got := <-done; got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
+		t.Errorf("the write: %d %s", got.status, got.body)
+	}
+	clean(t, "what was written", fmt.Sprint(w.peer.SQL("SELECT x FROM scratch.open")))
+	if got := w.view(t, "second", "ssn"); got.status != http.StatusOK {
+		t.Errorf("the view is not defined anew: %d %s", got.status, got.body)
 	}
 }

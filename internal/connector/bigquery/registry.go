@@ -52,6 +52,7 @@ type job struct {
 	location string
 	until    time.Time
 	made     bool // the service has said so; guarded by mu
+	sent     bool // it is not on its way to the service any more; guarded by mu
 	over     bool // it was, before anything that it reads was defined anew; guarded by mu
 }
 
