@@ -290,7 +290,7 @@ func (e *exchange) end(j *job) {
 
 // newJob is a job of the call's, by the service's id.
 func (e *exchange) newJob(own string, st *sallyport.Statement) *job {
-	return &job{owner: e.owner, client: own, own: own, statement: st, judged: e.judged, location: e.call.Location}
+	return &job{owner: e.owner, client: own, own: own, statement: kept(st), judged: e.judged, location: e.call.Location}
 }
 
 // forget has the catalogue read again what a statement may have changed.

@@ -6,6 +6,7 @@ package bigquery
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,18 @@ type job struct {
 	made     bool // the service has said so; guarded by mu
 	sent     bool // it is not on its way to the service any more; guarded by mu
 	over     bool // it was, before anything that it reads was defined anew; guarded by mu
+}
+
+// kept is what is remembered of a statement. A copy of many tables has a flow for each
+// column of them, of which one says as much.
+func kept(st *sallyport.Statement) *sallyport.Statement {
+	if len(st.Flows) < 2 {
+		return st
+	}
+	c := *st
+	i := max(0, slices.IndexFunc(st.Flows, func(f sallyport.Flow) bool { return f.Unknown || len(f.Sources) > 0 }))
+	c.Flows = []sallyport.Flow{st.Flows[i]}
+	return &c
 }
 
 // name is a hidden table's.
