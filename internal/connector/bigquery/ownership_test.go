@@ -263,3 +263,26 @@ func TestChangedSource(t *testing.T) {
 		t.Errorf("the view is not defined anew: %d %s", got.status, got.body)
 	}
 }
+
+// TestSameAnswer has the service give the answer of one caller's query to another
+// who asks the same.
+func TestSameAnswer(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	o := w.other(t)
+	w.insert(t, "mine", plainQuery, "", "")
+	got := w.ask(t, "GET", project+"/jobs/mine", "")
+	to := parse(t, got).Configuration.Query.DestinationTable
+	begun := o.ask(t, "POST", project+"/jobs", `{"jobReference":{"projectId":"`+bigquerypeer.Project+`","jobId":"theirs"},"configuration":{"query":{"query":"`+plainQuery+`","useLegacySql":false}}}`, prefixed)
+	if begun.status != http.StatusOK {
+		t.Fatalf("%d %s", begun.status, begun.body)
+	}
+	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &got.body})
+	o.ask(t, "GET", project+"/jobs/theirs", "", prefixed)
+	hidden := project + "/datasets/" + to.DatasetID + "/tables/" + to.TableID + "/data"
+	for what, got := range map[string]answer{"who asked first": w.ask(t, "GET", hidden, ""), "who asked then": o.ask(t, "GET", hidden, "", prefixed)} {
+		if got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+}

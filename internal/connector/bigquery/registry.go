@@ -69,8 +69,12 @@ func kept(st *sallyport.Statement) *sallyport.Statement {
 	return &c
 }
 
-// name is a hidden table's.
-type name struct{ dataset, table string }
+// name is a hidden table's, with whose it is: where the service has an answer to a
+// query already, it gives the same table to whoever asks again.
+type name struct {
+	owner          owner
+	dataset, table string
+}
 
 // registry knows whose jobs, hidden tables and sessions are. It is kept in memory:
 // after a restart the answers of earlier queries are nobody's.
@@ -176,15 +180,15 @@ func (r *registry) ours(o owner, own string) *job {
 func (r *registry) made(j *job, dataset, table string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tables[name{dataset, table}] = j
+	r.tables[name{j.owner, dataset, table}] = j
 }
 
 // table returns the job that made a hidden table.
 func (r *registry) table(o owner, t analyze.Table) (*job, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j := r.tables[name{t.Dataset.ID, t.ID}]
-	if j == nil || j.owner != o || r.now().After(j.until) {
+	j := r.tables[name{o, t.Dataset.ID, t.ID}]
+	if j == nil || r.now().After(j.until) {
 		return nil, notTheirs("table")
 	}
 	return j, nil
