@@ -147,7 +147,7 @@ func (e *exchange) observe(s *seen) error {
 			return err
 		}
 		if e.job = j; e.changing != nil {
-			e.t.jobs.arrived(j)
+			e.t.jobs.arrived(j, s.JobReference.Location)
 			e.t.jobs.become(e.changing, j)
 		}
 	}

@@ -25,8 +25,8 @@ type change struct {
 	readers map[*job]bool
 }
 
-// longestJob is how long the service lets a query run.
-const longestJob = 6 * time.Hour
+// longestJob is how long the service lets a query wait and run.
+const longestJob = 12 * time.Hour
 
 // defined are the objects that a statement defines anew or removes.
 func defined(st *sallyport.Statement) (keys []string) {
@@ -127,17 +127,20 @@ func without(jobs map[*job]bool, j *job) (out []*job) {
 }
 
 // arrived notes that a job is not on its way any more: the service has it, or never
-// will.
-func (r *registry) arrived(j *job) {
+// will. location is where it is, or empty.
+func (r *registry) arrived(j *job, location string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j.sent = true
+	if j.sent = true; location != "" {
+		j.location = location
+	}
 }
 
-func (r *registry) underWay(j *job) bool {
+// underWay reports whether a job is on its way to the service, and where it is.
+func (r *registry) underWay(j *job) (yes bool, location string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !j.sent
+	return !j.sent, j.location
 }
 
 // end notes that a job is over.
@@ -202,6 +205,9 @@ func (e *exchange) followed(s *seen) error {
 	j, over := e.job, s.JobComplete || s.Status.State == "DONE"
 	if j == nil {
 		return nil
+	}
+	if s.JobReference.JobID == j.own || s.JobReference.JobID == j.client {
+		e.t.jobs.arrived(j, s.JobReference.Location)
 	}
 	if over && e.call.Parent == "" {
 		e.end(j)
@@ -268,20 +274,18 @@ func (e *exchange) ask(jobs []*job) bool {
 	return all
 }
 
-// ended asks the service whether a job is over, or is none.
+// ended asks the service whether a job is over, or is none. It finds a job only where
+// the job is.
 func (e *exchange) ended(j *job) bool {
-	if e.t.jobs.underWay(j) {
+	underWay, location := e.t.jobs.underWay(j)
+	switch {
+	case underWay:
 		return false
-	}
-	if j.own == "" { // its id never came
+	case j.own == "" || location == "": // what the service said of it never came
 		return e.t.cfg.Now().Sub(j.judged) > longestJob
 	}
-	path := "/bigquery/v2/projects/" + url.PathEscape(e.t.cfg.Project) + "/jobs/" + url.PathEscape(j.own)
-	query := url.Values{}
-	if j.location != "" {
-		query.Set("location", j.location)
-	}
-	status, b, err := e.t.fetch(withSession(e.request.Context(), e.sess), path, query)
+	path := "/bigquery/v2/projects/" + url.PathEscape(j.project) + "/jobs/" + url.PathEscape(j.own)
+	status, b, err := e.t.fetch(withSession(e.request.Context(), e.sess), path, url.Values{"location": {location}})
 	var s seen
 	return err == nil && (status == http.StatusNotFound || status == http.StatusOK && json.Unmarshal(b, &s) == nil && s.Status.State == "DONE")
 }

@@ -231,7 +231,7 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 	}
 	res, err := e.send(p)
 	if e.changing != nil {
-		e.t.jobs.arrived(e.changing)
+		e.t.jobs.arrived(e.changing, "")
 	}
 	if err != nil {
 		o.status = "unknown"
@@ -290,7 +290,7 @@ func (e *exchange) end(j *job) {
 
 // newJob is a job of the call's, by the service's id.
 func (e *exchange) newJob(own string, st *sallyport.Statement) *job {
-	return &job{owner: e.owner, client: own, own: own, statement: kept(st), judged: e.judged, location: e.call.Location}
+	return &job{owner: e.owner, client: own, own: own, statement: kept(st), judged: e.judged, project: e.call.Project, location: e.call.Location}
 }
 
 // forget has the catalogue read again what a statement may have changed.

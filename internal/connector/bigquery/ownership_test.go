@@ -264,6 +264,39 @@ func TestChangedSource(t *testing.T) {
 	}
 }
 
+// TestRunningChange has a write read a view of which the service says that it is still
+// being defined, or nothing.
+func TestRunningChange(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.open (x VARCHAR)")
+	if got := w.view(t, "first", "zip"); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	write := func(id string) int {
+		return w.insert(t, id, "INSERT scratch.open (x) SELECT x FROM scratch.v", "", "").status
+	}
+	for id, location := range map[string]string{"there": `,"location":"asia-northeast1"`, "nowhere": ""} {
+		running := `{"jobReference":{"projectId":"p","jobId":"x"` + location + `},"status":{"state":"RUNNING"}}`
+		w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &running})
+		w.view(t, id, "zip")
+		for _, time := range []string{"once", "twice"} {
+			if location != "" {
+				w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "location=asia-northeast1", Status: http.StatusOK, Body: &running})
+			}
+			if status := write(time + "-" + id); status != http.StatusConflict {
+				t.Errorf("%s, %s: a write while the view is being defined: %d", id, time, status)
+			}
+		}
+		over := `{"jobReference":{"projectId":"p","jobId":"x"` + location + `},"status":{"state":"DONE"}}`
+		w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs/sallyport_", Status: http.StatusOK, Body: &over})
+		w.ask(t, "GET", project+"/jobs/"+id, "")
+		if status := write("after-" + id); status != http.StatusOK {
+			t.Errorf("%s: a write after the view was defined: %d", id, status)
+		}
+	}
+}
+
 // TestSameAnswer has the service give the answer of one caller's query to another
 // who asks the same.
 func TestSameAnswer(t *testing.T) {
