@@ -289,3 +289,34 @@ func (e *exchange) ended(j *job) bool {
 	var s seen
 	return err == nil && (status == http.StatusNotFound || status == http.StatusOK && json.Unmarshal(b, &s) == nil && s.Status.State == "DONE")
 }
+
+// done reports whether what the call defines is defined, or never will be. What a job
+// does it does later, and a repetition that is refused says nothing of the first.
+func (e *exchange) done(status int) bool {
+	refused := status >= http.StatusBadRequest && status < http.StatusInternalServerError
+	switch e.call.Method.ID {
+	case "bigquery.jobs.insert":
+		return refused && e.fresh != nil
+	case "bigquery.jobs.query":
+		return refused
+	}
+	return true
+}
+
+// undo takes back what was noted of a call that was not sent.
+func (e *exchange) undo() {
+	if e.client != "" && e.fresh == nil {
+		return // a repetition: the first one may be there
+	}
+	if e.end(e.changing); e.fresh != nil {
+		e.t.jobs.settle(e.fresh, true)
+	}
+}
+
+// end has what a job has defined read again, and known to be over.
+func (e *exchange) end(j *job) {
+	if j != nil {
+		e.t.forget(j.statement)
+		e.t.jobs.end(j)
+	}
+}

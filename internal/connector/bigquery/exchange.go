@@ -257,37 +257,6 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 	return e.answer(w, p, res, b, o)
 }
 
-// done reports whether what the call defines is defined, or never will be. What a job
-// does it does later, and a repetition that is refused says nothing of the first.
-func (e *exchange) done(status int) bool {
-	refused := status >= http.StatusBadRequest && status < http.StatusInternalServerError
-	switch e.call.Method.ID {
-	case "bigquery.jobs.insert":
-		return refused && e.fresh != nil
-	case "bigquery.jobs.query":
-		return refused
-	}
-	return true
-}
-
-// undo takes back what was noted of a call that was not sent.
-func (e *exchange) undo() {
-	if e.client != "" && e.fresh == nil {
-		return // a repetition: the first one may be there
-	}
-	if e.end(e.changing); e.fresh != nil {
-		e.t.jobs.settle(e.fresh, true)
-	}
-}
-
-// end has what a job has defined read again, and known to be over.
-func (e *exchange) end(j *job) {
-	if j != nil {
-		e.t.forget(j.statement)
-		e.t.jobs.end(j)
-	}
-}
-
 // newJob is a job of the call's, by the service's id.
 func (e *exchange) newJob(own string, st *sallyport.Statement) *job {
 	return &job{owner: e.owner, client: own, own: own, statement: kept(st), judged: e.judged, project: e.call.Project, location: e.call.Location}
