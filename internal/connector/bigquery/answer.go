@@ -69,7 +69,10 @@ func (e *exchange) answer(w http.ResponseWriter, p session.Permit, res *http.Res
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		f := e.refusal(res.StatusCode, b)
-		return e.deliver(w, p, o, f.Status, mask.Synthetic(f.Body))
+		if err := e.sess.Record(p, recordBody, mask.Synthetic([]byte("(an error, status "+strconv.Itoa(f.Status)+")\n"))); err != nil {
+			return err
+		}
+		return e.deliver(w, o, f.Status, mask.Synthetic(f.Body))
 	}
 	if to := res.Header.Get("Location"); to != "" && e.call.Upload == analyze.UploadBegin {
 		id, err := e.t.tokens.seal(e.purpose("upload"), to)
@@ -79,21 +82,31 @@ func (e *exchange) answer(w http.ResponseWriter, p session.Permit, res *http.Res
 		h.Set("Location", e.origin()+"/upload/bigquery/v2/projects/"+url.PathEscape(e.call.Project)+"/jobs?uploadType=resumable&upload_id="+id)
 	}
 	if len(strings.TrimSpace(string(b))) == 0 {
-		return e.deliver(w, p, o, res.StatusCode, mask.Masked{})
+		return e.deliver(w, o, res.StatusCode, mask.Masked{})
 	}
 	m, err := e.masked(b, o)
 	if err != nil {
 		return err
 	}
-	return e.deliver(w, p, o, res.StatusCode, m)
+	if err := e.sess.Record(p, recordBody, e.recorded(m)); err != nil {
+		return err
+	}
+	return e.deliver(w, o, res.StatusCode, m)
 }
 
-// deliver records what the client gets, and lets it leave.
-func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, o *outcome, status int, m mask.Masked) error {
+// recorded is what stands on record of an answer. A job's has the client's own text
+// and parameters in it, with the values that a client writes there; the intent has
+// the text without them.
+func (e *exchange) recorded(m mask.Masked) mask.Masked {
+	if e.call.Answer == analyze.AnswerJob || e.call.Upload == analyze.UploadContinue {
+		return mask.Synthetic([]byte("(" + strconv.Itoa(m.Len()) + " bytes that describe jobs)\n"))
+	}
+	return m
+}
+
+// deliver lets an answer leave. What is the target's in it is on record by then.
+func (e *exchange) deliver(w http.ResponseWriter, o *outcome, status int, m mask.Masked) error {
 	if m.Len() > 0 {
-		if err := e.sess.Record(p, recordBody, m); err != nil {
-			return err
-		}
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -360,16 +373,16 @@ func (e *exchange) origin() string {
 }
 
 // discovery answers with the description of the interface.
-func (e *exchange) discovery(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) discovery(w http.ResponseWriter, o *outcome) error {
 	b, err := analyze.Discovery(e.origin()+"/", func(string) bool { return true })
 	if err != nil {
 		return err
 	}
-	return e.deliver(w, p, o, http.StatusOK, mask.Synthetic(b))
+	return e.deliver(w, o, http.StatusOK, mask.Synthetic(b))
 }
 
 // projects answers with the resource's project: others are none of it.
-func (e *exchange) projects(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) projects(w http.ResponseWriter, o *outcome) error {
 	type reference struct {
 		ProjectID string `json:"projectId"`
 	}
@@ -388,5 +401,5 @@ func (e *exchange) projects(w http.ResponseWriter, p session.Permit, o *outcome)
 	if err != nil {
 		return unknownForm(err)
 	}
-	return e.deliver(w, p, o, http.StatusOK, mask.Synthetic(b))
+	return e.deliver(w, o, http.StatusOK, mask.Synthetic(b))
 }

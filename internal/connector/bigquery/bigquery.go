@@ -62,9 +62,7 @@ type Config struct {
 // Target serves one resource. It is an [httpgate.Handler].
 type Target struct {
 	cfg       Config
-	client    *http.Client
-	transport *http.Transport
-	auth      *upstream.Authority
+	client    *upstream.Client
 	analyser  *analyze.Analyser
 	catalogue *meta.Catalogue
 	jobs      *registry
@@ -78,12 +76,7 @@ func New(cfg Config) (*Target, error) {
 	if t.tokens, err = newSealer(cfg.Rand); err != nil {
 		return nil, err
 	}
-	t.transport = &http.Transport{
-		TLSClientConfig: cfg.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: cfg.Timeout, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
-	}
-	t.client = &http.Client{Transport: t.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.auth = upstream.NewAuthority(cfg.Auth, cfg.Endpoint)
+	t.client = upstream.NewClient(Protocol, cfg.Endpoint, cfg.TLS, cfg.Auth, cfg.Timeout)
 	if t.catalogue, err = meta.New(meta.Config{Resource: cfg.Resource, Project: cfg.Project, Labels: cfg.Labels, Fetch: t.fetch, Now: cfg.Now}); err != nil {
 		return nil, err
 	}
@@ -95,10 +88,7 @@ func New(cfg Config) (*Target, error) {
 }
 
 // Close closes connections that are idle.
-func (t *Target) Close() {
-	t.transport.CloseIdleConnections()
-	t.auth.Close()
-}
+func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {

@@ -54,7 +54,8 @@ const (
 const maxAnswer = 128 << 20
 
 // text is the request as it is sealed for auditors, and as an approval is bound to
-// it. A file that is uploaded is no part of it.
+// it. A file that is uploaded is no part of it; the job before the file is, in the
+// form that it is sent on in.
 func (e *exchange) text(path string, body []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(e.request.Method + " " + path)
@@ -64,6 +65,8 @@ func (e *exchange) text(path string, body []byte) []byte {
 	b.WriteString("\n\n")
 	if e.call.Media == nil {
 		b.Write(body)
+	} else if f, err := e.call.Rewrite(analyze.Own{Job: "job"}); err == nil {
+		b.Write(f.Body) // what stands before the file
 	}
 	return b.Bytes()
 }
@@ -214,10 +217,10 @@ type outcome struct {
 // serve answers one permitted request.
 func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) error {
 	if e.call.Discovery {
-		return e.discovery(w, p, o)
+		return e.discovery(w, o)
 	}
 	if e.call.Method.ID == "bigquery.projects.list" {
-		return e.projects(w, p, o)
+		return e.projects(w, o)
 	}
 	// Remembered before it is sent: what the service has must never be unknown here.
 	if err := e.remember(); err != nil {
@@ -235,7 +238,7 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 	}
 	if err != nil {
 		o.status = "unknown"
-		if errors.Is(err, errUnsent) {
+		if errors.Is(err, upstream.ErrUnsent) {
 			o.status = "skipped"
 			e.undo()
 		}
@@ -305,13 +308,11 @@ func mixed(st *sallyport.Statement) *sallyport.Statement {
 	return &c
 }
 
-var errUnsent = errors.New("nothing was sent")
-
 // send forwards the request. It takes a permit, so that nothing is forwarded
 // without an intent on record.
 func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "bigquery", "a request without a permit").Because(errUnsent)
+		return nil, sallyport.E(sallyport.Internal, "bigquery", "a request without a permit").Because(upstream.ErrUnsent)
 	}
 	c := e.call
 	if c.Upload == analyze.UploadContinue {
@@ -319,7 +320,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	}
 	f, err := c.Rewrite(e.own)
 	if err != nil {
-		return nil, errors.Join(errUnsent, err)
+		return nil, errors.Join(upstream.ErrUnsent, err)
 	}
 	h := http.Header{"Content-Type": {"application/json"}}
 	body, length := io.Reader(bytes.NewReader(f.Body)), int64(len(f.Body))
@@ -337,7 +338,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if v := e.request.Header.Get("If-Match"); v != "" {
 		h.Set("If-Match", v)
 	}
-	return e.t.ask(e.request.Context(), e.sess, f.Method, e.t.at(f.Path, f.Query), body, length, h)
+	return e.t.ask(e.request.Context(), e.sess, f.Method, e.t.client.At(f.Path, f.Query), body, length, h)
 }
 
 // file sends a job with its file.
@@ -345,10 +346,10 @@ func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*ht
 	content := upstream.NewContent(e.call.Media)
 	kind, body, err := upstream.Related(e.t.cfg.Rand, f.Body, e.call.MediaType, content)
 	if err != nil {
-		return nil, errors.Join(errUnsent, err)
+		return nil, errors.Join(upstream.ErrUnsent, err)
 	}
 	h.Set("Content-Type", kind)
-	res, err := e.t.ask(e.request.Context(), e.sess, f.Method, e.t.at(f.Path, f.Query), body, -1, h)
+	res, err := e.t.ask(e.request.Context(), e.sess, f.Method, e.t.client.At(f.Path, f.Query), body, -1, h)
 	return e.noted(p, content, res, err)
 }
 
@@ -356,7 +357,7 @@ func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*ht
 func (e *exchange) part(p session.Permit) (*http.Response, error) {
 	to, err := url.Parse(e.upload)
 	if err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the upload's address is none").Because(errors.Join(errUnsent, err))
+		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the upload's address is none").Because(errors.Join(upstream.ErrUnsent, err))
 	}
 	to.Scheme, to.Host = e.t.cfg.Endpoint.Scheme, e.t.cfg.Endpoint.Host // whatever the answer said
 	h := http.Header{}
@@ -382,44 +383,13 @@ func (e *exchange) noted(p session.Permit, c *upstream.Content, res *http.Respon
 	return res, nil
 }
 
-// at is an address of the service. path is escaped.
-func (t *Target) at(path, query string) *url.URL {
-	u := *t.cfg.Endpoint
-	u.Path, u.RawPath = path, path
-	u.Opaque = path // as it is, and not in the form for proxies
-	u.RawQuery = query
-	return &u
-}
-
-// ask is the way of all requests to the service. length is that of the body, -1
-// where it is not known.
+// ask is the way of all requests to the service.
 func (t *Target) ask(ctx context.Context, s *session.Session, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, verb, t.cfg.Endpoint.String(), body)
-	if err != nil {
-		return nil, sallyport.E(sallyport.Invalid, "bigquery", "the request cannot be sent on").Because(errors.Join(errUnsent, err))
+	h.Set("Accept-Encoding", "identity")
+	if length == 0 {
+		h.Del("Content-Type")
 	}
-	req.URL, req.Header, req.ContentLength = to, h, length
-	if length == 0 || verb == http.MethodGet {
-		req.Body, req.ContentLength = http.NoBody, 0
-	}
-	if req.ContentLength == 0 {
-		req.Header.Del("Content-Type")
-	}
-	req.Header.Set("Accept-Encoding", "identity")
-	if err := t.auth.Sign(ctx, s, req); err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the gateway cannot log in to the target").
-			WithHint("the operator must look at the resource's credential").Because(errors.Join(errUnsent, err))
-	}
-	res, err := t.client.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // its address can name a record
-		}
-		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the target does not answer").
-			WithHint("the request may have been executed; look before you send it again").Because(err)
-	}
-	return res, nil
+	return t.client.Ask(ctx, s, verb, to, body, length, h)
 }
 
 // sessionKey finds the session that a reading of the catalogue is for.
@@ -436,7 +406,7 @@ func (t *Target) fetch(ctx context.Context, path string, query url.Values) (int,
 	if !ok {
 		return 0, nil, sallyport.E(sallyport.Internal, "bigquery", "the catalogue is asked without a session")
 	}
-	res, err := t.ask(ctx, s, http.MethodGet, t.at(path, query.Encode()), nil, 0, http.Header{})
+	res, err := t.ask(ctx, s, http.MethodGet, t.client.At(path, query.Encode()), nil, 0, http.Header{})
 	if err != nil {
 		return 0, nil, err
 	}

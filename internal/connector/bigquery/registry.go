@@ -19,6 +19,7 @@ import (
 // Bounds of what is remembered of jobs.
 const (
 	maxJobs = 100_000
+	maxOwn  = 20_000             // of one owner
 	jobLife = 7 * 24 * time.Hour // the answer of a query is kept for a day, its job for longer
 )
 
@@ -83,6 +84,7 @@ type registry struct {
 
 	mu       sync.Mutex
 	jobs     map[jobKey]*job    // guarded by mu
+	owned    map[owner]int      // how many of them; guarded by mu
 	tables   map[name]*job      // hidden tables, with the job that made them; guarded by mu
 	sessions map[string]owner   // sessions of the service; guarded by mu
 	changes  map[string]*change // by the object's key; guarded by mu
@@ -94,7 +96,7 @@ type jobKey struct {
 }
 
 func newRegistry(now func() time.Time) *registry {
-	return &registry{now: now, jobs: map[jobKey]*job{}, tables: map[name]*job{}, sessions: map[string]owner{}, changes: map[string]*change{}}
+	return &registry{now: now, jobs: map[jobKey]*job{}, owned: map[owner]int{}, tables: map[name]*job{}, sessions: map[string]owner{}, changes: map[string]*change{}}
 }
 
 func notTheirs(what string) error {
@@ -108,10 +110,10 @@ func (r *registry) add(one *job) (j *job, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	if len(r.jobs) >= maxJobs {
+	if len(r.jobs) >= maxJobs || r.owned[one.owner] >= maxOwn {
 		for k, j := range r.jobs {
 			if now.After(j.until) {
-				delete(r.jobs, k)
+				r.drop(k)
 			}
 		}
 		for k, j := range r.tables {
@@ -122,7 +124,7 @@ func (r *registry) add(one *job) (j *job, fresh bool, err error) {
 	}
 	k := jobKey{one.owner, one.client}
 	switch j = r.jobs[k]; {
-	case j == nil && len(r.jobs) >= maxJobs:
+	case j == nil && (len(r.jobs) >= maxJobs || r.owned[one.owner] >= maxOwn):
 		return nil, false, sallyport.E(sallyport.Exhausted, "bigquery", "the gateway remembers as many jobs as it can").WithHint("try again later")
 	case j == nil || now.After(j.until):
 	case j.own != one.own:
@@ -132,8 +134,19 @@ func (r *registry) add(one *job) (j *job, fresh bool, err error) {
 		return j, false, nil
 	}
 	one.until = now.Add(jobLife)
+	if j == nil {
+		r.owned[one.owner]++
+	}
 	r.jobs[k] = one
 	return one, true, nil
+}
+
+// drop forgets a job. The caller holds mu.
+func (r *registry) drop(k jobKey) {
+	delete(r.jobs, k)
+	if r.owned[k.owner]--; r.owned[k.owner] == 0 {
+		delete(r.owned, k.owner)
+	}
 }
 
 // settle takes in what the service says of the first request for a job. What it has
@@ -147,7 +160,7 @@ func (r *registry) settle(j *job, refused bool) {
 	case !refused:
 		j.made = true
 	case !j.made && r.jobs[k] == j:
-		delete(r.jobs, k)
+		r.drop(k)
 	}
 }
 
