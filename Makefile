@@ -60,6 +60,11 @@ bench-ledger: ## Durable records a second beside a bare loop, Pebble and etcd's 
 	mkdir -p $(SALLYPORT_CACHE)
 	cd test/ledgerbench && go run . $(BENCHFLAGS)
 
+.PHONY: bench-google
+bench-google: test-deps ## BigQuery and Cloud Storage through the gateway beside their counterparts without one, as JSON lines
+	go test -c -tags bench -o bin/googlebench.test ./test/googlebench
+	cd test/googlebench && ../../bin/googlebench.test -test.timeout 30m
+
 .PHONY: fault
 fault: ## Every fault that the ledger and its evidence must survive or find, each proved to have happened
 	test/scripts/install-system test
