@@ -5,6 +5,8 @@ package httpgate
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -43,6 +45,21 @@ func fail(w http.ResponseWriter, r *http.Request, h Handler, err error) {
 		return
 	}
 	Problem(w, err)
+}
+
+// ErrBroken says that a part of an answer has left and the rest will not come.
+var ErrBroken = sallyport.E(sallyport.Unavailable, "http", "the answer broke off")
+
+// Ended says in the log why a request has not ended well, and breaks its answer off
+// where a part has left. err is nil for one that has.
+func (v Visit) Ended(log *slog.Logger, protocol string, err error) {
+	if err == nil {
+		return
+	}
+	log.Info("request ended", "protocol", protocol, "session", v.Session.ID(), "err", err)
+	if errors.Is(err, ErrBroken) {
+		BreakOff()
+	}
 }
 
 // BreakOff ends an answer of which a part has left, so that the client sees that

@@ -90,6 +90,20 @@ func (s *Session) Intend(ctx context.Context, intents ...Intent) ([]Permit, erro
 	return permits, nil
 }
 
+// Permit admits a single statement, as [Session.Admit] does, and makes its intent
+// durable, as [Session.Intend] does.
+func (s *Session) Permit(ctx context.Context, c Command) (*Admission, Permit, error) {
+	a, err := s.Admit(ctx, c)
+	if err != nil {
+		return nil, Permit{}, err
+	}
+	permits, err := s.Intend(ctx, Intent{Admission: a})
+	if err != nil {
+		return nil, Permit{}, err
+	}
+	return a, permits[0], nil
+}
+
 // Early reports whether the intents may be forwarded while they are made
 // durable: the resource opted in, and every statement is proven read-only.
 func (s *Session) Early(intents []Intent) bool {

@@ -10,17 +10,11 @@
 package bigquerypeer
 
 import (
-	"bytes"
 	"context"
 	"embed"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/test/peer"
 )
@@ -49,8 +43,7 @@ type Server struct {
 	Read, ReadCA string
 
 	t       testing.TB
-	control string
-	client  *http.Client
+	control peer.Control
 }
 
 // Option changes a server before Start returns it.
@@ -70,7 +63,9 @@ func WithClinic() Option {
 // WithIdentity makes the service accept a further token, as an identity of its
 // own: it has jobs and anonymous results apart from the others'.
 func WithIdentity(token, email string) Option {
-	return func(s *Server) { s.do("identities", map[string]any{"tokens": map[string]string{token: email}}, nil) }
+	return func(s *Server) {
+		s.control.Do("identities", map[string]any{"tokens": map[string]string{token: email}}, nil)
+	}
 }
 
 // WithStorage names the Cloud Storage counterpart that extract and load jobs
@@ -88,7 +83,7 @@ func WithRead() Option {
 			s.t.Fatalf("bigquerypeer: %v", err)
 		}
 		var hello struct{ Addr, CA string }
-		peer.Start(s.t, &hello, s.t.TempDir(), program, s.control)
+		peer.Start(s.t, &hello, s.t.TempDir(), program, s.control.URL)
 		s.Read, s.ReadCA = hello.Addr, filepath.Join(s.t.TempDir(), "ca.pem")
 		if err := os.WriteFile(s.ReadCA, []byte(hello.CA), 0o644); err != nil {
 			s.t.Fatal(err)
@@ -108,8 +103,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	// hold up the process's end.
 	peer.Start(t, &hello, dir, "node", "--liftoff-only", "server.mjs")
 	s := &Server{
-		URL: hello.URL, Token: Token, t: t, control: hello.Control,
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
+		URL: hello.URL, Token: Token, t: t, control: peer.NewControl(t, hello.Control),
 	}
 	WithIdentity(Token, Identity)(s)
 	s.Seed(Project, "")
@@ -119,49 +113,11 @@ func Start(t testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// do calls an action of the counterpart's control port.
-func (s *Server) do(action string, in, out any) {
-	s.t.Helper()
-	if err := s.call(action, in, out); err != nil {
-		s.t.Fatalf("bigquerypeer: %s: %v", action, err)
-	}
-}
-
-func (s *Server) call(action string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	// Clean-up functions ask as well, when the test's own context is over.
-	req, err := http.NewRequestWithContext(context.WithoutCancel(s.t.Context()), http.MethodPost, s.control+"/"+action, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(resp.Body)
-	if cerr := resp.Body.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d: %s", resp.StatusCode, answer)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, out)
-}
-
 // Seed runs SQL of DuckDB's in a project, which is made when there is none of
 // the name. A dataset is a schema.
 func (s *Server) Seed(project, sql string) {
 	s.t.Helper()
-	s.do("seed", map[string]string{"project": project, "sql": sql}, nil)
+	s.control.Do("seed", map[string]string{"project": project, "sql": sql}, nil)
 }
 
 // SQL runs one statement of DuckDB's in [Project], past the service, and
@@ -169,14 +125,14 @@ func (s *Server) Seed(project, sql string) {
 func (s *Server) SQL(sql string) [][]any {
 	s.t.Helper()
 	var out struct{ Rows [][]any }
-	s.do("sql", map[string]string{"project": Project, "sql": sql}, &out)
+	s.control.Do("sql", map[string]string{"project": Project, "sql": sql}, &out)
 	return out.Rows
 }
 
 // View makes a view of [Project] from a query in GoogleSQL.
 func (s *Server) View(dataset, name, query string) {
 	s.t.Helper()
-	s.do("view", map[string]string{"project": Project, "dataset": dataset, "name": name, "query": query, "identity": Identity}, nil)
+	s.control.Do("view", map[string]string{"project": Project, "dataset": dataset, "name": name, "query": query, "identity": Identity}, nil)
 }
 
 // Storage is a Cloud Storage endpoint.
@@ -209,7 +165,7 @@ func (s *Server) Set(set Settings) {
 	if set.Storage != nil {
 		in["storage"] = set.Storage
 	}
-	s.do("settings", in, nil)
+	s.control.Do("settings", in, nil)
 }
 
 // Mask makes an identity read columns of a table ("clinic.patients") masked, in
@@ -218,7 +174,7 @@ func (s *Server) Set(set Settings) {
 // type ("NULL::VARCHAR", "sha256(ssn)"). No columns: no mask.
 func (s *Server) Mask(email, table string, columns map[string]string) {
 	s.t.Helper()
-	s.do("masks", map[string]any{"identity": email, "table": Project + "." + table, "columns": columns}, nil)
+	s.control.Do("masks", map[string]any{"identity": email, "table": Project + "." + table, "columns": columns}, nil)
 }
 
 // Fault is a failure of the next requests.
@@ -243,7 +199,7 @@ type Fault struct {
 // Fail adds a fault.
 func (s *Server) Fail(f Fault) {
 	s.t.Helper()
-	s.do("fault", f, nil)
+	s.control.Do("fault", f, nil)
 }
 
 // What a request's bearer token was.
@@ -273,14 +229,14 @@ type Request struct {
 func (s *Server) Requests() []Request {
 	s.t.Helper()
 	var out struct{ Requests []Request }
-	s.do("requests", nil, &out)
+	s.control.Do("requests", nil, &out)
 	return out.Requests
 }
 
 // Forget empties the log of requests.
 func (s *Server) Forget() {
 	s.t.Helper()
-	s.do("forget", nil, nil)
+	s.control.Do("forget", nil, nil)
 }
 
 // Saw reports whether a text, such as a caller's own token, was in the path, a
@@ -288,7 +244,7 @@ func (s *Server) Forget() {
 func (s *Server) Saw(text string) bool {
 	s.t.Helper()
 	var out struct{ Saw bool }
-	s.do("saw", map[string]string{"text": text}, &out)
+	s.control.Do("saw", map[string]string{"text": text}, &out)
 	return out.Saw
 }
 
@@ -300,6 +256,6 @@ type Extract struct{ Table, URI, Identity string }
 func (s *Server) Extracts() []Extract {
 	s.t.Helper()
 	var out struct{ Extracts []Extract }
-	s.do("extracts", nil, &out)
+	s.control.Do("extracts", nil, &out)
 	return out.Extracts
 }

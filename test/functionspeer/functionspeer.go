@@ -19,18 +19,13 @@
 package functionspeer
 
 import (
-	"bytes"
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/test/peer"
 )
@@ -47,8 +42,7 @@ type Server struct {
 	Token string // the bearer token that it accepts
 
 	t       testing.TB
-	control string
-	client  *http.Client
+	control peer.Control
 }
 
 // Start runs the functions until the test's clean-up.
@@ -61,8 +55,7 @@ func Start(t testing.TB) *Server {
 	var hello struct{ URL, Control string }
 	peer.Start(t, &hello, dir, "node", "server.mjs")
 	s := &Server{
-		URL: hello.URL, Token: Token, t: t, control: hello.Control,
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}},
+		URL: hello.URL, Token: Token, t: t, control: peer.NewControl(t, hello.Control),
 	}
 	s.Accept(Token)
 	return s
@@ -71,44 +64,7 @@ func Start(t testing.TB) *Server {
 // Accept makes the host accept a further token.
 func (s *Server) Accept(token string) {
 	s.t.Helper()
-	s.do("accept", map[string]string{"token": token}, nil)
-}
-
-func (s *Server) do(action string, in, out any) {
-	s.t.Helper()
-	if err := s.call(action, in, out); err != nil {
-		s.t.Fatalf("functionspeer: %s: %v", action, err)
-	}
-}
-
-func (s *Server) call(action string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	// Clean-up functions ask as well, when the test's own context is over.
-	req, err := http.NewRequestWithContext(context.WithoutCancel(s.t.Context()), http.MethodPost, s.control+"/"+action, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(resp.Body)
-	if cerr := resp.Body.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d: %s", resp.StatusCode, answer)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, out)
+	s.control.Do("accept", map[string]string{"token": token}, nil)
 }
 
 // What a request's bearer token was.
@@ -132,14 +88,14 @@ type Request struct {
 func (s *Server) Requests() []Request {
 	s.t.Helper()
 	var out struct{ Requests []Request }
-	s.do("requests", struct{}{}, &out)
+	s.control.Do("requests", struct{}{}, &out)
 	return out.Requests
 }
 
 // Forget empties the log of requests.
 func (s *Server) Forget() {
 	s.t.Helper()
-	s.do("forget", struct{}{}, nil)
+	s.control.Do("forget", struct{}{}, nil)
 }
 
 // Saw reports whether a text, such as a caller's own token, was in the path, a

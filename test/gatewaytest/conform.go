@@ -150,3 +150,41 @@ func (g *Gateway) Stream(ctx context.Context, c *http.Client, token, verb, path,
 		}
 	}
 }
+
+// Conforming is a gateway before a [Front] as the conformance suite wants it, but
+// for how a caller is opened.
+type Conforming struct {
+	Caller
+	Front *Front
+}
+
+// Listener returns the address of the gateway's front of HTTP.
+func (c Conforming) Listener() string { return c.HTTPAddress() }
+
+// Intents counts the intents that are on record.
+func (c Conforming) Intents(t *testing.T) int { return c.Gateway.Intents(t) }
+
+// Upstream counts the requests that the target does not answer.
+func (c Conforming) Upstream(*testing.T) int { return c.Front.Waiting() }
+
+// Traces are what the gateway left outside of answers.
+func (c Conforming) Traces(t *testing.T) map[string][]byte { return c.Gateway.Traces(t) }
+
+// Stop ends the gateway.
+func (c Conforming) Stop(t *testing.T) { c.Gateway.Stop(t) }
+
+// Native reports whether an error is a denial in the form of Google's interfaces,
+// with what to do about it.
+func (c Conforming) Native(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r) && r.Status == http.StatusForbidden && strings.Contains(r.Body, `"reason":"accessDenied"`) && strings.Contains(r.Body, "to do:")
+}
+
+// Fatal reports whether the session is over: no request is answered any more.
+func (c Conforming) Fatal(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r) && r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, "to do:")
+}
+
+// Close closes the caller's connections.
+func (c Conforming) Close() { c.HTTP.CloseIdleConnections() }

@@ -5,6 +5,7 @@ package gatewaytest
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -53,6 +54,55 @@ func (g *Gateway) Exchange(t testing.TB, c *http.Client, resource, role string) 
 		t.Fatalf("no token: %d %s %v", res.StatusCode, b, err)
 	}
 	return out.Token
+}
+
+// Caller is a CI job that asks the gateway's front of HTTP with a token.
+type Caller struct {
+	*Gateway
+	HTTP  *http.Client
+	Token string
+}
+
+// Caller returns one whose token is bound to a resource and a role.
+func (g *Gateway) Caller(t testing.TB, resource, role string) Caller {
+	t.Helper()
+	c := g.HTTPClient(t)
+	return Caller{g, c, g.Exchange(t, c, resource, role)}
+}
+
+// Answer is an answer that came whole.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Ask sends a request, which set may change before it is sent, and wants an answer.
+func (c Caller) Ask(t testing.TB, verb, path, body string, set ...func(*http.Request)) Answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, verb, "https://"+c.HTTPAddress()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, f := range set {
+		f(req)
+	}
+	res, err := c.HTTP.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Answer{res.StatusCode, res.Header, string(b)}
 }
 
 // Call calls the gateway's API as a human of a group, and wants an answer.

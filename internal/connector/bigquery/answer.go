@@ -15,6 +15,8 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/wire/googleapi"
@@ -57,14 +59,14 @@ func unknownForm(err error) error {
 }
 
 // answer masks, records and delivers the service's answer.
-func (e *exchange) answer(w http.ResponseWriter, p session.Permit, res *http.Response, b []byte, o *outcome) error {
+func (e *exchange) answer(w http.ResponseWriter, p session.Permit, res *http.Response, b []byte, o *upstream.Outcome) error {
 	h := w.Header()
 	if res.StatusCode == http.StatusPermanentRedirect && e.call.Upload == analyze.UploadContinue {
 		if v := res.Header.Get("Range"); strings.Trim(v, "bytes=-0123456789") == "" && v != "" {
 			h.Set("Range", v)
 		}
-		o.code = res.StatusCode
-		w.WriteHeader(o.code)
+		o.Code = res.StatusCode
+		w.WriteHeader(o.Code)
 		return nil
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
@@ -105,23 +107,23 @@ func (e *exchange) recorded(m mask.Masked) mask.Masked {
 }
 
 // deliver lets an answer leave. What is the target's in it is on record by then.
-func (e *exchange) deliver(w http.ResponseWriter, o *outcome, status int, m mask.Masked) error {
+func (e *exchange) deliver(w http.ResponseWriter, o *upstream.Outcome, status int, m mask.Masked) error {
 	if m.Len() > 0 {
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", strconv.Itoa(m.Len()))
-	o.code = status
+	o.Code = status
 	w.WriteHeader(status)
 	n, err := m.WriteTo(w)
-	if o.bytes += uint64(n); err != nil {
-		return errors.Join(errBroken, err)
+	if o.Bytes += uint64(n); err != nil {
+		return errors.Join(httpgate.ErrBroken, err)
 	}
 	return nil
 }
 
 // masked is the answer as the client gets it.
-func (e *exchange) masked(b []byte, o *outcome) (mask.Masked, error) {
+func (e *exchange) masked(b []byte, o *upstream.Outcome) (mask.Masked, error) {
 	b, err := e.ownJobs(b)
 	if err != nil {
 		return mask.Masked{}, err
@@ -143,7 +145,7 @@ func (e *exchange) masked(b []byte, o *outcome) (mask.Masked, error) {
 	}
 	plan.SetContext(e.request.Context())
 	m, err := plan.MaskRows(mask.FromUpstream(b), members)
-	o.rows = plan.Rows()
+	o.Rows = plan.Rows()
 	e.counts = append(e.counts, plan.TakeCounts()...)
 	if err != nil || e.call.Fields == nil {
 		return m, err
@@ -373,7 +375,7 @@ func (e *exchange) origin() string {
 }
 
 // discovery answers with the description of the interface.
-func (e *exchange) discovery(w http.ResponseWriter, o *outcome) error {
+func (e *exchange) discovery(w http.ResponseWriter, o *upstream.Outcome) error {
 	b, err := analyze.Discovery(e.origin()+"/", func(string) bool { return true })
 	if err != nil {
 		return err
@@ -382,7 +384,7 @@ func (e *exchange) discovery(w http.ResponseWriter, o *outcome) error {
 }
 
 // projects answers with the resource's project: others are none of it.
-func (e *exchange) projects(w http.ResponseWriter, o *outcome) error {
+func (e *exchange) projects(w http.ResponseWriter, o *upstream.Outcome) error {
 	type reference struct {
 		ProjectID string `json:"projectId"`
 	}

@@ -92,14 +92,11 @@ func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {
-	leg, lineage := "none", "none"
-	if t.cfg.TLS != nil {
-		leg = "TLS, " + t.cfg.Endpoint.Host
-	}
+	lineage := "none"
 	if t.cfg.Lineage != nil {
 		lineage = "analyser"
 	}
-	return session.Target{Lineage: lineage, TLS: leg}
+	return session.Target{Lineage: lineage, TLS: t.client.Leg()}
 }
 
 // Fail implements [httpgate.Handler].
@@ -126,16 +123,8 @@ func write(w http.ResponseWriter, status int, body []byte) {
 
 // Serve implements [httpgate.Handler].
 func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit) {
-	if err := t.serve(w, r, v); err != nil {
-		t.cfg.Log.Info("request ended", "protocol", Protocol, "session", v.Session.ID(), "err", err)
-		if errors.Is(err, errBroken) {
-			httpgate.BreakOff()
-		}
-	}
+	v.Ended(t.cfg.Log, Protocol, t.serve(w, r, v))
 }
-
-// errBroken says that a part of an answer has left and the rest will not come.
-var errBroken = sallyport.E(sallyport.Unavailable, "bigquery", "the answer broke off")
 
 // serve takes a request through the steps of the engine. What it returns was told
 // to the client already.
@@ -162,16 +151,12 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		reason, hint := sallyport.Public(err)
 		return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
 	}
-	adm, err := v.Session.Admit(r.Context(), cmd)
-	if err != nil {
+	var p session.Permit
+	var err error
+	if e.admission, p, err = v.Session.Permit(r.Context(), cmd); err != nil {
 		return told(err)
 	}
-	e.admission = adm
-	permits, err := v.Session.Intend(r.Context(), session.Intent{Admission: adm})
-	if err != nil {
-		return told(err)
-	}
-	return e.run(w, permits[0])
+	return e.run(w, p)
 }
 
 // ignoreDenied keeps what the engine says of a refusal that was asked for apart

@@ -4,13 +4,9 @@
 package bigquery_test
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -68,10 +64,8 @@ columns:
 `
 
 type world struct {
-	*gatewaytest.Gateway
-	peer  *bigquerypeer.Server
-	http  *http.Client
-	token string
+	gatewaytest.Caller
+	peer *bigquerypeer.Server
 }
 
 func start(t *testing.T, more ...gatewaytest.Option) *world {
@@ -83,51 +77,15 @@ func start(t *testing.T, more ...gatewaytest.Option) *world {
 // startAt starts a gateway that reaches the counterpart at an address.
 func startAt(t *testing.T, peer *bigquerypeer.Server, address string, more ...gatewaytest.Option) *world {
 	t.Helper()
-	w := &world{peer: peer}
 	entry := fmt.Sprintf(resource, address, bigquerypeer.Project, bqanalyzer.Binary(t))
-	w.Gateway = gatewaytest.Start(t, append([]gatewaytest.Option{
-		gatewaytest.Policy(policy), gatewaytest.File("bq.token", w.peer.Token), gatewaytest.File("bq-labels.yaml", labels), gatewaytest.Resource("dwh", "dwh", entry),
+	g := gatewaytest.Start(t, append([]gatewaytest.Option{
+		gatewaytest.Policy(policy), gatewaytest.File("bq.token", peer.Token), gatewaytest.File("bq-labels.yaml", labels), gatewaytest.Resource("dwh", "dwh", entry),
 	}, more...)...)
-	w.http = w.HTTPClient(t)
-	w.token = w.Exchange(t, w.http, "dwh", "dwh")
-	return w
+	return &world{g.Caller(t, "dwh", "dwh"), peer}
 }
 
 func (w *world) service() googleclients.Service {
-	return googleclients.Service{Project: bigquerypeer.Project, BigQuery: "https://" + w.HTTPAddress(), Token: w.token, CA: w.CA}
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (w *world) ask(t *testing.T, verb, path, body string, set ...func(*http.Request)) answer {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, verb, "https://"+w.HTTPAddress()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.token)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, f := range set {
-		f(req)
-	}
-	res, err := w.http.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, string(b)}
+	return googleclients.Service{Project: bigquerypeer.Project, BigQuery: "https://" + w.HTTPAddress(), Token: w.Token, CA: w.CA}
 }
 
 // clean fails the test for a value in what somebody got.
@@ -263,7 +221,7 @@ func TestBQ(t *testing.T) {
 			got, _ := googleclients.BQ(t, w.service(), "query", "--nouse_legacy_sql", "DROP TABLE clinic.lab_results")
 			done <- got
 		}()
-		w.Decide(t, w.http, "DROP TABLE", how)
+		w.Decide(t, w.HTTP, "DROP TABLE", how)
 		if got := <-done; (got.Status == 0) != (how == "approve") {
 			t.Errorf("DROP TABLE, %s: %+v", how, got)
 		}

@@ -6,11 +6,8 @@ package bigquery_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/internal/connector/connectortest"
@@ -32,7 +29,7 @@ func TestConformance(t *testing.T) {
 			peer := bigquerypeer.Start(t, bigquerypeer.WithClinic())
 			peer.Seed(bigquerypeer.Project, fmt.Sprintf("CREATE TABLE scratch.huge AS SELECT i AS id, repeat('t', %d) AS tag, 'hugesecret ' || i AS secret FROM range(%d) r(i)", hugeRow, hugeRows))
 			f := gatewaytest.NewFront(t, peer.URL, "/slow/data")
-			return &conforming{world: startAt(t, peer, "http://"+via(f.Address())), front: f}
+			return &conforming{gatewaytest.Conforming{Caller: startAt(t, peer, "http://"+via(f.Address())).Caller, Front: f}}
 		},
 		Canaries:  []string{"219-09-999", "ada example", "1961-04-02", "hugesecret"},
 		Asks:      true, // what the tables are
@@ -40,12 +37,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-type conforming struct {
-	*world
-	front *gatewaytest.Front
-}
-
-func (c *conforming) Listener() string { return c.HTTPAddress() }
+type conforming struct{ gatewaytest.Conforming }
 
 // Open asks once, since a session begins with its first request, and so does the
 // gateway's connection to the target.
@@ -55,20 +47,12 @@ func (c *conforming) Open(ctx context.Context) (connectortest.Caller, error) {
 	return one, err
 }
 
-func (c *conforming) Intents(t *testing.T) int { return c.Gateway.Intents(t) }
-
-func (c *conforming) Upstream(*testing.T) int { return c.front.Waiting() }
-
 func (c *conforming) Disk() connectortest.Disk { return c.Gateway.Disk }
 
-func (c *conforming) Traces(t *testing.T) map[string][]byte { return c.Gateway.Traces(t) }
-
-func (c *conforming) Stop(t *testing.T) { c.Gateway.Stop(t) }
-
-type caller struct{ c *conforming }
+type caller struct{ *conforming }
 
 func (c *caller) do(ctx context.Context, verb, path, body string) (out []byte, err error) {
-	_, err = c.c.Stream(ctx, c.c.http, c.c.token, verb, "/bigquery/v2/projects/"+bigquerypeer.Project+path, body, func(b []byte) bool { out = append(out, b...); return true })
+	_, err = c.Stream(ctx, c.HTTP, c.Token, verb, "/bigquery/v2/projects/"+bigquerypeer.Project+path, body, func(b []byte) bool { out = append(out, b...); return true })
 	return out, err
 }
 
@@ -87,18 +71,6 @@ func (c *caller) Read(ctx context.Context) ([]byte, error) {
 func (c *caller) Denied(ctx context.Context) error {
 	_, err := c.query(ctx, "SELECT mrn FROM clinic.patients WHERE ssn IS NULL")
 	return err
-}
-
-// Native reports whether an error is one of Google's, as its clients read them.
-func (c *caller) Native(err error) bool {
-	var r *gatewaytest.Refusal
-	return errors.As(err, &r) && r.Status == http.StatusForbidden && strings.Contains(r.Body, `"reason":"accessDenied"`) && strings.Contains(r.Body, "to do:")
-}
-
-// Fatal reports whether the session is over: no request is answered any more.
-func (c *caller) Fatal(err error) bool {
-	var r *gatewaytest.Refusal
-	return errors.As(err, &r) && r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, "to do:")
 }
 
 func (c *caller) Slow(ctx context.Context) error {
@@ -127,5 +99,3 @@ func (c *caller) Huge(ctx context.Context, each func([]byte) bool) (n int64, err
 		}
 	}
 }
-
-func (c *caller) Close() { c.c.http.CloseIdleConnections() }

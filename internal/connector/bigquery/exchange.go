@@ -13,12 +13,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -185,37 +185,16 @@ func (e *exchange) newID() (string, error) {
 
 // run sends the admitted request and delivers the answer.
 func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
-	var o outcome
+	var o upstream.Outcome
 	err := e.serve(w, p, &o)
-	if err != nil && !errors.Is(err, errBroken) {
+	if err != nil && !errors.Is(err, httpgate.ErrBroken) {
 		fail(w, err)
 	}
-	r := session.Result{Status: o.status, Bytes: o.bytes, Rows: o.rows, Masked: e.counts}
-	if o.code > 0 {
-		r.Code, r.Tag = strconv.Itoa(o.code), strconv.Itoa(o.code)+" "+http.StatusText(o.code)
-	}
-	switch {
-	case r.Status != "":
-	case err != nil && e.request.Context().Err() != nil:
-		r.Status = "cancelled"
-	case err != nil || o.code >= http.StatusBadRequest:
-		r.Status = "error"
-	default:
-		r.Status = "ok"
-	}
-	return errors.Join(err, e.sess.Settle(p, r))
-}
-
-// outcome is what became of a request.
-type outcome struct {
-	status string // "" for what code says
-	code   int    // of the answer that the client got
-	bytes  uint64
-	rows   uint64
+	return errors.Join(err, e.sess.Settle(p, o.Result(e.request.Context(), err, e.counts)))
 }
 
 // serve answers one permitted request.
-func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *upstream.Outcome) error {
 	if e.call.Discovery {
 		return e.discovery(w, o)
 	}
@@ -224,11 +203,11 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 	}
 	// Remembered before it is sent: what the service has must never be unknown here.
 	if err := e.remember(); err != nil {
-		o.status = "skipped"
+		o.Status = "skipped"
 		return err
 	}
 	if err := e.begin(); err != nil {
-		o.status = "skipped"
+		o.Status = "skipped"
 		e.undo()
 		return err
 	}
@@ -237,9 +216,9 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) er
 		e.t.jobs.arrived(e.changing, "")
 	}
 	if err != nil {
-		o.status = "unknown"
+		o.Status = "unknown"
 		if errors.Is(err, upstream.ErrUnsent) {
-			o.status = "skipped"
+			o.Status = "skipped"
 			e.undo()
 		}
 		return err
@@ -308,12 +287,8 @@ func mixed(st *sallyport.Statement) *sallyport.Statement {
 	return &c
 }
 
-// send forwards the request. It takes a permit, so that nothing is forwarded
-// without an intent on record.
+// send forwards the request.
 func (e *exchange) send(p session.Permit) (*http.Response, error) {
-	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "bigquery", "a request without a permit").Because(upstream.ErrUnsent)
-	}
 	c := e.call
 	if c.Upload == analyze.UploadContinue {
 		return e.part(p)
@@ -322,7 +297,10 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if err != nil {
 		return nil, errors.Join(upstream.ErrUnsent, err)
 	}
-	h := http.Header{"Content-Type": {"application/json"}}
+	h := http.Header{"Accept-Encoding": {"identity"}}
+	if len(f.Body) > 0 {
+		h.Set("Content-Type", "application/json")
+	}
 	body, length := io.Reader(bytes.NewReader(f.Body)), int64(len(f.Body))
 	switch c.Upload {
 	case analyze.UploadMultipart:
@@ -338,7 +316,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if v := e.request.Header.Get("If-Match"); v != "" {
 		h.Set("If-Match", v)
 	}
-	return e.t.ask(e.request.Context(), e.sess, f.Method, e.t.client.At(f.Path, f.Query), body, length, h)
+	return e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: e.t.client.At(f.Path, f.Query), Header: h, Body: body, Length: length})
 }
 
 // file sends a job with its file.
@@ -349,7 +327,7 @@ func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*ht
 		return nil, errors.Join(upstream.ErrUnsent, err)
 	}
 	h.Set("Content-Type", kind)
-	res, err := e.t.ask(e.request.Context(), e.sess, f.Method, e.t.client.At(f.Path, f.Query), body, -1, h)
+	res, err := e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: e.t.client.At(f.Path, f.Query), Header: h, Body: body, Length: -1})
 	return e.noted(p, content, res, err)
 }
 
@@ -360,14 +338,14 @@ func (e *exchange) part(p session.Permit) (*http.Response, error) {
 		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the upload's address is none").Because(errors.Join(upstream.ErrUnsent, err))
 	}
 	to.Scheme, to.Host = e.t.cfg.Endpoint.Scheme, e.t.cfg.Endpoint.Host // whatever the answer said
-	h := http.Header{}
+	h := http.Header{"Accept-Encoding": {"identity"}}
 	for _, name := range []string{"Content-Type", "Content-Range"} {
 		if v := e.request.Header.Get(name); v != "" {
 			h.Set(name, v)
 		}
 	}
 	content := upstream.NewContent(e.call.Media)
-	res, err := e.t.ask(e.request.Context(), e.sess, http.MethodPut, to, content, e.request.ContentLength, h)
+	res, err := e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: http.MethodPut, To: to, Header: h, Body: content, Length: e.request.ContentLength})
 	return e.noted(p, content, res, err)
 }
 
@@ -381,15 +359,6 @@ func (e *exchange) noted(p session.Permit, c *upstream.Content, res *http.Respon
 		return nil, errors.Join(err, res.Body.Close())
 	}
 	return res, nil
-}
-
-// ask is the way of all requests to the service.
-func (t *Target) ask(ctx context.Context, s *session.Session, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
-	h.Set("Accept-Encoding", "identity")
-	if length == 0 {
-		h.Del("Content-Type")
-	}
-	return t.client.Ask(ctx, s, verb, to, body, length, h)
 }
 
 // sessionKey finds the session that a reading of the catalogue is for.
@@ -406,7 +375,7 @@ func (t *Target) fetch(ctx context.Context, path string, query url.Values) (int,
 	if !ok {
 		return 0, nil, sallyport.E(sallyport.Internal, "bigquery", "the catalogue is asked without a session")
 	}
-	res, err := t.ask(ctx, s, http.MethodGet, t.client.At(path, query.Encode()), nil, 0, http.Header{})
+	res, err := upstream.Describe(ctx, t.client, s, t.client.At(path, query.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -26,9 +26,9 @@ const (
 
 // insert begins a query as a job of an id, with more of its reference and of its
 // configuration, which begin with a comma.
-func (w *world) insert(t *testing.T, id, sql, reference, config string) answer {
+func (w *world) insert(t *testing.T, id, sql, reference, config string) gatewaytest.Answer {
 	t.Helper()
-	return w.ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q%s},"configuration":{"query":{"query":%s,"useLegacySql":false%s}}}`,
+	return w.Ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q%s},"configuration":{"query":{"query":%s,"useLegacySql":false%s}}}`,
 		bigquerypeer.Project, id, reference, quoted(t, sql), config))
 }
 
@@ -38,36 +38,36 @@ func TestIDsAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusBadRequest, Reason: "invalid", Message: "no"})
-	if got := w.insert(t, "refused", plainQuery, "", ""); got.status != http.StatusBadRequest {
-		t.Fatalf("%d %s", got.status, got.body)
+	if got := w.insert(t, "refused", plainQuery, "", ""); got.Status != http.StatusBadRequest {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
 	again := w.insert(t, "refused", secretQuery, "", "")
-	rows := w.ask(t, "GET", project+"/queries/refused", "")
-	if again.status != http.StatusOK || rows.status != http.StatusOK {
-		t.Errorf("what the service has refused cannot be sent again: %d %s %d", again.status, again.body, rows.status)
+	rows := w.Ask(t, "GET", project+"/queries/refused", "")
+	if again.Status != http.StatusOK || rows.Status != http.StatusOK {
+		t.Errorf("what the service has refused cannot be sent again: %d %s %d", again.Status, again.Body, rows.Status)
 	}
-	clean(t, "the answer of the second query", rows.body)
+	clean(t, "the answer of the second query", rows.Body)
 
 	w.insert(t, "twice", plainQuery, `,"location":"US"`, "")
-	if got := w.insert(t, "twice", secretQuery, `,"location":"EU"`, ""); got.status != http.StatusConflict {
-		t.Errorf("the id of a job elsewhere: %d %s", got.status, got.body)
+	if got := w.insert(t, "twice", secretQuery, `,"location":"EU"`, ""); got.Status != http.StatusConflict {
+		t.Errorf("the id of a job elsewhere: %d %s", got.Status, got.Body)
 	}
 	w.insert(t, "repeated", plainQuery, "", "")
-	if got := w.insert(t, "repeated", plainQuery, "", ""); got.status != http.StatusConflict {
-		t.Errorf("a repetition: %d %s", got.status, got.body)
+	if got := w.insert(t, "repeated", plainQuery, "", ""); got.Status != http.StatusConflict {
+		t.Errorf("a repetition: %d %s", got.Status, got.Body)
 	}
-	if got := w.ask(t, "GET", project+"/queries/repeated", ""); got.status != http.StatusOK {
-		t.Errorf("the answer after a repetition: %d %s", got.status, got.body)
+	if got := w.Ask(t, "GET", project+"/queries/repeated", ""); got.Status != http.StatusOK {
+		t.Errorf("the answer after a repetition: %d %s", got.Status, got.Body)
 	}
 
 	w.insert(t, "early", secretQuery, "", "")
 	later := startAt(t, w.peer, w.peer.URL) // as after a restart
 	later.insert(t, "early", plainQuery, "", "")
-	clean(t, "a job from before a restart", later.ask(t, "GET", project+"/queries/early", "").body)
+	clean(t, "a job from before a restart", later.Ask(t, "GET", project+"/queries/early", "").Body)
 	w.insert(t, "same", plainQuery, "", "")
 	later.insert(t, "same", plainQuery, "", "")
-	if got := later.ask(t, "GET", project+"/queries/same", ""); got.status != http.StatusNotFound {
-		t.Errorf("the same job from before a restart: %d %s", got.status, got.body)
+	if got := later.Ask(t, "GET", project+"/queries/same", ""); got.Status != http.StatusNotFound {
+		t.Errorf("the same job from before a restart: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -85,17 +85,17 @@ func TestMessagesLater(t *testing.T) {
 		"script": "SELECT 1; SELECT ERROR(ssn) FROM clinic.patients",
 	} {
 		got := w.insert(t, id, sql, "", "")
-		if got.status != http.StatusOK {
-			t.Fatalf("%s: %d %s", id, got.status, got.body)
+		if got.Status != http.StatusOK {
+			t.Fatalf("%s: %d %s", id, got.Status, got.Body)
 		}
-		clean(t, id, got.body)
+		clean(t, id, got.Body)
 		for _, path := range []string{"/jobs/" + id, "/queries/" + id, "/jobs?parentJobId=" + id} {
-			clean(t, path, w.ask(t, "GET", project+path, "").body)
+			clean(t, path, w.Ask(t, "GET", project+path, "").Body)
 		}
-		clean(t, "the end of "+id, w.ask(t, "POST", project+"/jobs/"+id+"/cancel", "").body)
+		clean(t, "the end of "+id, w.Ask(t, "POST", project+"/jobs/"+id+"/cancel", "").Body)
 	}
 	for _, projection := range []string{"full", "minimal"} {
-		clean(t, "the list of jobs", w.ask(t, "GET", project+"/jobs?projection="+projection, "").body)
+		clean(t, "the list of jobs", w.Ask(t, "GET", project+"/jobs?projection="+projection, "").Body)
 	}
 }
 
@@ -104,25 +104,25 @@ func TestMessagesLater(t *testing.T) {
 func TestMessagesOfLoads(t *testing.T) {
 	t.Parallel()
 	w := start(t, gatewaytest.Policy(everything))
-	load := func(id string) answer {
-		return w.ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q},"configuration":{"load":{"sourceUris":["gs://bucket/people.csv"],
+	load := func(id string) gatewaytest.Answer {
+		return w.Ask(t, "POST", project+"/jobs", fmt.Sprintf(`{"jobReference":{"projectId":%q,"jobId":%q},"configuration":{"load":{"sourceUris":["gs://bucket/people.csv"],
 			"destinationTable":{"projectId":%q,"datasetId":"scratch","tableId":"loaded"}}}}`, bigquerypeer.Project, id, bigquerypeer.Project))
 	}
 	message := "Could not parse 'Ada Example' as INT64"
 	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusBadRequest, Reason: "invalid", Message: message})
 	got := load("refused")
-	if got.status != http.StatusBadRequest {
-		t.Fatalf("%d %s", got.status, got.body)
+	if got.Status != http.StatusBadRequest {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
-	clean(t, "what is refused", got.body)
+	clean(t, "what is refused", got.Body)
 	body := `{"jobReference":{"projectId":"p","jobId":"x"},"status":{"state":"DONE","errorResult":{"reason":"invalid","message":"` + message + `"}}}`
 	load("failed")
 	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &body})
-	got = w.ask(t, "GET", project+"/jobs/failed", "")
-	if got.status != http.StatusOK || !strings.Contains(got.body, "errorResult") {
-		t.Fatalf("%d %s", got.status, got.body)
+	got = w.Ask(t, "GET", project+"/jobs/failed", "")
+	if got.Status != http.StatusOK || !strings.Contains(got.Body, "errorResult") {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
-	clean(t, "what has failed", got.body)
+	clean(t, "what has failed", got.Body)
 }
 
 // TestDestination reads the answer of a query that was added to a table with other
@@ -132,14 +132,14 @@ func TestDestination(t *testing.T) {
 	w := start(t, gatewaytest.File("bq-labels.yaml", labels+"  scratch.people.name: phi.name\n"))
 	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.people AS SELECT name FROM clinic.patients")
 	got := w.insert(t, "added", "SELECT 'x' AS name", "", `,"writeDisposition":"WRITE_APPEND","destinationTable":{"projectId":"`+bigquerypeer.Project+`","datasetId":"scratch","tableId":"people"}`)
-	if got.status != http.StatusOK {
-		t.Fatalf("%d %s", got.status, got.body)
+	if got.Status != http.StatusOK {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
-	rows := w.ask(t, "GET", project+"/queries/added", "")
-	if rows.status != http.StatusOK {
-		t.Errorf("%d %s", rows.status, rows.body)
+	rows := w.Ask(t, "GET", project+"/queries/added", "")
+	if rows.Status != http.StatusOK {
+		t.Errorf("%d %s", rows.Status, rows.Body)
 	}
-	clean(t, "the table's other rows", rows.body)
+	clean(t, "the table's other rows", rows.Body)
 }
 
 // TestChangedTable lists the rows of a table whose columns have changed places since
@@ -148,9 +148,9 @@ func TestChangedTable(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	rows := project + "/datasets/clinic/tables/patients/data"
-	clean(t, "the table", w.ask(t, "GET", rows, "").body)
+	clean(t, "the table", w.Ask(t, "GET", rows, "").Body)
 	w.peer.Seed(bigquerypeer.Project, "CREATE OR REPLACE TABLE clinic.patients AS SELECT mrn, name, zip, birth, note, ssn FROM clinic.patients")
-	clean(t, "the table with its columns elsewhere", w.ask(t, "GET", rows, "").body)
+	clean(t, "the table with its columns elsewhere", w.Ask(t, "GET", rows, "").Body)
 }
 
 // TestLabelsOfJobs is row 7 as well: a script can make a label, or another variable
@@ -163,11 +163,11 @@ func TestLabelsOfJobs(t *testing.T) {
 		"systemVariables":{"types":{},"values":{"@@query_label":"k:219-09-9991"}}}}`
 	for path, body := range map[string]string{"/jobs/script": `{` + one + `}`, "/jobs?parentJobId=script&projection=full": `{"jobs":[{` + one + `}]}`} {
 		w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &body})
-		got := w.ask(t, "GET", project+path, "")
-		if got.status != http.StatusOK || !strings.Contains(got.body, "SELECT 1") {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
+		got := w.Ask(t, "GET", project+path, "")
+		if got.Status != http.StatusOK || !strings.Contains(got.Body, "SELECT 1") {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
 		}
-		clean(t, path, got.body)
+		clean(t, path, got.Body)
 	}
 }
 
@@ -199,7 +199,7 @@ func startHeld(t *testing.T) (w *world, came, release chan struct{}) {
 	return startAt(t, peer, front.URL, gatewaytest.File("bq-labels.yaml", labels+"  scratch.open.x: public\n")), came, release
 }
 
-func (w *world) view(t *testing.T, id, column string) answer {
+func (w *world) view(t *testing.T, id, column string) gatewaytest.Answer {
 	t.Helper()
 	return w.insert(t, id, "CREATE OR REPLACE VIEW scratch.v AS SELECT "+column+" AS x FROM clinic.patients", "", "")
 }
@@ -210,32 +210,32 @@ func TestChangedView(t *testing.T) {
 	t.Parallel()
 	w, came, release := startHeld(t)
 	define := func(id, column string) {
-		if got := w.view(t, id, column); got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
-			t.Errorf("%s: %d %s", id, got.status, got.body)
+		if got := w.view(t, id, column); got.Status != http.StatusOK || strings.Contains(got.Body, "errorResult") {
+			t.Errorf("%s: %d %s", id, got.Status, got.Body)
 		}
 	}
 	define("first", "zip")
-	done := make(chan answer, 1)
+	done := make(chan gatewaytest.Answer, 1)
 	go func() { done <- w.insert(t, "late", "SELECT x FROM scratch.v -- held back", "", "") }()
 	<-came
 	define("second", "ssn")
 	close(release)
-	if got := <-done; got.status != http.StatusOK {
-		t.Errorf("%d %s", got.status, got.body)
+	if got := <-done; got.Status != http.StatusOK {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 	define("third", "zip")
-	rows := w.ask(t, "GET", project+"/queries/late", "")
-	if rows.status != http.StatusConflict {
-		t.Errorf("the answer of another view: %d %s", rows.status, rows.body)
+	rows := w.Ask(t, "GET", project+"/queries/late", "")
+	if rows.Status != http.StatusConflict {
+		t.Errorf("the answer of another view: %d %s", rows.Status, rows.Body)
 	}
-	clean(t, "the answer of another view", rows.body)
+	clean(t, "the answer of another view", rows.Body)
 	w.insert(t, "again", "SELECT x FROM scratch.v", "", "")
-	if got := w.ask(t, "GET", project+"/queries/again", ""); got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
-		t.Errorf("the query sent again: %d %s", got.status, got.body)
+	if got := w.Ask(t, "GET", project+"/queries/again", ""); got.Status != http.StatusOK || !strings.Contains(got.Body, "02139") {
+		t.Errorf("the query sent again: %d %s", got.Status, got.Body)
 	}
 	define("fourth", "ssn")
-	if got := w.ask(t, "GET", project+"/queries/again", ""); got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
-		t.Errorf("an answer that was there before: %d %s", got.status, got.body)
+	if got := w.Ask(t, "GET", project+"/queries/again", ""); got.Status != http.StatusOK || !strings.Contains(got.Body, "02139") {
+		t.Errorf("an answer that was there before: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -246,21 +246,21 @@ func TestChangedSource(t *testing.T) {
 	w, came, release := startHeld(t)
 	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.open (x VARCHAR)")
 	w.view(t, "first", "zip")
-	done := make(chan answer, 1)
+	done := make(chan gatewaytest.Answer, 1)
 	go func() {
 		done <- w.insert(t, "late", "INSERT scratch.open (x) SELECT x FROM scratch.v -- held back", "", "")
 	}()
 	<-came
-	if got := w.view(t, "second", "ssn"); got.status != http.StatusConflict {
-		t.Errorf("the view is defined anew: %d %s", got.status, got.body)
+	if got := w.view(t, "second", "ssn"); got.Status != http.StatusConflict {
+		t.Errorf("the view is defined anew: %d %s", got.Status, got.Body)
 	}
 	close(release)
-	if got := <-done; got.status != http.StatusOK || strings.Contains(got.body, "errorResult") {
-		t.Errorf("the write: %d %s", got.status, got.body)
+	if got := <-done; got.Status != http.StatusOK || strings.Contains(got.Body, "errorResult") {
+		t.Errorf("the write: %d %s", got.Status, got.Body)
 	}
 	clean(t, "what was written", fmt.Sprint(w.peer.SQL("SELECT x FROM scratch.open")))
-	if got := w.view(t, "second", "ssn"); got.status != http.StatusOK {
-		t.Errorf("the view is not defined anew: %d %s", got.status, got.body)
+	if got := w.view(t, "second", "ssn"); got.Status != http.StatusOK {
+		t.Errorf("the view is not defined anew: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -270,11 +270,11 @@ func TestRunningChange(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.peer.Seed(bigquerypeer.Project, "CREATE TABLE scratch.open (x VARCHAR)")
-	if got := w.view(t, "first", "zip"); got.status != http.StatusOK {
-		t.Fatalf("%d %s", got.status, got.body)
+	if got := w.view(t, "first", "zip"); got.Status != http.StatusOK {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
 	write := func(id string) int {
-		return w.insert(t, id, "INSERT scratch.open (x) SELECT x FROM scratch.v", "", "").status
+		return w.insert(t, id, "INSERT scratch.open (x) SELECT x FROM scratch.v", "", "").Status
 	}
 	for id, location := range map[string]string{"there": `,"location":"asia-northeast1"`, "nowhere": ""} {
 		running := `{"jobReference":{"projectId":"p","jobId":"x"` + location + `},"status":{"state":"RUNNING"}}`
@@ -290,7 +290,7 @@ func TestRunningChange(t *testing.T) {
 		}
 		over := `{"jobReference":{"projectId":"p","jobId":"x"` + location + `},"status":{"state":"DONE"}}`
 		w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs/sallyport_", Status: http.StatusOK, Body: &over})
-		w.ask(t, "GET", project+"/jobs/"+id, "")
+		w.Ask(t, "GET", project+"/jobs/"+id, "")
 		if status := write("after-" + id); status != http.StatusOK {
 			t.Errorf("%s: a write after the view was defined: %d", id, status)
 		}
@@ -304,18 +304,18 @@ func TestSameAnswer(t *testing.T) {
 	w := start(t)
 	o := w.other(t)
 	w.insert(t, "mine", plainQuery, "", "")
-	got := w.ask(t, "GET", project+"/jobs/mine", "")
+	got := w.Ask(t, "GET", project+"/jobs/mine", "")
 	to := parse(t, got).Configuration.Query.DestinationTable
-	begun := o.ask(t, "POST", project+"/jobs", `{"jobReference":{"projectId":"`+bigquerypeer.Project+`","jobId":"theirs"},"configuration":{"query":{"query":"`+plainQuery+`","useLegacySql":false}}}`, prefixed)
-	if begun.status != http.StatusOK {
-		t.Fatalf("%d %s", begun.status, begun.body)
+	begun := o.Ask(t, "POST", project+"/jobs", `{"jobReference":{"projectId":"`+bigquerypeer.Project+`","jobId":"theirs"},"configuration":{"query":{"query":"`+plainQuery+`","useLegacySql":false}}}`, prefixed)
+	if begun.Status != http.StatusOK {
+		t.Fatalf("%d %s", begun.Status, begun.Body)
 	}
-	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &got.body})
-	o.ask(t, "GET", project+"/jobs/theirs", "", prefixed)
+	w.peer.Fail(bigquerypeer.Fault{Next: 1, Path: "/jobs", Status: http.StatusOK, Body: &got.Body})
+	o.Ask(t, "GET", project+"/jobs/theirs", "", prefixed)
 	hidden := project + "/datasets/" + to.DatasetID + "/tables/" + to.TableID + "/data"
-	for what, got := range map[string]answer{"who asked first": w.ask(t, "GET", hidden, ""), "who asked then": o.ask(t, "GET", hidden, "", prefixed)} {
-		if got.status != http.StatusOK || !strings.Contains(got.body, "02139") {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+	for what, got := range map[string]gatewaytest.Answer{"who asked first": w.Ask(t, "GET", hidden, ""), "who asked then": o.Ask(t, "GET", hidden, "", prefixed)} {
+		if got.Status != http.StatusOK || !strings.Contains(got.Body, "02139") {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 	}
 }

@@ -71,6 +71,3 @@ func xmlError(code, msg, hint string) []byte {
 	}
 	return append([]byte(xml.Header), b...)
 }
-
-// errBroken says that a part of an answer has left and the rest will not come.
-var errBroken = sallyport.E(sallyport.Unavailable, "gcs", "the answer broke off")

@@ -5,7 +5,6 @@ package gcs_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -32,19 +31,14 @@ func TestConformance(t *testing.T) {
 			peer := gcspeer.Start(t, gcspeer.WithClinic())
 			peer.Seed("clinic-exports", "huge.ndjson", "application/x-ndjson", lines.String())
 			f := gatewaytest.NewFront(t, peer.URL, "/slow")
-			return &conforming{startAt(t, peer, "http://"+via(f.Address())), f}
+			return &conforming{gatewaytest.Conforming{Caller: startAt(t, peer, "http://"+via(f.Address())).Caller, Front: f}}
 		},
 		Canaries:  []string{"219-09-999", "ada example", "1961-04-02"},
 		HugeBytes: hugeLines * hugeLine,
 	})
 }
 
-type conforming struct {
-	*world
-	front *gatewaytest.Front
-}
-
-func (c *conforming) Listener() string { return c.HTTPAddress() }
+type conforming struct{ gatewaytest.Conforming }
 
 // Open asks once, since a session begins with its first request, and so does the
 // gateway's connection to the target.
@@ -54,20 +48,12 @@ func (c *conforming) Open(ctx context.Context) (connectortest.Caller, error) {
 	return one, err
 }
 
-func (c *conforming) Intents(t *testing.T) int { return c.Gateway.Intents(t) }
-
-func (c *conforming) Upstream(*testing.T) int { return c.front.Waiting() }
-
 func (c *conforming) Disk() connectortest.Disk { return c.Gateway.Disk }
 
-func (c *conforming) Traces(t *testing.T) map[string][]byte { return c.Gateway.Traces(t) }
-
-func (c *conforming) Stop(t *testing.T) { c.Gateway.Stop(t) }
-
-type caller struct{ c *conforming }
+type caller struct{ *conforming }
 
 func (c *caller) do(ctx context.Context, path string, each func([]byte) bool) (int64, error) {
-	return c.c.Stream(ctx, c.c.http, c.c.token, http.MethodGet, path, "", each)
+	return c.Stream(ctx, c.HTTP, c.Token, http.MethodGet, path, "", each)
 }
 
 func (c *caller) Read(ctx context.Context) (out []byte, err error) {
@@ -80,18 +66,6 @@ func (c *caller) Denied(ctx context.Context) error {
 	return err
 }
 
-// Native reports whether an error is one of Google's, as its clients read them.
-func (c *caller) Native(err error) bool {
-	var r *gatewaytest.Refusal
-	return errors.As(err, &r) && r.Status == http.StatusForbidden && strings.Contains(r.Body, `"reason":"accessDenied"`) && strings.Contains(r.Body, "to do:")
-}
-
-// Fatal reports whether the session is over: no request is answered any more.
-func (c *caller) Fatal(err error) bool {
-	var r *gatewaytest.Refusal
-	return errors.As(err, &r) && r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, "to do:")
-}
-
 func (c *caller) Slow(ctx context.Context) error {
 	_, err := c.do(ctx, "/storage/v1/b/clinic-public/o/slow?alt=media", func([]byte) bool { return true })
 	return err
@@ -100,5 +74,3 @@ func (c *caller) Slow(ctx context.Context) error {
 func (c *caller) Huge(ctx context.Context, each func([]byte) bool) (int64, error) {
 	return c.do(ctx, "/storage/v1/b/clinic-exports/o/huge.ndjson?alt=media", each)
 }
-
-func (c *caller) Close() { c.c.http.CloseIdleConnections() }

@@ -18,6 +18,8 @@ import (
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/gcs"
 	"github.com/sallyport-dev/sallyport/internal/derived"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/wire/googleapi"
@@ -48,7 +50,7 @@ func readObject(b []byte) (*object, error) {
 }
 
 // describe delivers an answer of the JSON API that is no content.
-func (e *exchange) describe(w http.ResponseWriter, p session.Permit, res *http.Response, o *outcome) error {
+func (e *exchange) describe(w http.ResponseWriter, p session.Permit, res *http.Response, o *upstream.Outcome) error {
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil || len(b) > maxAnswer {
 		return halfAnswer(err)
@@ -87,12 +89,12 @@ func (e *exchange) describe(w http.ResponseWriter, p session.Permit, res *http.R
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(length))
-	o.code = res.StatusCode
+	o.Code = res.StatusCode
 	w.WriteHeader(res.StatusCode)
 	for _, m := range out {
 		n, err := m.WriteTo(w)
-		if o.bytes += uint64(n); err != nil {
-			return errors.Join(errBroken, err)
+		if o.Bytes += uint64(n); err != nil {
+			return errors.Join(httpgate.ErrBroken, err)
 		}
 	}
 	return nil

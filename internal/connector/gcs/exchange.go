@@ -10,11 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	analyze "github.com/sallyport-dev/sallyport/internal/analyze/gcs"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -43,35 +43,15 @@ const (
 
 // run sends the admitted request and delivers the answer.
 func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
-	o := outcome{}
+	var o upstream.Outcome
 	err := e.serve(w, p, &o)
-	r := session.Result{Status: o.status, Bytes: o.bytes, Masked: e.counts}
-	if o.code > 0 {
-		r.Code, r.Tag = strconv.Itoa(o.code), strconv.Itoa(o.code)+" "+http.StatusText(o.code)
-	}
-	switch {
-	case r.Status != "":
-	case err != nil && e.request.Context().Err() != nil:
-		r.Status = "cancelled"
-	case err != nil || o.code >= http.StatusBadRequest:
-		r.Status = "error"
-	default:
-		r.Status = "ok"
-	}
-	return errors.Join(err, e.sess.Settle(p, r))
-}
-
-// outcome is what became of a request.
-type outcome struct {
-	status string // "" for what code says
-	code   int    // of the answer that the client got
-	bytes  uint64
+	return errors.Join(err, e.sess.Settle(p, o.Result(e.request.Context(), err, e.counts)))
 }
 
 // serve answers one permitted request. What it returns was told to the client.
-func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) (err error) {
+func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *upstream.Outcome) (err error) {
 	told := func(err error) error {
-		if err != nil && !errors.Is(err, errBroken) {
+		if err != nil && !errors.Is(err, httpgate.ErrBroken) {
 			fail(w, e.request, err)
 		}
 		return err
@@ -84,20 +64,11 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *outcome) (e
 	}
 	res, err := e.ask(p, e.request.Method, e.address(), bytes.NewReader(e.in.json), int64(len(e.in.json)), e.headers())
 	if err != nil {
-		o.status = unanswered(err)
+		o.Status = upstream.Unanswered(err)
 		return told(err)
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
 	return told(e.describe(w, p, res, o))
-}
-
-// unanswered is how a request ended that had no answer: the service may have
-// worked on it, unless nothing was sent.
-func unanswered(err error) string {
-	if errors.Is(err, upstream.ErrUnsent) {
-		return "skipped"
-	}
-	return "unknown"
 }
 
 // address is where a call is sent: its method's path, written anew.
@@ -137,13 +108,10 @@ func (t *Target) at(path string, params url.Values) *url.URL {
 	return t.client.At(path, params.Encode())
 }
 
-// ask sends a request to the service. It takes a permit, so that nothing is sent
-// without an intent on record.
+// ask sends a request to the service. length is that of the body, -1 where it is not
+// known.
 func (e *exchange) ask(p session.Permit, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
-	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "gcs", "a request without a permit").Because(upstream.ErrUnsent)
-	}
-	return e.t.client.Ask(e.request.Context(), e.sess, verb, to, body, length, h)
+	return e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: verb, To: to, Header: h, Body: body, Length: length})
 }
 
 // maskOf returns the verdict's obligation for an output, or nil where it is shown

@@ -15,7 +15,6 @@ package gcs
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -89,11 +88,7 @@ func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {
-	leg := "none"
-	if t.cfg.TLS != nil {
-		leg = "TLS, " + t.cfg.Endpoint.Host
-	}
-	return session.Target{Lineage: "none", TLS: leg}
+	return session.Target{Lineage: "none", TLS: t.client.Leg()}
 }
 
 // Fail implements [httpgate.Handler].
@@ -107,12 +102,7 @@ func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 	} else {
 		err = t.serve(w, r, v)
 	}
-	if err != nil {
-		t.cfg.Log.Info("request ended", "protocol", Protocol, "session", v.Session.ID(), "err", err)
-		if errors.Is(err, errBroken) {
-			httpgate.BreakOff()
-		}
-	}
+	v.Ended(t.cfg.Log, Protocol, err)
 }
 
 // serve takes a request through the steps of the engine. What it returns was told
@@ -141,14 +131,9 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 	if e.upload != nil && e.upload.bucket != e.call.Bucket {
 		return told(bad("the upload is of another bucket", "send the address that began the upload"))
 	}
-	adm, err := v.Session.Admit(r.Context(), session.Command{Statement: e.call.Statement, Text: e.text(v.Path)})
-	if err != nil {
+	var p session.Permit
+	if e.admission, p, err = v.Session.Permit(r.Context(), session.Command{Statement: e.call.Statement, Text: e.text(v.Path)}); err != nil {
 		return told(err)
 	}
-	e.admission = adm
-	permits, err := v.Session.Intend(r.Context(), session.Intent{Admission: adm})
-	if err != nil {
-		return told(err)
-	}
-	return e.run(w, permits[0])
+	return e.run(w, p)
 }

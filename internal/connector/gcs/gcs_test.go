@@ -4,13 +4,9 @@
 package gcs_test
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -51,10 +47,8 @@ const resource = `  - name: lake
 `
 
 type world struct {
-	*gatewaytest.Gateway
-	peer  *gcspeer.Server
-	http  *http.Client
-	token string
+	gatewaytest.Caller
+	peer *gcspeer.Server
 }
 
 func start(t *testing.T) *world {
@@ -66,51 +60,18 @@ func start(t *testing.T) *world {
 // startAt starts a gateway that reaches the counterpart at an address.
 func startAt(t *testing.T, peer *gcspeer.Server, address string) *world {
 	t.Helper()
-	w := &world{peer: peer}
-	w.Gateway = gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("gcs.token", peer.Token), gatewaytest.Resource("lake", "lake", fmt.Sprintf(resource, address)))
-	w.http = w.HTTPClient(t)
-	w.token = w.Exchange(t, w.http, "lake", "lake")
-	return w
+	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("gcs.token", peer.Token), gatewaytest.Resource("lake", "lake", fmt.Sprintf(resource, address)))
+	return &world{g.Caller(t, "lake", "lake"), peer}
 }
 
 func (w *world) service() googleclients.Service {
-	return googleclients.Service{Project: gcspeer.Project, Storage: "https://" + w.HTTPAddress(), Token: w.token, CA: w.CA}
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (w *world) ask(t *testing.T, verb, path, body string, set ...func(*http.Request)) answer {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, verb, "https://"+w.HTTPAddress()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.token)
-	for _, f := range set {
-		f(req)
-	}
-	res, err := w.http.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, string(b)}
+	return googleclients.Service{Project: gcspeer.Project, Storage: "https://" + w.HTTPAddress(), Token: w.Token, CA: w.CA}
 }
 
 // decide waits for a held statement whose readable text holds part, and decides.
 func (w *world) decide(t *testing.T, part, how string) {
 	t.Helper()
-	w.Decide(t, w.http, part, how)
+	w.Decide(t, w.HTTP, part, how)
 }
 
 type (
@@ -179,7 +140,7 @@ func TestLibraries(t *testing.T) {
 					t.Errorf("%s %s came with token %q", r.Method, r.Path, r.Token)
 				}
 			}
-			if w.peer.Saw(w.token) {
+			if w.peer.Saw(w.Token) {
 				t.Error("the caller's token reached the target")
 			}
 			if _, ok := w.peer.Object("made", "large"); ok {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 	"github.com/sallyport-dev/sallyport/test/gcspeer"
 )
 
@@ -28,23 +29,23 @@ func set(name, value string) func(*http.Request) {
 func TestOneObject(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	whole := w.ask(t, "GET", csv+"?alt=media", "")
-	if whole.status != http.StatusOK || !strings.HasPrefix(whole.body, "mrn,name,ssn,birth,zip\n") {
-		t.Fatalf("%d %s", whole.status, whole.body)
+	whole := w.Ask(t, "GET", csv+"?alt=media", "")
+	if whole.Status != http.StatusOK || !strings.HasPrefix(whole.Body, "mrn,name,ssn,birth,zip\n") {
+		t.Fatalf("%d %s", whole.Status, whole.Body)
 	}
-	sum := md5.Sum([]byte(whole.body))
-	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum([]byte(whole.body), crc32.MakeTable(crc32.Castagnoli))))
+	sum := md5.Sum([]byte(whole.Body))
+	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum([]byte(whole.Body), crc32.MakeTable(crc32.Castagnoli))))
 	md := base64.StdEncoding.EncodeToString(sum[:])
-	if got := whole.header.Get("X-Goog-Hash"); got != "crc32c="+crc+",md5="+md {
+	if got := whole.Header.Get("X-Goog-Hash"); got != "crc32c="+crc+",md5="+md {
 		t.Errorf("hash %s", got)
 	}
 	var meta struct{ Size, MD5Hash, CRC32C, ETag, MediaLink, SelfLink, Generation string }
-	got := w.ask(t, "GET", csv+"?fields=size", "")
-	if err := json.Unmarshal([]byte(got.body), &meta); err != nil || got.status != http.StatusOK {
-		t.Fatalf("%d %s %v", got.status, got.body, err)
+	got := w.Ask(t, "GET", csv+"?fields=size", "")
+	if err := json.Unmarshal([]byte(got.Body), &meta); err != nil || got.Status != http.StatusOK {
+		t.Fatalf("%d %s %v", got.Status, got.Body, err)
 	}
-	if meta.Size != strconv.Itoa(len(whole.body)) || meta.MD5Hash != md || meta.CRC32C != crc || `"`+meta.ETag+`"` != whole.header.Get("ETag") {
-		t.Errorf("%+v for %d bytes, %v", meta, len(whole.body), whole.header)
+	if meta.Size != strconv.Itoa(len(whole.Body)) || meta.MD5Hash != md || meta.CRC32C != crc || `"`+meta.ETag+`"` != whole.Header.Get("ETag") {
+		t.Errorf("%+v for %d bytes, %v", meta, len(whole.Body), whole.Header)
 	}
 	for _, link := range []string{meta.MediaLink, meta.SelfLink} {
 		if !strings.HasPrefix(link, "https://"+w.HTTPAddress()+"/") {
@@ -52,31 +53,31 @@ func TestOneObject(t *testing.T) {
 		}
 	}
 	path := strings.TrimPrefix(meta.MediaLink, "https://"+w.HTTPAddress())
-	if again := w.ask(t, "GET", path, ""); again.body != whole.body {
-		t.Errorf("by its link: %d %s", again.status, again.body)
+	if again := w.Ask(t, "GET", path, ""); again.Body != whole.Body {
+		t.Errorf("by its link: %d %s", again.Status, again.Body)
 	}
-	if xml := w.ask(t, "GET", "/clinic-exports/2026/patients.csv", ""); xml.body != whole.body || xml.header.Get("X-Goog-Generation") != meta.Generation {
-		t.Errorf("by the XML API: %d %s", xml.status, xml.body)
+	if xml := w.Ask(t, "GET", "/clinic-exports/2026/patients.csv", ""); xml.Body != whole.Body || xml.Header.Get("X-Goog-Generation") != meta.Generation {
+		t.Errorf("by the XML API: %d %s", xml.Status, xml.Body)
 	}
-	head := w.ask(t, "HEAD", "/clinic-exports/2026/patients.csv", "")
-	if head.status != http.StatusOK || head.header.Get("Content-Length") != meta.Size || head.body != "" {
-		t.Errorf("HEAD: %d %v", head.status, head.header)
+	head := w.Ask(t, "HEAD", "/clinic-exports/2026/patients.csv", "")
+	if head.Status != http.StatusOK || head.Header.Get("Content-Length") != meta.Size || head.Body != "" {
+		t.Errorf("HEAD: %d %v", head.Status, head.Header)
 	}
-	n := len(whole.body)
+	n := len(whole.Body)
 	for r, want := range map[string]string{
-		"bytes=0-3": whole.body[:4], "bytes=4-": whole.body[4:], "bytes=-5": whole.body[n-5:], "bytes=5-99999": whole.body[5:], "bytes=" + strconv.Itoa(n-1) + "-": whole.body[n-1:],
+		"bytes=0-3": whole.Body[:4], "bytes=4-": whole.Body[4:], "bytes=-5": whole.Body[n-5:], "bytes=5-99999": whole.Body[5:], "bytes=" + strconv.Itoa(n-1) + "-": whole.Body[n-1:],
 	} {
-		got := w.ask(t, "GET", csv+"?alt=media", "", set("Range", r))
-		if got.status != http.StatusPartialContent || got.body != want || !strings.HasSuffix(got.header.Get("Content-Range"), "/"+meta.Size) {
-			t.Errorf("%s: %d %q %s", r, got.status, got.body, got.header.Get("Content-Range"))
+		got := w.Ask(t, "GET", csv+"?alt=media", "", set("Range", r))
+		if got.Status != http.StatusPartialContent || got.Body != want || !strings.HasSuffix(got.Header.Get("Content-Range"), "/"+meta.Size) {
+			t.Errorf("%s: %d %q %s", r, got.Status, got.Body, got.Header.Get("Content-Range"))
 		}
 	}
-	if got := w.ask(t, "GET", csv+"?alt=media", "", set("Range", "bytes=99999-")); got.status != http.StatusRequestedRangeNotSatisfiable {
-		t.Errorf("a range behind the end: %d", got.status)
+	if got := w.Ask(t, "GET", csv+"?alt=media", "", set("Range", "bytes=99999-")); got.Status != http.StatusRequestedRangeNotSatisfiable {
+		t.Errorf("a range behind the end: %d", got.Status)
 	}
-	listed := w.ask(t, "GET", "/storage/v1/b/clinic-exports/o?prefix=2026/", "")
-	if !strings.Contains(listed.body, md) || strings.Contains(listed.body, hashOf(gcspeer.Clinic()[0].Content)) || strings.Contains(listed.body, hashOf(gcspeer.Clinic()[1].Content)) {
-		t.Errorf("a list: %s", listed.body)
+	listed := w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o?prefix=2026/", "")
+	if !strings.Contains(listed.Body, md) || strings.Contains(listed.Body, hashOf(gcspeer.Clinic()[0].Content)) || strings.Contains(listed.Body, hashOf(gcspeer.Clinic()[1].Content)) {
+		t.Errorf("a list: %s", listed.Body)
 	}
 }
 
@@ -92,39 +93,39 @@ func TestWithheld(t *testing.T) {
 	w.peer.Seed("clinic-exports", "scan.png", "image/png", "\x89PNG\r\n219-09-9991")
 	w.peer.Seed("clinic-exports", "broken.parquet", "application/vnd.apache.parquet", "PAR1 219-09-9991 PAR1")
 	before := len(w.peer.Requests())
-	for what, got := range map[string]answer{
-		"an unknown parameter":     w.ask(t, "GET", csv+"?wat=1", ""),
-		"a token in the query":     w.ask(t, "GET", csv+"?access_token="+w.token, ""),
-		"an override":              w.ask(t, "POST", csv, "", set("X-HTTP-Method-Override", "DELETE")),
-		"a key of its own":         w.ask(t, "GET", csv+"?alt=media", "", set("X-Goog-Encryption-Key", "x")),
-		"an ACL in a header":       w.ask(t, "PUT", "/clinic-public/x", "x", set("X-Goog-Acl", "public-read")),
-		"a copy by a header":       w.ask(t, "PUT", "/clinic-public/x", "", set("X-Goog-Copy-Source", "clinic-exports/2026/patients.csv")),
-		"HMAC keys":                w.ask(t, "POST", "/storage/v1/projects/p/hmacKeys?serviceAccountEmail=a", ""),
-		"another bucket":           w.ask(t, "GET", "/storage/v1/b/elsewhere/o", ""),
-		"a copy to a weaker place": w.ask(t, "POST", csv+"/rewriteTo/b/clinic-public/o/p.csv", ""),
-		"a composition":            w.ask(t, "POST", "/storage/v1/b/clinic-exports/o/x/compose", `{"sourceObjects":[{"name":"a"}],"sourceObjects":[]}`),
-		"an upload of nobody's":    w.ask(t, "PUT", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&upload_id=abc", "x"),
-		"no token":                 w.ask(t, "GET", csv, "", func(r *http.Request) { r.Header.Del("Authorization") }),
+	for what, got := range map[string]gatewaytest.Answer{
+		"an unknown parameter":     w.Ask(t, "GET", csv+"?wat=1", ""),
+		"a token in the query":     w.Ask(t, "GET", csv+"?access_token="+w.Token, ""),
+		"an override":              w.Ask(t, "POST", csv, "", set("X-HTTP-Method-Override", "DELETE")),
+		"a key of its own":         w.Ask(t, "GET", csv+"?alt=media", "", set("X-Goog-Encryption-Key", "x")),
+		"an ACL in a header":       w.Ask(t, "PUT", "/clinic-public/x", "x", set("X-Goog-Acl", "public-read")),
+		"a copy by a header":       w.Ask(t, "PUT", "/clinic-public/x", "", set("X-Goog-Copy-Source", "clinic-exports/2026/patients.csv")),
+		"HMAC keys":                w.Ask(t, "POST", "/storage/v1/projects/p/hmacKeys?serviceAccountEmail=a", ""),
+		"another bucket":           w.Ask(t, "GET", "/storage/v1/b/elsewhere/o", ""),
+		"a copy to a weaker place": w.Ask(t, "POST", csv+"/rewriteTo/b/clinic-public/o/p.csv", ""),
+		"a composition":            w.Ask(t, "POST", "/storage/v1/b/clinic-exports/o/x/compose", `{"sourceObjects":[{"name":"a"}],"sourceObjects":[]}`),
+		"an upload of nobody's":    w.Ask(t, "PUT", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&upload_id=abc", "x"),
+		"no token":                 w.Ask(t, "GET", csv, "", func(r *http.Request) { r.Header.Del("Authorization") }),
 	} {
-		if got.status < 400 || got.status > 499 || !strings.Contains(got.body, "to do:") && !strings.Contains(got.body, "<Details>") && !strings.Contains(got.body, `"hint"`) {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+		if got.Status < 400 || got.Status > 499 || !strings.Contains(got.Body, "to do:") && !strings.Contains(got.Body, "<Details>") && !strings.Contains(got.Body, `"hint"`) {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 	}
 	if n := len(w.peer.Requests()); n != before {
 		t.Errorf("the target was asked %d times: %+v", n-before, w.peer.Requests()[before:])
 	}
 	for _, name := range []string{"scan.png", "broken.parquet"} {
-		got := w.ask(t, "GET", "/storage/v1/b/clinic-exports/o/"+name+"?alt=media", "")
-		if got.status < 400 || strings.Contains(got.body, "219-09") {
-			t.Errorf("%s: %d %s", name, got.status, got.body)
+		got := w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o/"+name+"?alt=media", "")
+		if got.Status < 400 || strings.Contains(got.Body, "219-09") {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
 		}
-		if meta := w.ask(t, "GET", "/storage/v1/b/clinic-exports/o/"+name, ""); strings.Contains(meta.body, "md5Hash") || strings.Contains(meta.body, "crc32c") {
-			t.Errorf("%s is described by checksums: %d %s", name, meta.status, meta.body)
+		if meta := w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o/"+name, ""); strings.Contains(meta.Body, "md5Hash") || strings.Contains(meta.Body, "crc32c") {
+			t.Errorf("%s is described by checksums: %d %s", name, meta.Status, meta.Body)
 		}
 	}
 	w.peer.Fail(gcspeer.Fault{Next: 1, Path: "/storage/v1/b/clinic-public", Status: 503})
-	if got := w.ask(t, "GET", "/storage/v1/b/clinic-public", ""); got.status != 503 || !strings.Contains(got.body, `"reason":"backendError"`) {
-		t.Errorf("a failure of the target: %d %s", got.status, got.body)
+	if got := w.Ask(t, "GET", "/storage/v1/b/clinic-public", ""); got.Status != 503 || !strings.Contains(got.Body, `"reason":"backendError"`) {
+		t.Errorf("a failure of the target: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -138,15 +139,15 @@ func TestBatch(t *testing.T) {
 	}
 	body := part("1", "GET /storage/v1/b/clinic-public/o/hours.txt HTTP/1.1") + part("2", "GET /storage/v1/b/elsewhere HTTP/1.1\r\nAuthorization: Bearer other") +
 		part("3", "DELETE "+csv) + "--b--\r\n"
-	done := make(chan answer, 1)
+	done := make(chan gatewaytest.Answer, 1)
 	go func() {
-		done <- w.ask(t, "POST", "/batch/storage/v1", body, set("Content-Type", "multipart/mixed; boundary=b"))
+		done <- w.Ask(t, "POST", "/batch/storage/v1", body, set("Content-Type", "multipart/mixed; boundary=b"))
 	}()
 	w.decide(t, "storage.objects.delete clinic-exports/*", "deny")
 	got := <-done
 	for _, want := range []string{"<response-1>", `"name":"hours.txt"`, "<response-2>", "HTTP/1.1 403", "no bucket of this name", "<response-3>", "HTTP/1.1 403"} {
-		if got.status != http.StatusOK || !strings.Contains(got.body, want) {
-			t.Errorf("no %q: %d %s", want, got.status, got.body)
+		if got.Status != http.StatusOK || !strings.Contains(got.Body, want) {
+			t.Errorf("no %q: %d %s", want, got.Status, got.Body)
 		}
 	}
 	if _, ok := w.peer.Object("clinic-exports", "2026/patients.csv"); !ok {
@@ -157,8 +158,8 @@ func TestBatch(t *testing.T) {
 		"a batch":   part("1", "POST /batch/storage/v1 HTTP/1.1") + "--b--\r\n",
 		"no end":    part("1", "GET /storage/v1/b HTTP/1.1"),
 	} {
-		if got := w.ask(t, "POST", "/batch/storage/v1", bad, set("Content-Type", "multipart/mixed; boundary=b")); got.status != http.StatusBadRequest {
-			t.Errorf("%s in a batch: %d %s", what, got.status, got.body)
+		if got := w.Ask(t, "POST", "/batch/storage/v1", bad, set("Content-Type", "multipart/mixed; boundary=b")); got.Status != http.StatusBadRequest {
+			t.Errorf("%s in a batch: %d %s", what, got.Status, got.Body)
 		}
 	}
 }
@@ -175,12 +176,12 @@ func TestHeld(t *testing.T) {
 		{"DELETE", "/clinic-exports/notes/1001.txt", "", "storage.objects.delete clinic-exports/notes/*", "approve"},
 	} {
 		before := len(w.peer.Requests())
-		done := make(chan answer, 1)
-		go func() { done <- w.ask(t, x.verb, x.path, x.body) }()
+		done := make(chan gatewaytest.Answer, 1)
+		go func() { done <- w.Ask(t, x.verb, x.path, x.body) }()
 		w.decide(t, x.held, x.how)
 		got := <-done
-		if n := len(w.peer.Requests()) - before; (n > 0) != (x.how == "approve") || (got.status < 300) != (x.how == "approve") {
-			t.Errorf("%s %s, %s: %d %s, %d requests", x.verb, x.path, x.how, got.status, got.body, n)
+		if n := len(w.peer.Requests()) - before; (n > 0) != (x.how == "approve") || (got.Status < 300) != (x.how == "approve") {
+			t.Errorf("%s %s, %s: %d %s, %d requests", x.verb, x.path, x.how, got.Status, got.Body, n)
 		}
 	}
 	if _, ok := w.peer.Object("clinic-exports", "notes/1001.txt"); ok {
@@ -192,26 +193,26 @@ func TestHeld(t *testing.T) {
 func TestUploadsOfOthers(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	begun := w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
-	at := strings.TrimPrefix(begun.header.Get("Location"), "https://"+w.HTTPAddress())
-	if begun.status != http.StatusOK || !strings.HasPrefix(at, "/upload/storage/v1/b/clinic-public/o?") {
-		t.Fatalf("%d %v %s", begun.status, begun.header, begun.body)
+	begun := w.Ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
+	at := strings.TrimPrefix(begun.Header.Get("Location"), "https://"+w.HTTPAddress())
+	if begun.Status != http.StatusOK || !strings.HasPrefix(at, "/upload/storage/v1/b/clinic-public/o?") {
+		t.Fatalf("%d %v %s", begun.Status, begun.Header, begun.Body)
 	}
 	other := w.HumanToken(t, "bob")
-	if got := w.ask(t, "PUT", "/r/lake/lake"+at, "x", set("Authorization", "Bearer "+other)); got.status < 400 {
-		t.Errorf("another caller goes on with an upload: %d", got.status)
+	if got := w.Ask(t, "PUT", "/r/lake/lake"+at, "x", set("Authorization", "Bearer "+other)); got.Status < 400 {
+		t.Errorf("another caller goes on with an upload: %d", got.Status)
 	}
-	if got := w.ask(t, "PUT", strings.Replace(at, "clinic-public", "clinic-exports", 1), "x"); got.status < 400 {
-		t.Errorf("an upload goes to another bucket: %d", got.status)
+	if got := w.Ask(t, "PUT", strings.Replace(at, "clinic-public", "clinic-exports", 1), "x"); got.Status < 400 {
+		t.Errorf("an upload goes to another bucket: %d", got.Status)
 	}
-	if got := w.ask(t, "PUT", at, "hello"); got.status != http.StatusOK {
-		t.Errorf("%d %s", got.status, got.body)
+	if got := w.Ask(t, "PUT", at, "hello"); got.Status != http.StatusOK {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 	if text, ok := w.peer.Object("clinic-public", "a.txt"); !ok || text != "hello" {
 		t.Errorf("the target has %q", text)
 	}
-	if got := w.ask(t, "PUT", at, "again"); got.status != http.StatusNotFound {
-		t.Errorf("an upload that has ended goes on: %d", got.status)
+	if got := w.Ask(t, "PUT", at, "again"); got.Status != http.StatusNotFound {
+		t.Errorf("an upload that has ended goes on: %d", got.Status)
 	}
 }
 
@@ -221,13 +222,13 @@ func TestTraces(t *testing.T) {
 	w := start(t)
 	for _, o := range gcspeer.Clinic() {
 		if o.Bucket == "clinic-exports" {
-			w.ask(t, "GET", "/clinic-exports/"+o.Name, "")
+			w.Ask(t, "GET", "/clinic-exports/"+o.Name, "")
 		}
 	}
-	w.ask(t, "POST", "/upload/storage/v1/b/clinic-exports/o?uploadType=media&name=219-09-9991.txt", "SSN 219-09-9992", set("Content-Type", "text/plain"))
+	w.Ask(t, "POST", "/upload/storage/v1/b/clinic-exports/o?uploadType=media&name=219-09-9991.txt", "SSN 219-09-9992", set("Content-Type", "text/plain"))
 	w.Stop(t)
 	for name, b := range w.Gateway.Traces(t) {
-		for _, c := range append(canaries(), "219-09-9991.txt", w.token) {
+		for _, c := range append(canaries(), "219-09-9991.txt", w.Token) {
 			if strings.Contains(string(b), c) {
 				t.Errorf("%s holds %q", name, c)
 			}

@@ -17,20 +17,21 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/derived"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
 
 // media answers with the content of an object.
-func (e *exchange) media(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) media(w http.ResponseWriter, p session.Permit, o *upstream.Outcome) error {
 	m := e.maskOf(0)
 	if m == nil {
 		return e.clear(w, p, o)
 	}
 	meta, res, err := e.resource(p)
 	if err != nil {
-		o.status = unanswered(err)
+		o.Status = upstream.Unanswered(err)
 		return err
 	}
 	if meta == nil {
@@ -50,7 +51,7 @@ func (e *exchange) media(w http.ResponseWriter, p session.Permit, o *outcome) er
 
 // clear passes the content of an object that policy shows as it is, by ranges and
 // packed as the client asks for it.
-func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *upstream.Outcome) error {
 	h := e.headers()
 	for _, name := range []string{"Range", "Accept-Encoding", "If-None-Match"} {
 		if v := e.request.Header.Get(name); v != "" {
@@ -62,7 +63,7 @@ func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *outcome) er
 	}
 	res, err := e.ask(p, e.request.Method, e.mediaAddress(e.call.Params), nil, 0, h)
 	if err != nil {
-		o.status = unanswered(err)
+		o.Status = upstream.Unanswered(err)
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
@@ -78,7 +79,7 @@ func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *outcome) er
 	if res.Header.Get("Content-Type") == "" {
 		w.Header()["Content-Type"] = nil // none, and not one that is guessed from the bytes
 	}
-	o.code = res.StatusCode
+	o.Code = res.StatusCode
 	body := mask.ClearBody()
 	in := make([]byte, 128<<10)
 	w.WriteHeader(res.StatusCode)
@@ -90,25 +91,25 @@ func (e *exchange) clear(w http.ResponseWriter, p session.Permit, o *outcome) er
 				merr = e.put(w, p, o, piece)
 			}
 			if merr != nil {
-				return errors.Join(errBroken, merr)
+				return errors.Join(httpgate.ErrBroken, merr)
 			}
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return errors.Join(errBroken, upstream.Plain(err))
+			return errors.Join(httpgate.ErrBroken, upstream.Plain(err))
 		}
 	}
 }
 
 // put records a piece and lets it leave.
-func (e *exchange) put(w http.ResponseWriter, p session.Permit, o *outcome, m mask.Masked) error {
+func (e *exchange) put(w http.ResponseWriter, p session.Permit, o *upstream.Outcome, m mask.Masked) error {
 	if err := e.record(p, recordBody, m); err != nil {
 		return err
 	}
 	n, err := m.WriteTo(w)
-	o.bytes += uint64(n)
+	o.Bytes += uint64(n)
 	return err
 }
 
@@ -191,7 +192,7 @@ func (s *source) Open(ctx context.Context, offset, length int64) (io.ReadCloser,
 	}
 	t := s.e.t
 	to := t.content(s.meta.Bucket, s.meta.Name, url.Values{"generation": {strconv.FormatInt(s.meta.Generation, 10)}})
-	res, err := t.client.Ask(ctx, s.e.sess, http.MethodGet, to, nil, 0, h)
+	res, err := t.client.Ask(ctx, s.e.sess, s.permit, upstream.Request{Verb: http.MethodGet, To: to, Header: h})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +206,7 @@ func (s *source) Open(ctx context.Context, offset, length int64) (io.ReadCloser,
 }
 
 // deliver answers with a masked object, or the range of it that is asked for.
-func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, o *outcome, meta *object, obj *derived.Object) error {
+func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, o *upstream.Outcome, meta *object, obj *derived.Object) error {
 	e.counts = append(e.counts, obj.Counts...)
 	h := w.Header()
 	h.Set("Content-Type", obj.ContentType)
@@ -226,18 +227,18 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, o *outcome, 
 	begin, length, ok := rangeOf(e.request.Header.Get("Range"), obj.Size)
 	if !ok {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(obj.Size, 10))
-		o.code = http.StatusRequestedRangeNotSatisfiable
+		o.Code = http.StatusRequestedRangeNotSatisfiable
 		h.Del("Content-Type")
-		w.WriteHeader(o.code)
+		w.WriteHeader(o.Code)
 		return nil
 	}
-	o.code = http.StatusOK
+	o.Code = http.StatusOK
 	if length < obj.Size || begin > 0 {
-		o.code = http.StatusPartialContent
+		o.Code = http.StatusPartialContent
 		h.Set("Content-Range", "bytes "+strconv.FormatInt(begin, 10)+"-"+strconv.FormatInt(begin+length-1, 10)+"/"+strconv.FormatInt(obj.Size, 10))
 	}
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
-	w.WriteHeader(o.code)
+	w.WriteHeader(o.Code)
 	if e.request.Method == http.MethodHead {
 		return nil
 	}
@@ -252,7 +253,7 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, o *outcome, 
 			err = e.put(w, p, o, piece)
 		}
 		if err != nil {
-			return errors.Join(errBroken, err)
+			return errors.Join(httpgate.ErrBroken, err)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 	"github.com/sallyport-dev/sallyport/test/gcspeer"
 )
 
@@ -46,30 +47,30 @@ func anonymous(r *http.Request) { r.Header.Del("Authorization") }
 func TestUploadAddressIsNoToken(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	begun := w.ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
-	at := strings.TrimPrefix(begun.header.Get("Location"), "https://"+w.HTTPAddress())
+	begun := w.Ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
+	at := strings.TrimPrefix(begun.Header.Get("Location"), "https://"+w.HTTPAddress())
 	_, id, ok := strings.Cut(at, "upload_id=")
-	if begun.status != http.StatusOK || !ok {
-		t.Fatalf("%d %v %s", begun.status, begun.header, begun.body)
+	if begun.Status != http.StatusOK || !ok {
+		t.Fatalf("%d %v %s", begun.Status, begun.Header, begun.Body)
 	}
 	batch := "--b\r\nContent-Type: application/http\r\n\r\nDELETE /storage/v1/b/clinic-public/o/hours.txt\r\n\r\n--b--\r\n"
 	before := len(w.peer.Requests())
-	for what, got := range map[string]answer{
-		"a deletion":            w.ask(t, "DELETE", "/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
-		"a deletion by session": w.ask(t, "DELETE", "/r/lake/lake/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
-		"a batch":               w.ask(t, "POST", "/batch/storage/v1?upload_id="+id, batch, anonymous, set("Content-Type", "multipart/mixed; boundary=b")),
-		"another upload":        w.ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt&upload_id="+id, "x", anonymous),
-		"another role":          w.ask(t, "PUT", strings.Replace(at, "/r/lake/lake/", "/r/lake/other/", 1), "x", anonymous),
+	for what, got := range map[string]gatewaytest.Answer{
+		"a deletion":            w.Ask(t, "DELETE", "/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
+		"a deletion by session": w.Ask(t, "DELETE", "/r/lake/lake/storage/v1/b/clinic-public/o/hours.txt?upload_id="+id, "", anonymous),
+		"a batch":               w.Ask(t, "POST", "/batch/storage/v1?upload_id="+id, batch, anonymous, set("Content-Type", "multipart/mixed; boundary=b")),
+		"another upload":        w.Ask(t, "POST", "/r/lake/lake/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt&upload_id="+id, "x", anonymous),
+		"another role":          w.Ask(t, "PUT", strings.Replace(at, "/r/lake/lake/", "/r/lake/other/", 1), "x", anonymous),
 	} {
-		if got.status != http.StatusUnauthorized {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+		if got.Status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 	}
 	if n := len(w.peer.Requests()); n != before {
 		t.Errorf("the target was asked: %+v", w.peer.Requests()[before:])
 	}
-	if got := w.ask(t, "PUT", at, "hello", anonymous); got.status != http.StatusOK {
-		t.Errorf("the upload itself: %d %s", got.status, got.body)
+	if got := w.Ask(t, "PUT", at, "hello", anonymous); got.Status != http.StatusOK {
+		t.Errorf("the upload itself: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -81,17 +82,17 @@ func TestUploadStaysWithTheGateway(t *testing.T) {
 		res.Header.Set("X-Guploader-Uploadid", "the-services-own-id")
 		return nil
 	})
-	begun := w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
-	at := strings.TrimPrefix(begun.header.Get("Location"), "https://"+w.HTTPAddress())
-	for what, got := range map[string]answer{
+	begun := w.Ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=resumable&name=a.txt", `{"contentType":"text/plain"}`, set("Content-Type", "application/json"))
+	at := strings.TrimPrefix(begun.Header.Get("Location"), "https://"+w.HTTPAddress())
+	for what, got := range map[string]gatewaytest.Answer{
 		"the beginning": begun,
-		"a part":        w.ask(t, "PUT", at, "hello"),
-		"an upload":     w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt", "x"),
+		"a part":        w.Ask(t, "PUT", at, "hello"),
+		"an upload":     w.Ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=media&name=b.txt", "x"),
 	} {
-		if got.status != http.StatusOK {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+		if got.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
-		for name, values := range got.header {
+		for name, values := range got.Header {
 			if strings.Contains(strings.Join(values, " "), "the-services-own-id") {
 				t.Errorf("%s tells it in %s", what, name)
 			}
@@ -103,15 +104,15 @@ func TestUploadStaysWithTheGateway(t *testing.T) {
 func TestRewriteTellsNoSize(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	got := w.ask(t, "POST", csv+"/rewriteTo/b/clinic-exports/o/copy.csv", "")
-	if got.status != http.StatusOK || !strings.Contains(got.body, `"done":true`) {
-		t.Fatalf("%d %s", got.status, got.body)
+	got := w.Ask(t, "POST", csv+"/rewriteTo/b/clinic-exports/o/copy.csv", "")
+	if got.Status != http.StatusOK || !strings.Contains(got.Body, `"done":true`) {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
-	if !strings.Contains(got.body, `"objectSize":"0"`) || !strings.Contains(got.body, `"totalBytesRewritten":"0"`) {
-		t.Errorf("the size of the object that is masked: %s", got.body)
+	if !strings.Contains(got.Body, `"objectSize":"0"`) || !strings.Contains(got.Body, `"totalBytesRewritten":"0"`) {
+		t.Errorf("the size of the object that is masked: %s", got.Body)
 	}
-	if got := w.ask(t, "POST", "/storage/v1/b/clinic-public/o/hours.txt/rewriteTo/b/clinic-public/o/copy.txt", ""); !strings.Contains(got.body, `"objectSize":"19"`) {
-		t.Errorf("the size of one that is not: %d %s", got.status, got.body)
+	if got := w.Ask(t, "POST", "/storage/v1/b/clinic-public/o/hours.txt/rewriteTo/b/clinic-public/o/copy.txt", ""); !strings.Contains(got.Body, `"objectSize":"19"`) {
+		t.Errorf("the size of one that is not: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -131,13 +132,13 @@ func TestHalfDescription(t *testing.T) {
 		}
 		return true
 	}, nil)
-	for what, got := range map[string]answer{
-		"an object": w.ask(t, "GET", "/storage/v1/b/clinic-exports/o/x.csv", ""),
-		"a list":    w.ask(t, "GET", "/storage/v1/b/clinic-exports/o", ""),
-		"a change":  w.ask(t, "PATCH", "/storage/v1/b/clinic-exports/o/x.csv", `{"contentType":"text/csv"}`),
+	for what, got := range map[string]gatewaytest.Answer{
+		"an object": w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o/x.csv", ""),
+		"a list":    w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o", ""),
+		"a change":  w.Ask(t, "PATCH", "/storage/v1/b/clinic-exports/o/x.csv", `{"contentType":"text/csv"}`),
 	} {
-		if strings.Contains(got.body, "4711") || strings.Contains(got.body, "bWQ1") {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+		if strings.Contains(got.Body, "4711") || strings.Contains(got.Body, "bWQ1") {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 	}
 }
@@ -146,8 +147,8 @@ func TestHalfDescription(t *testing.T) {
 func TestFolders(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	if got := w.ask(t, "GET", "/storage/v1/b/clinic-exports/o?prefix=20&delimiter=/", ""); !strings.Contains(got.body, `"prefixes":["2026/"]`) {
-		t.Errorf("%d %s", got.status, got.body)
+	if got := w.Ask(t, "GET", "/storage/v1/b/clinic-exports/o?prefix=20&delimiter=/", ""); !strings.Contains(got.Body, `"prefixes":["2026/"]`) {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 }
 
@@ -181,8 +182,8 @@ func TestAnswersThatAreNone(t *testing.T) {
 			t.Parallel()
 			w := between(t, raw(t, text), nil)
 			for _, path := range []string{"/storage/v1/b/clinic-public/o/hours.txt", "/storage/v1/b/clinic-public/o/hours.txt?alt=media"} {
-				if got := w.ask(t, "GET", path, ""); got.status != http.StatusServiceUnavailable || strings.Contains(got.body, "219-09") {
-					t.Errorf("%d %s", got.status, got.body)
+				if got := w.Ask(t, "GET", path, ""); got.Status != http.StatusServiceUnavailable || strings.Contains(got.Body, "219-09") {
+					t.Errorf("%d %s", got.Status, got.Body)
 				}
 			}
 			if said := w.Log.String(); strings.Contains(said, "219-09") || strings.Contains(said, "Ada") || strings.Contains(said, "panic") {
@@ -201,9 +202,9 @@ func TestBrokenUploadsLeaveNoValues(t *testing.T) {
 		"/upload/storage/v1/b/clinic-public/o?uploadType=multipart&name=a": "--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\n" + line + "\r\n\r\nx\r\n--b--\r\n",
 		"/batch/storage/v1": "--b\r\n" + line + "\r\n\r\nGET /storage/v1/b\r\n--b--\r\n",
 	} {
-		got := w.ask(t, "POST", path, body, set("Content-Type", "multipart/related; boundary=b"))
-		if got.status != http.StatusBadRequest || strings.Contains(got.body+w.Log.String(), "219-09") {
-			t.Errorf("%s: %d %s\n%s", path, got.status, got.body, w.Log.String())
+		got := w.Ask(t, "POST", path, body, set("Content-Type", "multipart/related; boundary=b"))
+		if got.Status != http.StatusBadRequest || strings.Contains(got.Body+w.Log.String(), "219-09") {
+			t.Errorf("%s: %d %s\n%s", path, got.Status, got.Body, w.Log.String())
 		}
 	}
 }
@@ -214,10 +215,10 @@ func TestUploadsKeepTheirContent(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	content := "one\r\n--sallyport-upload-4d8f0c5b--\r\ntwo"
-	got := w.ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=multipart&name=a", "--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\nContent-Type: text/plain\r\n\r\n"+content+"\r\n--b--\r\n",
+	got := w.Ask(t, "POST", "/upload/storage/v1/b/clinic-public/o?uploadType=multipart&name=a", "--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\nContent-Type: text/plain\r\n\r\n"+content+"\r\n--b--\r\n",
 		set("Content-Type", "multipart/related; boundary=b"))
-	if text, _ := w.peer.Object("clinic-public", "a"); got.status != http.StatusOK || text != content {
-		t.Errorf("%d %s: the target has %q", got.status, got.body, text)
+	if text, _ := w.peer.Object("clinic-public", "a"); got.Status != http.StatusOK || text != content {
+		t.Errorf("%d %s: the target has %q", got.Status, got.Body, text)
 	}
 }
 
@@ -227,17 +228,17 @@ func TestBatchIsBounded(t *testing.T) {
 	w := start(t)
 	w.peer.Seed("clinic-public", "large", "application/octet-stream", strings.Repeat("x", 7<<20))
 	const part = "--b\r\nContent-Type: application/http\r\n\r\n"
-	batch := func(parts string) answer {
-		return w.ask(t, "POST", "/batch/storage/v1", parts+"--b--\r\n", set("Content-Type", "multipart/mixed; boundary=b"))
+	batch := func(parts string) gatewaytest.Answer {
+		return w.Ask(t, "POST", "/batch/storage/v1", parts+"--b--\r\n", set("Content-Type", "multipart/mixed; boundary=b"))
 	}
 	got := batch(strings.Repeat(part+"GET /clinic-public/large\r\n\r\n", 5) + part + "DELETE /storage/v1/b/clinic-public/o/large\r\n\r\n")
-	if got.status != http.StatusOK || len(got.body) > 32<<20 || strings.Count(got.body, "answers of the batch are too large") < 2 {
-		t.Errorf("%d, %d bytes", got.status, len(got.body))
+	if got.Status != http.StatusOK || len(got.Body) > 32<<20 || strings.Count(got.Body, "answers of the batch are too large") < 2 {
+		t.Errorf("%d, %d bytes", got.Status, len(got.Body))
 	}
 	if _, ok := w.peer.Object("clinic-public", "large"); !ok {
 		t.Error("what was answered with an error was done")
 	}
-	if got := batch(strings.Repeat(part+"GET /storage/v1/b/clinic-public HTTP/1.1\r\nX-Pad: "+strings.Repeat("x", 1<<19)+"\r\n\r\n", 21)); got.status != http.StatusBadRequest {
-		t.Errorf("a request of more than 10 MiB: %d", got.status)
+	if got := batch(strings.Repeat(part+"GET /storage/v1/b/clinic-public HTTP/1.1\r\nX-Pad: "+strings.Repeat("x", 1<<19)+"\r\n\r\n", 21)); got.Status != http.StatusBadRequest {
+		t.Errorf("a request of more than 10 MiB: %d", got.Status)
 	}
 }

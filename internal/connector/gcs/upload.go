@@ -131,7 +131,7 @@ func (u *uploads) end(id string) {
 }
 
 // send forwards an upload, or a part of one.
-func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) error {
+func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *upstream.Outcome) error {
 	h := e.headers()
 	content := upstream.NewContent(e.in.media)
 	var body io.Reader = bytes.NewReader(e.in.json)
@@ -140,7 +140,7 @@ func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) err
 	case e.call.UploadType == "multipart":
 		kind, both, err := upstream.Related(e.t.cfg.Rand, e.in.json, e.in.mediaType, content)
 		if err != nil {
-			o.status = "skipped"
+			o.Status = "skipped"
 			return err
 		}
 		h.Set("Content-Type", kind)
@@ -151,7 +151,7 @@ func (e *exchange) send(w http.ResponseWriter, p session.Permit, o *outcome) err
 	}
 	res, err := e.ask(p, e.request.Method, e.uploadAddress(), body, length, h)
 	if err != nil {
-		o.status = unanswered(err)
+		o.Status = upstream.Unanswered(err)
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed

@@ -8,7 +8,7 @@ import (
 	"io"
 	"net/http"
 
-	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -109,8 +109,5 @@ func (d *downstream) broken(m *mask.Body, err error) error {
 		}
 		return d.e.withhold(d.w, err)
 	}
-	return errors.Join(errBroken, err)
+	return errors.Join(httpgate.ErrBroken, err)
 }
-
-// errBroken says that a part of an answer has left and the rest will not come.
-var errBroken = sallyport.E(sallyport.Unavailable, "http", "the answer broke off")

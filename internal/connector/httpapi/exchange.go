@@ -70,7 +70,7 @@ func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
 	res, err := e.send(p)
 	if err != nil {
 		httpgate.Problem(w, err)
-		return errors.Join(err, e.settle(p, session.Result{Status: unanswered(err)}))
+		return errors.Join(err, e.settle(p, session.Result{Status: upstream.Unanswered(err)}))
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
 	r := session.Result{Status: "ok", Code: strconv.Itoa(res.StatusCode), Tag: strconv.Itoa(res.StatusCode) + " " + http.StatusText(res.StatusCode)}
@@ -87,25 +87,14 @@ func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
 
 func (e *exchange) settle(p session.Permit, r session.Result) error { return e.sess.Settle(p, r) }
 
-// unanswered is how a request ended that had no answer: the target may have
-// worked on it, unless nothing was sent.
-func unanswered(err error) string {
-	if errors.Is(err, upstream.ErrUnsent) {
-		return "skipped"
-	}
-	return "unknown"
-}
-
-// send forwards the request. It takes a permit, so that nothing is forwarded
-// without an intent on record.
+// send forwards the request.
 func (e *exchange) send(p session.Permit) (*http.Response, error) {
-	if !p.Valid(e.sess) {
-		return nil, sallyport.E(sallyport.Internal, "http", "a request without a permit").Because(upstream.ErrUnsent)
-	}
 	h := e.t.requestHeaders(e.request.Header)
 	h.Set("Accept-Encoding", "identity")
 	to := e.t.client.At(strings.TrimSuffix(e.t.cfg.Base.EscapedPath(), "/")+e.target.Path, e.target.Query)
-	return e.t.client.Ask(e.request.Context(), e.sess, e.request.Method, to, bytes.NewReader(e.body), int64(len(e.body)), h)
+	return e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{
+		Verb: e.request.Method, To: to, Header: h, Body: bytes.NewReader(e.body), Length: int64(len(e.body)),
+	})
 }
 
 // like is what the counts of an output have in common; output 0 is the answer,

@@ -84,11 +84,7 @@ func (t *Target) Close() { t.client.Close() }
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {
-	leg := "none"
-	if t.cfg.TLS != nil {
-		leg = "TLS, " + t.cfg.Base.Host
-	}
-	return session.Target{Lineage: "none", TLS: leg}
+	return session.Target{Lineage: "none", TLS: t.client.Leg()}
 }
 
 // Fail implements [httpgate.Handler].
@@ -96,12 +92,7 @@ func (t *Target) Fail(w http.ResponseWriter, _ *http.Request, err error) { httpg
 
 // Serve implements [httpgate.Handler].
 func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit) {
-	if err := t.serve(w, r, v); err != nil {
-		t.cfg.Log.Info("request ended", "protocol", Protocol, "session", v.Session.ID(), "err", err)
-		if errors.Is(err, errBroken) {
-			httpgate.BreakOff()
-		}
-	}
+	v.Ended(t.cfg.Log, Protocol, t.serve(w, r, v))
 }
 
 // serve takes a request through the steps of the engine. What it returns was told
@@ -120,16 +111,11 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 	}
 	st, target := t.cfg.Routes.Analyse(t.cfg.Resource, analyze.Call{Method: r.Method, Path: v.Path, Query: r.URL.RawQuery})
 	e := &exchange{t: t, sess: v.Session, base: v.Base, target: target, body: body, request: r}
-	adm, err := v.Session.Admit(r.Context(), session.Command{Statement: st, Text: e.text()})
-	if err != nil {
+	var p session.Permit
+	if e.admission, p, err = v.Session.Permit(r.Context(), session.Command{Statement: st, Text: e.text()}); err != nil {
 		return told(err)
 	}
-	e.admission = adm
-	permits, err := v.Session.Intend(r.Context(), session.Intent{Admission: adm})
-	if err != nil {
-		return told(err)
-	}
-	return e.run(w, permits[0])
+	return e.run(w, p)
 }
 
 // unusable refuses what no connector for documents can pass on.

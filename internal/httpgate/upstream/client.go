@@ -45,6 +45,14 @@ func (c *Client) Close() {
 	c.auth.Close()
 }
 
+// Leg is how the target is reached, for the record.
+func (c *Client) Leg() string {
+	if c.transport.TLSClientConfig == nil {
+		return "none"
+	}
+	return "TLS, " + c.base.Host
+}
+
 // CredentialHeaders are the headers of requests that a credential stands in.
 func (c *Client) CredentialHeaders() []string { return c.auth.Headers() }
 
@@ -59,16 +67,40 @@ func (c *Client) At(path, query string) *url.URL {
 // ErrUnsent says of an error that nothing was sent.
 var ErrUnsent = errors.New("nothing was sent")
 
-// Ask sends a request and returns the answer, whatever its status, as long as it is
-// one of HTTP. length is that of the body, -1 where it is not known. Errors say
-// nothing of the address, which can name a record, nor of an answer that is none.
-func (c *Client) Ask(ctx context.Context, s *session.Session, verb string, to *url.URL, body io.Reader, length int64, h http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, verb, c.base.String(), body)
+// Request is a request to the target. Header belongs to the client from then on.
+type Request struct {
+	Verb   string
+	To     *url.URL
+	Header http.Header
+	Body   io.Reader // nil for none
+	Length int64     // of the body, -1 where it is not known
+}
+
+// Ask sends a statement's request and returns the answer, whatever its status, as
+// long as it is one of HTTP. It wants the statement's permit, so that nothing is
+// sent without an intent on record. Errors say nothing of the address, which can
+// name a record, nor of an answer that is none.
+func (c *Client) Ask(ctx context.Context, s *session.Session, p session.Permit, r Request) (*http.Response, error) {
+	if !p.Valid(s) {
+		return nil, sallyport.E(sallyport.Internal, c.protocol, "a request without a permit").Because(ErrUnsent)
+	}
+	return c.send(ctx, s, r)
+}
+
+// Describe asks a question of the gateway's own: what something at the target is.
+// It is no caller's statement and has no permit, so that it can only read; internal/lint
+// holds the list of callers.
+func Describe(ctx context.Context, c *Client, s *session.Session, to *url.URL) (*http.Response, error) {
+	return c.send(ctx, s, Request{Verb: http.MethodGet, To: to, Header: http.Header{"Accept-Encoding": {"identity"}}})
+}
+
+func (c *Client) send(ctx context.Context, s *session.Session, r Request) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Verb, c.base.String(), r.Body)
 	if err != nil {
 		return nil, sallyport.E(sallyport.Invalid, c.protocol, "the request cannot be sent on").Because(errors.Join(ErrUnsent, err))
 	}
-	req.URL, req.Header, req.ContentLength = to, h, length
-	if length == 0 || verb == http.MethodGet || verb == http.MethodHead {
+	req.URL, req.Header, req.ContentLength = r.To, r.Header, r.Length
+	if r.Length == 0 || r.Verb == http.MethodGet || r.Verb == http.MethodHead {
 		req.Body, req.ContentLength = http.NoBody, 0
 	}
 	if req.Header.Get("User-Agent") == "" {
