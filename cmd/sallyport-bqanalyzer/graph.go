@@ -91,10 +91,10 @@ func (p place) key() string {
 func (g *graph) sources(n *node) ([]bqanalyzer.Ref, bool) {
 	var out []bqanalyzer.Ref
 	seen := make(map[string]bool)
-	todo := []place{{n: n}}
-	for len(todo) > 0 {
-		p := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	pending := []place{{n: n}}
+	for len(pending) > 0 {
+		p := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
 		if len(p.path) > maxPath {
 			return nil, false
 		}
@@ -116,21 +116,21 @@ func (g *graph) sources(n *node) ([]bqanalyzer.Ref, bool) {
 				return nil, false
 			}
 			for _, d := range defs {
-				todo = append(todo, place{d, p.path})
+				pending = append(pending, place{d, p.path})
 			}
 		case opShape:
 			if ref, ok := g.direct(p.n.args[0]); ok {
 				ref.Shape = true
 				out = append(out, ref)
 			} else {
-				todo = append(todo, place{n: p.n.args[0]})
+				pending = append(pending, place{n: p.n.args[0]})
 			}
 		default:
 			next, ok := p.step()
 			if !ok {
 				return nil, false
 			}
-			todo = append(todo, next...)
+			pending = append(pending, next...)
 		}
 	}
 	return tidy(out), true
