@@ -99,6 +99,7 @@ func parsers() []string {
 		"internal/ship/otlp",
 		"internal/ship/verify",
 		"internal/wire/bqanalyzer",
+		"internal/wire/grpc",
 		"internal/wire/pgwire",
 		"internal/witness",
 	}
