@@ -37,6 +37,10 @@ func StatusOf(err error) int {
 // fail answers in the form of a handler's protocol, or as an API does where there
 // is none.
 func fail(w http.ResponseWriter, r *http.Request, h Handler, err error) {
+	if IsCall(r) {
+		FailCall(w, err)
+		return
+	}
 	if sallyport.KindOf(err) == sallyport.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 	}
