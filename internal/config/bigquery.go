@@ -12,6 +12,9 @@ import (
 type BigQuery struct {
 	// URL is the service's address.
 	URL string `yaml:"url"`
+	// StorageURL is the address of the Storage APIs, which speak gRPC. Empty means
+	// Google's where URL is Google's, and else that of URL where it is https.
+	StorageURL string `yaml:"storage_url"`
 	// Project is the id of the project, and Number its number, by which some clients
 	// name it.
 	Project string `yaml:"project"`
@@ -30,8 +33,27 @@ func (b *BigQuery) setDefaults() {
 	b.Auth = HTTPAuth{Mode: "google", Scopes: []string{"https://www.googleapis.com/auth/bigquery"}}
 }
 
+// Storage is the address of the Storage APIs; empty where there are none.
+func (b *BigQuery) Storage() string {
+	switch {
+	case b.StorageURL != "":
+		return b.StorageURL
+	case b.URL == "https://bigquery.googleapis.com":
+		return "https://bigquerystorage.googleapis.com"
+	case strings.HasPrefix(b.URL, "https://"):
+		return b.URL
+	}
+	return "" // gRPC wants HTTP/2, which is spoken over TLS alone
+}
+
 func (b *BigQuery) validate(key string, r Resource, f *findings) {
 	validateURL(key+".url", b.URL, f)
+	if b.StorageURL != "" {
+		validateURL(key+".storage_url", b.StorageURL, f)
+		if !strings.HasPrefix(b.StorageURL, "https://") {
+			f.add(key+".storage_url", "is not https, which HTTP/2 is spoken over")
+		}
+	}
 	if b.Project == "" {
 		f.add(key+".project", "is missing")
 	}

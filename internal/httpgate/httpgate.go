@@ -180,7 +180,7 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		fail(w, r, h, ended)
 		return
 	}
-	r, done := during(v.sess, w, r)
+	r, done := during(v.sess, w, r, g.o.Now)
 	defer done()
 	visit.Session = v.sess
 	h.Serve(w, r, visit)
@@ -188,7 +188,7 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 
 // during returns a request that ends with a session, and what must be called when
 // it has been answered.
-func during(s *session.Session, w http.ResponseWriter, r *http.Request) (*http.Request, func()) {
+func during(s *session.Session, w http.ResponseWriter, r *http.Request, now func() time.Time) (*http.Request, func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	over := make(chan struct{})
 	stop := context.AfterFunc(s.Context(), func() {
@@ -196,6 +196,9 @@ func during(s *session.Session, w http.ResponseWriter, r *http.Request) (*http.R
 		cancel(context.Cause(s.Context()))
 		// What still reads the request's body would wait as long as the client likes.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // the connection may be gone
+		if IsCall(r) {                                                     // and who does not read a stream hears of its end only in time
+			_ = http.NewResponseController(w).SetWriteDeadline(now().Add(lastWords))
+		}
 	})
 	return r.WithContext(ctx), func() {
 		if !stop() {
@@ -204,6 +207,10 @@ func during(s *session.Session, w http.ResponseWriter, r *http.Request) (*http.R
 		cancel(nil)
 	}
 }
+
+// lastWords is how long the status of a call may take to leave when its session has
+// ended.
+const lastWords = 5 * time.Second
 
 // prefix begins the paths that name resource and role:
 // /r/RESOURCE/ROLE/whatever the target has.

@@ -32,6 +32,15 @@ func BigQueryConfig(ctx context.Context, r config.Resource, src Sources, deps De
 		}
 		cfg.TLS.NextProtos = []string{"h2", "http/1.1"}
 	}
+	if to := b.Storage(); to != "" {
+		if cfg.Storage, err = url.Parse(to); err != nil {
+			return cfg, sallyport.E(sallyport.Invalid, "resource", "the address of the Storage API of "+string(r.Name)+" is none").Because(err)
+		}
+		if cfg.StorageTLS, err = upstreamTLS(r, cfg.Storage.Hostname()); err != nil {
+			return cfg, err
+		}
+		cfg.StorageTLS.NextProtos = []string{"h2"}
+	}
 	if cfg.Masking, err = MaskingRules(ctx, string(r.Masking), src, deps.Now); err != nil {
 		return cfg, err
 	}

@@ -53,6 +53,9 @@ type Query struct {
 	Session bool
 	// View is true for the text of a view, which is kept and not run.
 	View bool
+	// Condition is a part of the text in brackets that comes from elsewhere, and has to
+	// be one expression by itself; empty where there is none.
+	Condition string
 }
 
 // Parameter is a parameter of a query, or a field of one.
@@ -163,6 +166,13 @@ type Call struct {
 	DryRun bool
 	Rows   int // of tabledata.insertAll
 
+	// Selected are the columns and fields that are asked for, "a,b.c"; empty for all.
+	Selected string
+	// Read is what a session of the Storage Read API is to be, and Stream what a call
+	// about a stream of one names; nil for other calls.
+	Read   *ReadSession
+	Stream *Stream
+
 	// Fields is the part of the answer that the client wants, to be applied to the
 	// answer after masking; nil for all of it.
 	Fields *Selection
@@ -190,9 +200,7 @@ func (a *Analyser) Analyse(ctx context.Context, r Request) (*Call, error) {
 	c := &Call{Statement: &sallyport.Statement{Protocol: Protocol, Class: "unknown", Readable: "(a request that cannot be judged)"}}
 	b := &build{a: a, ctx: ctx, c: c, st: c.Statement}
 	if err := b.request(r); err != nil {
-		st := c.Statement
-		st.Refused, st.Hint = sallyport.Public(err)
-		st.Effects, st.Accesses, st.Outputs, st.Predicates, st.Flows = nil, nil, nil, nil, nil
+		refuse(c.Statement, err)
 		return c, err
 	}
 	return c, nil
@@ -293,7 +301,7 @@ func (b *build) names() error {
 			return err
 		}
 	}
-	c.Location, c.PageToken = c.params.get("location"), c.params.get("pageToken")
+	c.Location, c.PageToken, c.Selected = c.params.get("location"), c.params.get("pageToken"), c.params.get("selectedFields")
 	c.Parent = c.params.get("parentJobId")
 	return nil
 }

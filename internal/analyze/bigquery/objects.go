@@ -171,7 +171,7 @@ func (b *build) rows(f Facts) {
 		b.st.Outputs = []sallyport.Output{{Unknown: true, Why: "the columns of the table are not known"}}
 		return
 	}
-	selected := b.c.params.get("selectedFields")
+	selected := b.c.Selected
 	wanted := map[string]bool{} // true once found
 	for name := range strings.SplitSeq(selected, ",") {
 		if selected == "" {

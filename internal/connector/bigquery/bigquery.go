@@ -1,7 +1,8 @@
 // Copyright The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bigquery is the connector for BigQuery's REST interface. Who may do
+// Package bigquery is the connector for BigQuery's REST interface and its Storage
+// Read API. Who may do
 // what, what is held, recorded and masked is decided by the session engine on what
 // package analyze/bigquery finds in a request.
 //
@@ -45,7 +46,11 @@ type Config struct {
 	// Endpoint is the service's address; its path is not used.
 	Endpoint *url.URL
 	TLS      *tls.Config // nil for plain HTTP
-	Auth     upstream.Auth
+	// Storage is the address of the Storage APIs, with its TLS; nil where there are
+	// none.
+	Storage    *url.URL
+	StorageTLS *tls.Config
+	Auth       upstream.Auth
 	// Masking says how what must be masked is masked.
 	Masking *rules.Set
 	// Lineage traces texts to columns; nil where there is no analyser.
@@ -63,20 +68,25 @@ type Config struct {
 type Target struct {
 	cfg       Config
 	client    *upstream.Client
+	storage   *upstream.Client // of the Storage APIs; nil where there are none
 	analyser  *analyze.Analyser
 	catalogue *meta.Catalogue
 	jobs      *registry
+	reads     *reads
 	tokens    *sealer
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
 func New(cfg Config) (*Target, error) {
-	t := &Target{cfg: cfg, jobs: newRegistry(cfg.Now)}
+	t := &Target{cfg: cfg, jobs: newRegistry(cfg.Now), reads: newReads(cfg.Now)}
 	var err error
 	if t.tokens, err = newSealer(cfg.Rand); err != nil {
 		return nil, err
 	}
 	t.client = upstream.NewClient(Protocol, cfg.Endpoint, cfg.TLS, cfg.Auth, cfg.Timeout)
+	if cfg.Storage != nil {
+		t.storage = upstream.NewClient(Protocol, cfg.Storage, cfg.StorageTLS, cfg.Auth, cfg.Timeout)
+	}
 	if t.catalogue, err = meta.New(meta.Config{Resource: cfg.Resource, Project: cfg.Project, Labels: cfg.Labels, Fetch: t.fetch, Now: cfg.Now}); err != nil {
 		return nil, err
 	}
@@ -88,7 +98,12 @@ func New(cfg Config) (*Target, error) {
 }
 
 // Close closes connections that are idle.
-func (t *Target) Close() { t.client.Close() }
+func (t *Target) Close() {
+	t.client.Close()
+	if t.storage != nil {
+		t.storage.Close()
+	}
+}
 
 // Target implements [httpgate.Handler].
 func (t *Target) Target() session.Target {
@@ -123,6 +138,10 @@ func write(w http.ResponseWriter, status int, body []byte) {
 
 // Serve implements [httpgate.Handler].
 func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit) {
+	if httpgate.IsCall(r) {
+		v.Ended(t.cfg.Log, Protocol, t.serveCall(w, r, v))
+		return
+	}
 	v.Ended(t.cfg.Log, Protocol, t.serve(w, r, v))
 }
 

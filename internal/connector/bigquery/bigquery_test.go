@@ -77,7 +77,12 @@ func start(t *testing.T, more ...gatewaytest.Option) *world {
 // startAt starts a gateway that reaches the counterpart at an address.
 func startAt(t *testing.T, peer *bigquerypeer.Server, address string, more ...gatewaytest.Option) *world {
 	t.Helper()
-	entry := fmt.Sprintf(resource, address, bigquerypeer.Project, bqanalyzer.Binary(t))
+	return startEntry(t, peer, fmt.Sprintf(resource, address, bigquerypeer.Project, bqanalyzer.Binary(t)), more...)
+}
+
+// startEntry starts a gateway with an entry for the resource.
+func startEntry(t *testing.T, peer *bigquerypeer.Server, entry string, more ...gatewaytest.Option) *world {
+	t.Helper()
 	g := gatewaytest.Start(t, append([]gatewaytest.Option{
 		gatewaytest.Policy(policy), gatewaytest.File("bq.token", peer.Token), gatewaytest.File("bq-labels.yaml", labels), gatewaytest.Resource("dwh", "dwh", entry),
 	}, more...)...)

@@ -34,11 +34,12 @@ type exchange struct {
 	call      *analyze.Call
 	judged    time.Time // before anything was asked that the verdict is about
 	own       analyze.Own
-	job       *job   // that is asked about, or whose hidden table is
-	client    string // the client's id of a new job
-	fresh     *job   // that is new to the registry, until the service has answered
-	changing  *job   // that defines something; the call itself where it makes no job
-	upload    string // where the upload goes on at the service
+	job       *job         // that is asked about, or whose hidden table is
+	client    string       // the client's id of a new job
+	fresh     *job         // that is new to the registry, until the service has answered
+	changing  *job         // that defines something; the call itself where it makes no job
+	upload    string       // where the upload goes on at the service
+	stream    *readSession // whose stream the call is about
 	admission *session.Admission
 	counts    []mask.Count
 }

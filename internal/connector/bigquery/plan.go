@@ -34,13 +34,13 @@ func (e *exchange) columns(s *seen) ([]mask.BQColumn, error) {
 	if s.Schema != nil {
 		return meta.Columns(masking, s.Schema, st, masks)
 	}
-	if e.call.Method.ID != "bigquery.tabledata.list" {
+	if e.call.Method.ID != "bigquery.tabledata.list" && e.call.Read == nil {
 		if len(s.Rows) > 0 {
 			return nil, unknownForm(nil)
 		}
 		return nil, nil
 	}
-	names := e.request.URL.Query().Get("selectedFields")
+	names := e.call.Selected
 	ctx := withSession(e.request.Context(), e.sess)
 	if len(e.call.Hidden) == 0 {
 		// Rows come by position: they are held against the table as it is by now, and

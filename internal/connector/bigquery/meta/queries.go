@@ -38,6 +38,11 @@ func NewQueries(c *Catalogue, a Analyser) *Queries { return &Queries{catalogue: 
 // beyond the limits one of kind Exhausted. A target or an analyser that does not
 // answer is one of kind Unavailable: what was found out until then does not count.
 func (q *Queries) Analyse(ctx context.Context, query analyze.Query) (*sallyport.Statement, error) {
+	if query.Condition != "" {
+		if err := googlesql.Expression(query.Condition); err != nil {
+			return nil, err
+		}
+	}
 	script, err := googlesql.Read(query.Text)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,99 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bigquery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
+	"github.com/sallyport-dev/sallyport/internal/session"
+	"github.com/sallyport-dev/sallyport/internal/wire/grpc"
+)
+
+// maxMessage bounds one message of the service, in bytes. A batch of rows has up to
+// 128 MB there.
+const maxMessage = 129 << 20
+
+// answers are the messages that the service answers a call with. They are used by one
+// goroutine.
+type answers struct {
+	res *http.Response
+	in  *grpc.Reader
+}
+
+// askCall sends a call to the service.
+func askCall(ctx context.Context, c *upstream.Client, s *session.Session, p session.Permit, r upstream.Request) (*answers, error) {
+	res, err := c.Ask(ctx, s, p, r)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 || !grpc.Is(res.Header.Get("Content-Type")) {
+		return nil, errors.Join(brokenAnswer(nil), res.Body.Close())
+	}
+	body := upstream.Guard(res.Request, c.CredentialHeaders(), res.Body)
+	return &answers{res: res, in: grpc.NewReader(body, maxMessage)}, nil
+}
+
+// Close lets go of the answer, which ends the call where it has not ended.
+func (a *answers) Close() { _ = a.res.Body.Close() } // nothing more of it is wanted
+
+// next returns the next message, or nil at the end of a call that ends well. A call
+// that ends otherwise is a *status, or an error of kind Unavailable.
+func (a *answers) next() ([]byte, error) {
+	b, err := a.in.Next()
+	if err == nil {
+		if b == nil {
+			b = []byte{} // an empty message is one
+		}
+		return b, nil
+	}
+	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, brokenAnswer(err)
+	}
+	h := a.res.Trailer
+	if h.Get(grpc.HeaderStatus) == "" {
+		h = a.res.Header // where there is nothing but a status
+	}
+	s, ok := grpc.ParseStatus(h.Get(grpc.HeaderStatus), h.Get(grpc.HeaderMessage))
+	switch {
+	case !ok:
+		return nil, brokenAnswer(io.ErrUnexpectedEOF)
+	case s.Code != grpc.OK:
+		return nil, &status{s}
+	}
+	return nil, nil
+}
+
+// only returns the message of a call that is answered with one.
+func (a *answers) only() ([]byte, error) {
+	b, err := a.next()
+	if err != nil {
+		return nil, err
+	}
+	b = bytes.Clone(b)
+	if more, err := a.next(); err != nil || more != nil {
+		return nil, errors.Join(err, brokenAnswer(nil))
+	}
+	if b == nil {
+		return nil, brokenAnswer(nil)
+	}
+	return b, nil
+}
+
+// status is how the service has ended a call that did not end well. What it says is
+// no text for a client yet.
+type status struct{ grpc.Status }
+
+func (s *status) Error() string { return "the target answers " + s.Code.String() }
+
+// brokenAnswer is the error of an answer that did not come whole, or is none.
+func brokenAnswer(err error) error {
+	return sallyport.E(sallyport.Unavailable, "bigquery", "the target's answer broke off, or is in a form that is not known").
+		WithHint("try again; rows that came may be kept, with their number as the offset").Because(upstream.Plain(err))
+}
