@@ -6,17 +6,22 @@
 package googlebench_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/wire/grpc"
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
 	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
@@ -146,6 +151,94 @@ func TestBigQuery(t *testing.T) {
 		rate[i] = float64(n) / time.Since(begin).Seconds() / 1e6
 	}
 	report(t, "100 MB of rows by REST, one column of three masked", "MB/s", rate[0], rate[1])
+}
+
+// read makes a session of the big table and reads its streams one after the other. It
+// returns how many megabytes came, how long that took, and the processor's time that
+// this process had meanwhile.
+func (s side) read(t *testing.T) (mb, seconds, cpu float64) {
+	t.Helper()
+	service := "/google.cloud.bigquery.storage.v1.BigQueryRead/"
+	call := func(method string, message []byte, each func([]byte)) {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.root+service+method, strings.NewReader(string(grpc.Append(nil, message))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Content-Type": {grpc.ContentType}, "Te": {"trailers"}, "Authorization": {"Bearer " + s.token}}
+		res, err := s.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		for in := grpc.NewReader(res.Body, 1<<30); ; {
+			m, err := in.Next()
+			if err != nil {
+				if code := res.Trailer.Get(grpc.HeaderStatus); err != io.EOF || code != "0" {
+					t.Fatalf("%s: %v, %v %v", method, err, res.Header, res.Trailer)
+				}
+				return
+			}
+			each(m)
+		}
+	}
+	project := "projects/" + bigquerypeer.Project
+	session := grpc.AppendString(grpc.AppendVarint(nil, 3, 2), 6, project+"/datasets/scratch/tables/big")
+	var streams []string
+	call("CreateReadSession", grpc.AppendMessage(grpc.AppendString(nil, 1, project), 2, session), func(m []byte) {
+		for _, name := range regexp.MustCompile(`projects/[a-z0-9/-]+/sessions/[A-Z0-9]{26}/streams/[A-Z0-9]{26}`).FindAll(m, -1) {
+			streams = append(streams, string(name))
+		}
+	})
+	begin, used, n := time.Now(), spent(t), 0
+	for _, name := range streams {
+		call("ReadRows", grpc.AppendString(nil, 1, name), func(m []byte) { n += len(m) })
+	}
+	return float64(n) / 1e6, time.Since(begin).Seconds(), (spent(t) - used).Seconds()
+}
+
+// spent is the processor's time that this process has had.
+func spent(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func TestArrow(t *testing.T) {
+	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithRead())
+	peer.Seed(bigquerypeer.Project, fmt.Sprintf("CREATE TABLE scratch.big AS SELECT i AS id, repeat('t', %d) AS tag, 'value ' || i AS secret FROM range(%d) r(i)", rowBytes, bigRows))
+	ca, err := os.ReadFile(peer.ReadCA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := fmt.Sprintf("  - {name: dwh, type: bigquery, labels: bq.yaml, tls: {ca: bq-ca.pem}, credential: {password: \"file:token\"}, bigquery: {url: %q, storage_url: %q, project: %s, auth: {mode: bearer}}}\n",
+		peer.URL, "https://"+peer.Read, bigquerypeer.Project)
+	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("token", peer.Token), gatewaytest.File("bq-ca.pem", string(ca)), gatewaytest.Resource("dwh", "dwh", entry),
+		gatewaytest.File("bq.yaml", "version: 1\ncolumns: {scratch.big.id: public, scratch.big.tag: public, scratch.big.secret: phi.x}\n"))
+	c := g.HTTPClient(t)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	d := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}}
+	t.Cleanup(d.CloseIdleConnections)
+	sides := []side{{d, "https://" + peer.Read, peer.Token}, {c, "https://" + g.HTTPAddress(), g.Exchange(t, c, "dwh", "dwh")}}
+	rate, cost := [2][]float64{}, [2][]float64{}
+	for range downloads {
+		for i, s := range sides {
+			mb, seconds, cpu := s.read(t)
+			if mb < rowBytes*bigRows/1e6 {
+				t.Fatalf("%v MB", mb)
+			}
+			rate[i], cost[i] = append(rate[i], mb/seconds), append(cost[i], mb/cpu)
+		}
+	}
+	for i := range sides {
+		slices.Sort(rate[i])
+		slices.Sort(cost[i])
+	}
+	report(t, "100 MB of rows by Arrow, one column of three masked", "MB/s", rate[0][downloads/2], rate[1][downloads/2])
+	report(t, "100 MB of rows by Arrow, the client's time and then the gateway's as well", "MB per CPU second", cost[0][downloads/2], cost[1][downloads/2])
 }
 
 func TestCloudStorage(t *testing.T) {

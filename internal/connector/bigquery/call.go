@@ -39,7 +39,7 @@ func (t *Target) dispatch(reply *httpgate.Reply, r *http.Request, v httpgate.Vis
 	switch {
 	case t.storage == nil:
 		return e.unserved(v.Path, "the gateway does not know where the Storage API of this resource is", "ask the gateway's operator for bigquery.storage_url, or read by REST")
-	case service == analyze.ReadService:
+	case service == analyze.ReadService && slices.Contains([]string{"CreateReadSession", "ReadRows", "SplitReadStream"}, method):
 		return httpgate.WhyEnded(ctx, e.read(reply, v.Path, service+"."+method))
 	}
 	return e.unserved(v.Path, "the gateway does not serve this method", "read by "+analyze.ReadService+"; for all else there is the REST interface")

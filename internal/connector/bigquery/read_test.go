@@ -328,7 +328,7 @@ func TestCallsRefused(t *testing.T) {
 	}{
 		"no token":          {w.call(t, read+"ReadRows", body, none), grpc.Unauthenticated},
 		"a token of nobody": {w.call(t, read+"ReadRows", body, func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }), grpc.Unauthenticated},
-		"a method of none":  {w.call(t, read+"DropTables", body), grpc.NotFound},
+		"a method of none":  {w.call(t, read+"DropTables", body), grpc.Unimplemented},
 		"another service":   {w.call(t, "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows", body), grpc.Unimplemented},
 		"reflection":        {w.call(t, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", body), grpc.Unimplemented},
 		"compression":       {w.call(t, read+"ReadRows", "\x01\x00\x00\x00\x01x"), grpc.Unimplemented},
