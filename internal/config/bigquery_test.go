@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sallyport-dev/sallyport/internal/config"
 )
 
 // Every mistake of a resource on BigQuery has its own key.
@@ -19,6 +21,7 @@ func TestBigQueryProblems(t *testing.T) {
 		`{name: a, type: bigquery, bigquery: {project: p, auth: {machine: true}}}`:                                               nil,
 		`{name: a, type: bigquery, credential: {password: "env:A"}, bigquery: {number: "x1", url: "http://b.example"}, gcs: {}}`: {"gcs", "bigquery.url", "bigquery.project", "bigquery.number"},
 		`{name: a, type: bigquery, credential: {password: "env:A"}, bigquery: {project: p, auth: {mode: basic}, timeout: 1ms}}`:  {"bigquery.auth.mode", "credential.username", "bigquery.timeout"},
+		`{name: a, type: bigquery, bigquery: {project: p, auth: {machine: true}, storage_url: "http://127.0.0.1:1"}}`:            {"bigquery.storage_url"},
 		`{name: a, type: http, bigquery: {project: p}, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:   {"bigquery"},
 		`{name: a, type: bigquery, database: d, credential: {password: "env:A"}, bigquery: {project: p}}`:                        {"database"},
 	} {
@@ -34,6 +37,24 @@ func TestBigQueryProblems(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, keys); diff != "" {
 			t.Errorf("%s (-want +got)\n%s\n%v", entry, diff, got)
+		}
+	}
+}
+
+// The Storage APIs are where the configuration says, or follow the service.
+func TestBigQueryStorage(t *testing.T) {
+	t.Parallel()
+	for _, b := range []struct {
+		is   config.BigQuery
+		want string
+	}{
+		{config.BigQuery{URL: "https://bigquery.googleapis.com"}, "https://bigquerystorage.googleapis.com"},
+		{config.BigQuery{URL: "https://bq.example"}, "https://bq.example"},
+		{config.BigQuery{URL: "http://127.0.0.1:1"}, ""},
+		{config.BigQuery{URL: "http://127.0.0.1:1", StorageURL: "https://s.example"}, "https://s.example"},
+	} {
+		if got := b.is.Storage(); got != b.want {
+			t.Errorf("%+v: %q, not %q", b.is, got, b.want)
 		}
 	}
 }

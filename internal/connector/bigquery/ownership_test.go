@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
+	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
 
@@ -175,7 +176,12 @@ func TestLabelsOfJobs(t *testing.T) {
 // are released, when they hold the words "held back".
 func startHeld(t *testing.T) (w *world, came, release chan struct{}) {
 	t.Helper()
-	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic())
+	return startHeldAt(t, bigquerypeer.Start(t, bigquerypeer.WithClinic()), "")
+}
+
+// startHeldAt starts one with more lines in the resource's entry.
+func startHeldAt(t *testing.T, peer *bigquerypeer.Server, more string, opts ...gatewaytest.Option) (w *world, came, release chan struct{}) {
+	t.Helper()
 	to, err := url.Parse(peer.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +202,8 @@ func startHeld(t *testing.T) (w *world, came, release chan struct{}) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	return startAt(t, peer, front.URL, gatewaytest.File("bq-labels.yaml", labels+"  scratch.open.x: public\n")), came, release
+	entry := fmt.Sprintf(resource, front.URL, bigquerypeer.Project, bqanalyzer.Binary(t)) + more
+	return startEntry(t, peer, entry, append(opts, gatewaytest.File("bq-labels.yaml", labels+"  scratch.open.x: public\n"))...), came, release
 }
 
 func (w *world) view(t *testing.T, id, column string) gatewaytest.Answer {

@@ -434,3 +434,42 @@ func (w *world) become(t *testing.T, policy string, is func() bool) {
 	}
 	t.Fatal("the policy does not change")
 }
+
+// TestReadChangedView has a view defined anew between a query's verdict and its run:
+// its answer is not read by Arrow either.
+func TestReadChangedView(t *testing.T) {
+	t.Parallel()
+	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithRead())
+	ca, err := os.ReadFile(peer.ReadCA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, came, release := startHeldAt(t, peer, "      storage_url: https://"+peer.Read+"\n    tls: {ca: bq-ca.pem}\n", gatewaytest.File("bq-ca.pem", string(ca)))
+	w.view(t, "first", "zip")
+	done := make(chan gatewaytest.Answer, 1)
+	go func() { done <- w.insert(t, "late", "SELECT x FROM scratch.v -- held back", "", "") }()
+	<-came
+	w.view(t, "second", "ssn")
+	close(release)
+	<-done
+	to := parse(t, w.Ask(t, "GET", project+"/jobs/late", "")).Configuration.Query.DestinationTable
+	got := w.goClient(t, call{Name: "session", Dataset: to.DatasetID, Table: to.TableID})[0]
+	googleclients.Check(t, "the answer of another view", refusedBy("FailedPrecondition"), got)
+}
+
+// TestReadChangedTable has the columns of a table change places, and meaning, between
+// a session's verdict and the reading of its streams.
+func TestReadChangedTable(t *testing.T) {
+	t.Parallel()
+	w := startRead(t)
+	before := streamOf(t, w.goClient(t, session(""))[0])
+	w.peer.Seed(bigquerypeer.Project, "CREATE OR REPLACE TABLE clinic.patients AS SELECT mrn, name, zip, birth, note, ssn FROM clinic.patients")
+	after := w.goClient(t, session(""))[0]
+	w.goClient(t, call{Name: "stream", Object: before})
+	if after.Error == nil {
+		w.goClient(t, call{Name: "stream", Object: streamOf(t, after)})
+	}
+	w.peer.Seed(bigquerypeer.Project, "CREATE OR REPLACE TABLE clinic.patients AS SELECT mrn, ssn AS zip FROM clinic.patients")
+	got := w.goClient(t, call{Name: "stream", Object: before})[0]
+	googleclients.Check(t, "a table that is another", refusedBy("Unavailable"), got)
+}
