@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { ApiError, fromDuck } from './errors.mjs';
 import { insertTable } from './methods.mjs';
 import { readTable } from './read.mjs';
+import { insertAll } from './transfer.mjs';
 
 const actions = {
   /** seed runs SQL of DuckDB's in a project, which it makes. */
@@ -34,9 +35,9 @@ const actions = {
     if (Object.keys(columns ?? {}).length) world.masks.push({ identity, table, columns });
     return {};
   },
-  /** call notes a call of the Storage Read API and says whose it is, or why it fails. */
-  call({ world, requests, fault }, { method, token, headers, body }) {
-    const path = `/google.cloud.bigquery.storage.v1.BigQueryRead/${method}`;
+  /** call notes a call of the Storage APIs and says whose it is, or why it fails. */
+  call({ world, requests, fault }, { service, method, token, headers, body }) {
+    const path = `/google.cloud.bigquery.storage.v1.${service}/${method}`;
     const identity = world.identities.get(token);
     const entry = { method: 'POST', path, method_id: path.slice(1).replace('/', '.'), headers, body, identity, token: !token ? 'none' : identity ? 'expected' : 'other', status: 200 };
     requests.push(entry);
@@ -47,6 +48,17 @@ const actions = {
   },
   /** read reads rows for the Storage Read API. */
   read: ({ world }, request) => readTable(world, request).catch((e) => fromDuck(e).body()),
+  /** schema is that of a table, for the Storage Write API. */
+  async schema({ world }, { table }) {
+    try {
+      await world.table(table);
+      return await world.schema(table);
+    } catch (e) {
+      return fromDuck(e).body();
+    }
+  },
+  /** append writes rows for the Storage Write API. */
+  append: ({ world }, { table, rows }) => insertAll(world, table, { rows: rows.map((json) => ({ json })) }).catch((e) => fromDuck(e).body()),
   settings({ world }, settings) {
     Object.assign(world.settings, settings);
     return world.settings;

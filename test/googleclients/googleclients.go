@@ -35,8 +35,8 @@ type Service struct {
 	Project  string `json:"project"`
 	BigQuery string `json:"bigquery,omitempty"` // root, as "http://127.0.0.1:1"
 	Storage  string `json:"storage,omitempty"`  // root of Cloud Storage
-	// Read is the host and port of the Storage Read API, which the Go client then
-	// reads results and tables through.
+	// Read is the host and port of the Storage APIs, which the Go client then reads
+	// results and tables through, and appends rows.
 	Read string `json:"read,omitempty"`
 	// CA is the file of the authority that the services' certificates are of; empty
 	// means the system's.
@@ -49,8 +49,9 @@ type Service struct {
 	Retries *int `json:"retries,omitempty"`
 }
 
-// Call is one call of a client. Name picks it; calls.mjs, and for the Storage Read
-// API goclient/read.go, say what each does and which of the other fields it reads.
+// Call is one call of a client. Name picks it; calls.mjs, and for the Storage APIs
+// goclient/read.go and write.go, say what each does and which of the other fields it
+// reads.
 type Call struct {
 	Name string `json:"call"`
 
@@ -76,6 +77,11 @@ type Call struct {
 	Format      string  `json:"format,omitempty"` // "ARROW" when empty
 	Fraction    float64 `json:"fraction,omitempty"`
 
+	// Of streams of the Storage Write API.
+	Streamed []string  `json:"names,omitempty"` // the names of streams
+	Messages []Message `json:"messages,omitempty"`
+	Endless  bool      `json:"endless,omitempty"` // the last message again and again, until the stream ends
+
 	Bucket    string `json:"bucket,omitempty"`
 	Object    string `json:"name,omitempty"` // or the name of a stream
 	Prefix    string `json:"prefix,omitempty"`
@@ -84,6 +90,19 @@ type Call struct {
 	Resumable bool   `json:"resumable,omitempty"`
 	Offset    int64  `json:"offset,omitempty"`
 	Length    int64  `json:"length,omitempty"`
+}
+
+// Message is a message with rows for a stream of the Storage Write API.
+type Message struct {
+	Stream string           `json:"stream,omitempty"`
+	Schema [][2]string      `json:"schema,omitempty"` // name and type of each field; none: no schema is sent
+	Rows   []map[string]any `json:"rows,omitempty"`
+	Offset *int64           `json:"offset,omitempty"`
+	// Column is the column that a field says it is of, whatever its own name is.
+	Column map[string]string `json:"column,omitempty"`
+	Arrow  bool              `json:"arrow,omitempty"` // not in protocol buffers
+	// Unknown adds a field that no definition has.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // Result is what a client made of a call.

@@ -38,7 +38,7 @@ func (a answer) status() error {
 	code, ok := map[int]codes.Code{
 		http.StatusBadRequest: codes.InvalidArgument, http.StatusUnauthorized: codes.Unauthenticated, http.StatusForbidden: codes.PermissionDenied,
 		http.StatusNotFound: codes.NotFound, http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusNotImplemented: codes.Unimplemented,
-		http.StatusServiceUnavailable: codes.Unavailable,
+		http.StatusServiceUnavailable: codes.Unavailable, http.StatusConflict: codes.AlreadyExists,
 	}[a.Error.Code]
 	if !ok {
 		code = codes.Internal
@@ -73,7 +73,7 @@ type admitted struct {
 }
 
 // admit notes a call, and says whose it is.
-func (c *control) admit(ctx context.Context, method string, message proto.Message) (admitted, error) {
+func (c *control) admit(ctx context.Context, service, method string, message proto.Message) (admitted, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	headers := make(map[string]string, len(md))
 	for name, values := range md {
@@ -89,7 +89,7 @@ func (c *control) admit(ctx context.Context, method string, message proto.Messag
 		Identity string
 		Cut      bool
 	}
-	in := map[string]any{"method": method, "token": token, "headers": headers, "body": string(body)}
+	in := map[string]any{"service": service, "method": method, "token": token, "headers": headers, "body": string(body)}
 	if err := c.do(ctx, "call", in, &out); err != nil {
 		return admitted{}, err
 	}

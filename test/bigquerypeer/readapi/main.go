@@ -1,10 +1,12 @@
 // Copyright The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command readapi speaks BigQuery's Storage Read API for the counterpart in
-// package bigquerypeer: sessions, streams and their splitting, Arrow with and
-// without compression. It asks the counterpart's control port whose a token is and
-// for the rows, and keeps a session's rows as Arrow until it ends.
+// Command readapi speaks BigQuery's Storage APIs for the counterpart in package
+// bigquerypeer. Of the Storage Read API: sessions, streams and their splitting,
+// Arrow with and without compression. Of the Storage Write API: streams of every
+// type, offsets, commits and flushes. It asks the counterpart's control port whose a
+// token is and for the rows, keeps a session's rows as Arrow until it ends, and what
+// is appended until it is committed.
 //
 // It listens on a free loopback port with a certificate of an authority that it
 // makes, prints one line of JSON with both, and ends when its standard input does.
@@ -53,8 +55,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(certificate)))
+	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(certificate)), grpc.MaxRecvMsgSize(maxMessage))
 	storagepb.RegisterBigQueryReadServer(server, newService(args[0]))
+	storagepb.RegisterBigQueryWriteServer(server, newWriter(args[0]))
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		server.Stop()

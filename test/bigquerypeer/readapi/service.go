@@ -28,6 +28,12 @@ const (
 	maxStream = 4
 )
 
+// The services, as the control port knows them.
+const (
+	reads  = "BigQueryRead"
+	writes = "BigQueryWrite"
+)
+
 // service is the Storage Read API.
 type service struct {
 	storagepb.UnimplementedBigQueryReadServer
@@ -66,7 +72,7 @@ func tableOf(name string) (table, error) {
 
 // CreateReadSession reads the whole table and keeps it.
 func (s *service) CreateReadSession(ctx context.Context, r *storagepb.CreateReadSessionRequest) (*storagepb.ReadSession, error) {
-	who, err := s.control.admit(ctx, "CreateReadSession", r)
+	who, err := s.control.admit(ctx, reads, "CreateReadSession", r)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +199,7 @@ func (s *service) find(name, identity string) (*stream, error) {
 
 // ReadRows sends a stream from an offset on.
 func (s *service) ReadRows(r *storagepb.ReadRowsRequest, to storagepb.BigQueryRead_ReadRowsServer) error {
-	who, err := s.control.admit(to.Context(), "ReadRows", r)
+	who, err := s.control.admit(to.Context(), reads, "ReadRows", r)
 	if err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (s *service) ReadRows(r *storagepb.ReadRowsRequest, to storagepb.BigQueryRe
 
 // SplitReadStream makes two streams of one, or none when there is but one batch.
 func (s *service) SplitReadStream(ctx context.Context, r *storagepb.SplitReadStreamRequest) (*storagepb.SplitReadStreamResponse, error) {
-	who, err := s.control.admit(ctx, "SplitReadStream", r)
+	who, err := s.control.admit(ctx, reads, "SplitReadStream", r)
 	if err != nil {
 		return nil, err
 	}

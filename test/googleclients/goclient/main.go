@@ -43,6 +43,9 @@ type call struct {
 	Streams                          int
 	Fraction                         float64
 	Offset, Length                   int64
+	Names                            []string  `json:"names"`
+	Messages                         []message `json:"messages"`
+	Endless                          bool
 }
 
 type failure struct {
@@ -61,6 +64,8 @@ type clients struct {
 	bq  *bigquery.Client
 	gcs *storage.Client
 	api *storageread.BigQueryReadClient
+	// write makes the options of a client of the Storage Write API.
+	write []option.ClientOption
 
 	project string
 }
@@ -110,6 +115,7 @@ func dial(ctx context.Context, s service) (*clients, error) {
 		}
 	}
 	if s.Read != "" {
+		c.write = []option.ClientOption{option.WithEndpoint(s.Read), login}
 		if c.api, err = storageread.NewBigQueryReadClient(ctx, option.WithEndpoint(s.Read), login); err != nil {
 			return nil, err
 		}
@@ -134,6 +140,8 @@ func (c *clients) calls() map[string]doer {
 		"describe": c.describe, "delete_table": c.deleteTable, "insert": c.insert, "load": c.load, "extract": c.extract, "copy": c.copy,
 		"buckets": c.buckets, "create_bucket": c.createBucket, "delete_bucket": c.deleteBucket, "objects": c.objects, "put": c.put, "get": c.get,
 		"session": c.session, "stream": c.stream, "split": c.split,
+		"append": c.append, "append_raw": c.appendRaw, "write_stream": c.writeStream, "get_write_stream": c.getWriteStream, "finalize": c.finalize,
+		"commit": c.commit, "flush": c.flush,
 		"stat": c.stat, "delete": c.remove, "copy_object": c.copyObject,
 	}
 }
