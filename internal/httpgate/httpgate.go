@@ -96,6 +96,7 @@ const (
 	maxBusy        = 256  // of these for one session, so that it leaves room for others
 	maxStays       = 4096 // sessions and openings
 	maxHeaderBytes = 64 << 10
+	halfOpen       = 30 * time.Second // without a sign of the client, until it is asked for one, and without an answer
 	maxTokenBytes  = identity.MaxToken
 )
 
@@ -113,6 +114,7 @@ func (g *Gate) Serve(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(ctx, w, r) }), TLSConfig: g.o.TLS,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: halfOpen, PingTimeout: halfOpen},
 		ErrorLog: slog.NewLogLogger(g.o.Log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	done := make(chan error, 1)
@@ -306,9 +308,24 @@ func (g *Gate) keep(ctx context.Context, k key, v *stay, ask session.Ask) {
 	close(v.ready)
 	<-v.sess.Context().Done()
 	g.leave(k)
+	v.finish()
 	reason, _ := sallyport.Public(context.Cause(v.sess.Context()))
 	if err := v.sess.Close(reason); err != nil {
 		g.o.Log.Warn("session not sealed", "session", v.sess.ID(), "err", err)
+	}
+}
+
+// finish waits until the requests that the session's end has cut off have put on record
+// how far they came, and not for longer than that may take.
+func (v *stay) finish() {
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	for range maxBusy {
+		select {
+		case v.slots <- struct{}{}:
+		case <-timer.C:
+			return
+		}
 	}
 }
 

@@ -26,12 +26,18 @@ type Client struct {
 	auth      *Authority
 }
 
+// halfOpen is how long nothing may come over a connection of HTTP/2 with requests under
+// way until the target is asked for a sign, and how long that may take: what streams to
+// it must hear that it is gone.
+const halfOpen = 30 * time.Second
+
 // NewClient returns a client; it does not connect yet. secure is nil for plain HTTP,
 // and timeout is how long the first byte of an answer may take.
 func NewClient(protocol string, base *url.URL, secure *tls.Config, a Auth, timeout time.Duration) *Client {
 	t := &http.Transport{
 		TLSClientConfig: secure, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: 64 << 10, ExpectContinueTimeout: 2 * time.Second, DisableCompression: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: halfOpen, PingTimeout: halfOpen},
 	}
 	return &Client{
 		protocol: protocol, base: base, transport: t, auth: NewAuthority(a, base),

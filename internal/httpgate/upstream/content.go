@@ -29,9 +29,14 @@ func NewContent(r io.Reader) *Content { return &Content{r: r, sum: sha256.New()}
 // Read implements [io.Reader].
 func (c *Content) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
-	c.n += int64(n)
-	c.sum.Write(b[:n])
+	c.Add(b[:n])
 	return n, err
+}
+
+// Add takes in what passes without being read from here.
+func (c *Content) Add(b []byte) {
+	c.n += int64(len(b))
+	c.sum.Write(b)
 }
 
 // Note says what has passed, for the record; it is empty when nothing has.
