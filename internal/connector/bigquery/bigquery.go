@@ -73,12 +73,13 @@ type Target struct {
 	catalogue *meta.Catalogue
 	jobs      *registry
 	reads     *reads
+	writes    *writes
 	tokens    *sealer
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
 func New(cfg Config) (*Target, error) {
-	t := &Target{cfg: cfg, jobs: newRegistry(cfg.Now), reads: newReads(cfg.Now)}
+	t := &Target{cfg: cfg, jobs: newRegistry(cfg.Now), reads: newReads(cfg.Now), writes: newWrites(cfg.Now)}
 	var err error
 	if t.tokens, err = newSealer(cfg.Rand); err != nil {
 		return nil, err

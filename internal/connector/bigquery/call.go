@@ -21,6 +21,9 @@ import (
 
 // serveCall answers a call of gRPC. What it returns was told to the client already.
 func (t *Target) serveCall(w http.ResponseWriter, r *http.Request, v httpgate.Visit) error {
+	if method, ok := writeMethod(v.Path); ok {
+		return t.serveWrite(w, r, v, method)
+	}
 	reply := httpgate.NewReply(w)
 	err := t.dispatch(reply, r, v)
 	reply.End(err)
