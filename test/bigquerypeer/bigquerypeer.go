@@ -38,7 +38,7 @@ type Server struct {
 	URL string
 	// Token is the bearer token that it accepts, for [Identity].
 	Token string
-	// Read is the host and port of the Storage Read API (gRPC over TLS), and ReadCA
+	// Read is the host and port of the Storage APIs (gRPC over TLS), and ReadCA
 	// the file of the authority of its certificate; empty without [WithRead].
 	Read, ReadCA string
 
@@ -74,7 +74,7 @@ func WithStorage(endpoint, token string) Option {
 	return func(s *Server) { s.Set(Settings{Storage: &Storage{Endpoint: endpoint, Token: token}}) }
 }
 
-// WithRead serves the Storage Read API as well.
+// WithRead serves the Storage Read and Write APIs as well.
 func WithRead() Option {
 	return func(s *Server) {
 		s.t.Helper()

@@ -25,8 +25,8 @@ import (
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
 )
 
-// readFront stands before the Storage Read API of a counterpart, and answers ReadRows
-// by itself where it has something to answer.
+// readFront stands before the Storage APIs of a counterpart, and answers ReadRows and
+// AppendRows by itself where it has something to answer.
 type readFront struct {
 	*httptest.Server
 	rows atomic.Pointer[http.HandlerFunc]
@@ -50,7 +50,7 @@ func startFront(t *testing.T) (*world, *readFront) {
 	}
 	f := &readFront{}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h := f.rows.Load(); h != nil && strings.HasSuffix(r.URL.Path, "/ReadRows") {
+		if h := f.rows.Load(); h != nil && strings.HasSuffix(r.URL.Path, "Rows") {
 			w.Header().Set("Content-Type", grpc.ContentType)
 			(*h)(w, r)
 			return

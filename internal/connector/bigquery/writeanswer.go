@@ -88,16 +88,24 @@ func (x *writing) detail(out []byte, f grpc.Field) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, known := "", passing{2: within(x.streamError())}
-	known[1] = func(out []byte, f grpc.Field) (_ []byte, err error) {
-		kind, err = f.String()
-		return grpc.AppendString(out, 1, kind), err
-	}
-	b, err = known.of(b)
+	var kind string
+	var value []byte
+	err = grpc.Fields(b, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			kind, err = f.String()
+		case 2:
+			value, err = f.Message()
+		}
+		return err
+	})
 	if err != nil || kind != storageError {
 		return out, err
 	}
-	return grpc.AppendMessage(out, f.Number, b), nil
+	if value, err = x.streamError().of(value); err != nil {
+		return nil, err
+	}
+	return grpc.AppendMessage(out, f.Number, grpc.AppendMessage(grpc.AppendString(nil, 1, kind), 2, value)), nil
 }
 
 // streamError are the fields of an error about a stream, which is named where it is one
