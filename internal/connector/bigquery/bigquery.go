@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bigquery is the connector for BigQuery's REST interface and its Storage
-// Read API. Who may do
+// APIs. Who may do
 // what, what is held, recorded and masked is decided by the session engine on what
 // package analyze/bigquery finds in a request.
 //

@@ -87,7 +87,8 @@ func TestReadAsByREST(t *testing.T) {
 	calls := []call{
 		query("SELECT * FROM clinic.patients ORDER BY mrn"), query("SELECT mrn, note, UPPER(name) AS n FROM clinic.patients ORDER BY mrn"),
 		query("SELECT mrn, zip FROM clinic.patients ORDER BY mrn LIMIT 1"), query("SELECT zip FROM clinic.patients WHERE FALSE"),
-		{Name: "rows", Dataset: "clinic", Table: "patients"}, {Name: "rows", Dataset: "clinic", Table: "visits"},
+		{Name: "rows", Dataset: "clinic", Table: "patients"},
+		{Name: "rows", Dataset: "clinic", Table: "visits"},
 		query("SELECT n, CONCAT('row ', CAST(n AS STRING)) AS t FROM UNNEST(GENERATE_ARRAY(1, 30000)) AS n ORDER BY n"),
 	}
 	rest := googleclients.Go(t, w.service(), calls...)

@@ -113,8 +113,10 @@ func TestStatuses(t *testing.T) {
 // TestTimeouts are read and written.
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]time.Duration{"": 0, "1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "4m": 4 * time.Millisecond,
-		"5u": 5 * time.Microsecond, "6n": 6, "0S": 1, "99999999H": 30 * 24 * time.Hour} {
+	for s, want := range map[string]time.Duration{
+		"": 0, "1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "4m": 4 * time.Millisecond,
+		"5u": 5 * time.Microsecond, "6n": 6, "0S": 1, "99999999H": 30 * 24 * time.Hour,
+	} {
 		if got, err := grpc.ParseTimeout(s); err != nil || got != want {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
@@ -134,8 +136,10 @@ func TestTimeouts(t *testing.T) {
 // TestContentTypes of calls.
 func TestContentTypes(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]bool{"application/grpc": true, "application/grpc+proto": true, "Application/gRPC; x=y": true,
-		"application/grpc+json": false, "application/grpc-web": false, "application/json": false, "": false} {
+	for s, want := range map[string]bool{
+		"application/grpc": true, "application/grpc+proto": true, "Application/gRPC; x=y": true,
+		"application/grpc+json": false, "application/grpc-web": false, "application/json": false, "": false,
+	} {
 		if grpc.Is(s) != want {
 			t.Errorf("%q: %v", s, !want)
 		}
