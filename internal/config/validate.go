@@ -189,11 +189,24 @@ func (c *Config) validateRoles(f *findings) {
 				f.add(fmt.Sprintf("%s.resources[%d]", key, j), "there is no resource %q", clip(string(id)))
 			}
 		}
+		for j, id := range r.Resources {
+			if c.lacksIdentity(id, r.Name) {
+				f.add(fmt.Sprintf("%s.resources[%d]", key, j), "%q is in native mode and has no service account for the role; add it to bigquery.native.roles", clip(string(id)))
+			}
+		}
 		if len(r.Members) == 0 {
 			f.add(key+".members", "is missing; nobody could hold the role")
 		}
 		members(f, key+".members", r.Members)
 	}
+}
+
+// lacksIdentity reports whether a role reaches nothing at a resource in native mode.
+func (c *Config) lacksIdentity(id sallyport.ResourceID, role sallyport.RoleID) bool {
+	return slices.ContainsFunc(c.Resources, func(r Resource) bool {
+		return r.Name == id && r.Type == Warehouse && r.BigQuery != nil && r.BigQuery.Mode == "native" &&
+			!slices.ContainsFunc(r.BigQuery.Native.Roles, func(n NativeRole) bool { return n.Role == role })
+	})
 }
 
 // members checks a list of "group:NAME" and "principal:ID".

@@ -7,12 +7,14 @@ import (
 	"context"
 	"net/url"
 	"os"
+	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/analyze/googlesql/lineage"
 	"github.com/sallyport-dev/sallyport/internal/catalog"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/connector/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 )
 
 // BigQueryConfig makes the connector's form of the configuration of a resource on
@@ -53,7 +55,28 @@ func BigQueryConfig(ctx context.Context, r config.Resource, src Sources, deps De
 			return cfg, err
 		}
 	}
+	cfg.Native = native(b, cfg.Auth)
 	return cfg, nil
+}
+
+// native makes the connector's form of native mode; nil in the other one.
+func native(b *config.BigQuery, own upstream.Auth) *bigquery.Native {
+	if b.Mode != "native" {
+		return nil
+	}
+	n := &bigquery.Native{Roles: map[sallyport.RoleID]upstream.Auth{}, Every: b.Native.Every}
+	for _, r := range b.Native.Roles {
+		auth := own
+		auth.Google.Impersonate, auth.Google.IAM = r.Impersonate, b.Native.IAM
+		n.Roles[r.Role] = auth
+	}
+	for _, c := range b.Native.Canaries {
+		dataset, table, _ := strings.Cut(c.Table, ".")
+		n.Canaries = append(n.Canaries, bigquery.Canary{
+			Dataset: dataset, Table: table, Column: strings.Split(c.Column, "."), Key: c.Key, Row: c.Row, Value: c.Value,
+		})
+	}
+	return n
 }
 
 // analyser starts the program that traces the queries of a resource; nil where the

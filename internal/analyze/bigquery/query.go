@@ -92,7 +92,7 @@ func (b *build) query(v value, temporary []string) error {
 		return err
 	}
 	b.st.Class, b.st.Readable = st.Class, st.Readable
-	b.st.Refused, b.st.Hint = st.Refused, st.Hint
+	b.st.Refused, b.st.Hint, b.st.Older = st.Refused, st.Hint, st.Older
 	b.take(st)
 	b.st.Outputs = append(b.st.Outputs, st.Outputs...)
 	b.st.Flows = append(b.st.Flows, st.Flows...)

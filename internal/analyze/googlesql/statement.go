@@ -112,6 +112,7 @@ func (b *builder) uses(p *Parsed) {
 	b.st.Effects = append(b.st.Effects, p.Effects...)
 	for _, u := range p.Tables {
 		b.system(u)
+		b.st.Older = b.st.Older || u.TimeTravel
 		if !u.Wildcard {
 			b.access(u.Effect, b.env.object(u, b.cat))
 		}

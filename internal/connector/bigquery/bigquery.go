@@ -59,9 +59,11 @@ type Config struct {
 	Labels *catalog.Labels
 	// Timeout is how long the first byte of an answer may take.
 	Timeout time.Duration
-	Now     func() time.Time
-	Rand    io.Reader
-	Log     *slog.Logger
+	// Native is nil where the gateway masks, and the service shows it everything.
+	Native *Native
+	Now    func() time.Time
+	Rand   io.Reader
+	Log    *slog.Logger
 }
 
 // Target serves one resource. It is an [httpgate.Handler].
@@ -75,6 +77,8 @@ type Target struct {
 	reads     *reads
 	writes    *writes
 	tokens    *sealer
+	// identities are those of the roles, in native mode.
+	identities map[sallyport.RoleID]*identity
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
@@ -88,6 +92,7 @@ func New(cfg Config) (*Target, error) {
 	if cfg.Storage != nil {
 		t.storage = upstream.NewClient(Protocol, cfg.Storage, cfg.StorageTLS, cfg.Auth, cfg.Timeout)
 	}
+	t.identities = t.newIdentities()
 	if t.catalogue, err = meta.New(meta.Config{Resource: cfg.Resource, Project: cfg.Project, Labels: cfg.Labels, Fetch: t.fetch, Now: cfg.Now}); err != nil {
 		return nil, err
 	}
@@ -103,6 +108,9 @@ func (t *Target) Close() {
 	t.client.Close()
 	if t.storage != nil {
 		t.storage.Close()
+	}
+	for _, id := range t.identities {
+		id.client.Close()
 	}
 }
 
@@ -153,7 +161,11 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		fail(w, err)
 		return err
 	}
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session), judged: t.cfg.Now()}
+	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session)}
+	if err := t.proven(r.Context(), v.Session); err != nil {
+		return told(e.unfit(v.Path, err))
+	}
+	e.judged = t.cfg.Now() // after the proof, which says nothing of what was before
 	body := &tee{r: r.Body}
 	call, cerr := t.analyser.Analyse(withSession(r.Context(), v.Session), analyze.Request{
 		Method: r.Method, Path: v.Path, Query: r.URL.RawQuery, Header: r.Header, Body: body,
@@ -171,6 +183,8 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		reason, hint := sallyport.Public(err)
 		return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
 	}
+	e.relax()
+	cmd.Statement = call.Statement
 	var p session.Permit
 	var err error
 	if e.admission, p, err = v.Session.Permit(r.Context(), cmd); err != nil {

@@ -212,7 +212,7 @@ func (e *exchange) followed(s *seen) error {
 	if over && e.call.Parent == "" {
 		e.end(j)
 	}
-	traced := slices.ContainsFunc(j.statement.Outputs, func(o sallyport.Output) bool { return !o.Unknown })
+	traced := e.t.cfg.Native != nil || slices.ContainsFunc(j.statement.Outputs, func(o sallyport.Output) bool { return !o.Unknown })
 	if !traced || !over && len(s.Rows) == 0 {
 		return nil
 	}
@@ -285,7 +285,7 @@ func (e *exchange) ended(j *job) bool {
 		return e.t.cfg.Now().Sub(j.judged) > longestJob
 	}
 	path := "/bigquery/v2/projects/" + url.PathEscape(j.project) + "/jobs/" + url.PathEscape(j.own)
-	status, b, err := e.t.fetch(withSession(e.request.Context(), e.sess), path, url.Values{"location": {location}})
+	status, b, err := e.t.fetchAs(e.request.Context(), e.sess, j.owner.role, path, url.Values{"location": {location}})
 	var s seen
 	return err == nil && (status == http.StatusNotFound || status == http.StatusOK && json.Unmarshal(b, &s) == nil && s.Status.State == "DONE")
 }

@@ -42,6 +42,8 @@ type exchange struct {
 	stream    *readSession // whose stream the call is about
 	admission *session.Admission
 	counts    []mask.Count
+	strict    *sallyport.Statement // what the call is, of which native mode judges a part
+	alike     bool                 // every column of the answer is what the one output is
 }
 
 // Kinds of what a recording holds of a request.
@@ -212,7 +214,7 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *upstream.Ou
 		e.undo()
 		return err
 	}
-	res, err := e.send(p)
+	res, err := e.sent(p)
 	if e.changing != nil {
 		e.t.jobs.arrived(e.changing, "")
 	}
@@ -264,7 +266,7 @@ func (e *exchange) remember() error {
 	if e.own.Job == "" || e.client == "" || e.call.DryRun {
 		return nil
 	}
-	st := e.call.Statement
+	st := e.strict
 	if e.call.Kind == "query" && e.call.Table.ID != "" {
 		st = mixed(st)
 	}
@@ -288,11 +290,23 @@ func mixed(st *sallyport.Statement) *sallyport.Statement {
 	return &c
 }
 
-// send forwards the request.
-func (e *exchange) send(p session.Permit) (*http.Response, error) {
+// sent forwards the request. The call may have been held since it was proven that
+// the service masks for its role.
+func (e *exchange) sent(p session.Permit) (*http.Response, error) {
+	if err := e.t.proven(e.request.Context(), e.sess); err != nil {
+		return nil, errors.Join(err, upstream.ErrUnsent)
+	}
+	client, err := e.t.as(e.owner.role)
+	if err != nil {
+		return nil, err
+	}
+	return e.send(client, p)
+}
+
+func (e *exchange) send(to *upstream.Client, p session.Permit) (*http.Response, error) {
 	c := e.call
 	if c.Upload == analyze.UploadContinue {
-		return e.part(p)
+		return e.part(to, p)
 	}
 	f, err := c.Rewrite(e.own)
 	if err != nil {
@@ -305,7 +319,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	body, length := io.Reader(bytes.NewReader(f.Body)), int64(len(f.Body))
 	switch c.Upload {
 	case analyze.UploadMultipart:
-		return e.file(p, f, h)
+		return e.file(to, p, f, h)
 	case analyze.UploadBegin:
 		if c.MediaType != "" {
 			h.Set("X-Upload-Content-Type", c.MediaType)
@@ -317,23 +331,23 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	if v := e.request.Header.Get("If-Match"); v != "" {
 		h.Set("If-Match", v)
 	}
-	return e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: e.t.client.At(f.Path, f.Query), Header: h, Body: body, Length: length})
+	return to.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: to.At(f.Path, f.Query), Header: h, Body: body, Length: length})
 }
 
 // file sends a job with its file.
-func (e *exchange) file(p session.Permit, f analyze.Forward, h http.Header) (*http.Response, error) {
+func (e *exchange) file(to *upstream.Client, p session.Permit, f analyze.Forward, h http.Header) (*http.Response, error) {
 	content := upstream.NewContent(e.call.Media)
 	kind, body, err := upstream.Related(e.t.cfg.Rand, f.Body, e.call.MediaType, content)
 	if err != nil {
 		return nil, errors.Join(upstream.ErrUnsent, err)
 	}
 	h.Set("Content-Type", kind)
-	res, err := e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: e.t.client.At(f.Path, f.Query), Header: h, Body: body, Length: -1})
+	res, err := to.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: f.Method, To: to.At(f.Path, f.Query), Header: h, Body: body, Length: -1})
 	return e.noted(p, content, res, err)
 }
 
 // part sends a part of a file to where the upload goes on.
-func (e *exchange) part(p session.Permit) (*http.Response, error) {
+func (e *exchange) part(client *upstream.Client, p session.Permit) (*http.Response, error) {
 	to, err := url.Parse(e.upload)
 	if err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, "bigquery", "the upload's address is none").Because(errors.Join(upstream.ErrUnsent, err))
@@ -346,7 +360,7 @@ func (e *exchange) part(p session.Permit) (*http.Response, error) {
 		}
 	}
 	content := upstream.NewContent(e.call.Media)
-	res, err := e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: http.MethodPut, To: to, Header: h, Body: content, Length: e.request.ContentLength})
+	res, err := client.Ask(e.request.Context(), e.sess, p, upstream.Request{Verb: http.MethodPut, To: to, Header: h, Body: content, Length: e.request.ContentLength})
 	return e.noted(p, content, res, err)
 }
 
@@ -376,7 +390,20 @@ func (t *Target) fetch(ctx context.Context, path string, query url.Values) (int,
 	if !ok {
 		return 0, nil, sallyport.E(sallyport.Internal, "bigquery", "the catalogue is asked without a session")
 	}
-	res, err := upstream.Describe(ctx, t.client, s, t.client.At(path, query.Encode()))
+	return t.describe(ctx, s, t.client, path, query)
+}
+
+// fetchAs reads what something of a role's own is, as the identity of the role.
+func (t *Target) fetchAs(ctx context.Context, s *session.Session, role sallyport.RoleID, path string, query url.Values) (int, []byte, error) {
+	client, err := t.as(role)
+	if err != nil {
+		return 0, nil, err
+	}
+	return t.describe(ctx, s, client, path, query)
+}
+
+func (t *Target) describe(ctx context.Context, s *session.Session, client *upstream.Client, path string, query url.Values) (int, []byte, error) {
+	res, err := upstream.Describe(ctx, client, s, client.At(path, query.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -4,7 +4,6 @@
 package bigquery
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -31,6 +30,9 @@ func (e *exchange) plan(s *seen) (*mask.BQPlan, error) {
 // columns are those of the answer's rows, with what the verdict says of each.
 func (e *exchange) columns(s *seen) ([]mask.BQColumn, error) {
 	masking, st, masks := e.t.cfg.Masking, e.call.Statement, e.admission.Masks()
+	if e.alike && (s.Schema != nil || len(e.call.Hidden) > 0) {
+		return e.allAlike(s)
+	}
 	if s.Schema != nil {
 		return meta.Columns(masking, s.Schema, st, masks)
 	}
@@ -48,7 +50,7 @@ func (e *exchange) columns(s *seen) ([]mask.BQColumn, error) {
 		e.t.catalogue.Forget(e.call.Table)
 		return e.t.catalogue.TableColumns(ctx, masking, e.call.Table, names, st, masks)
 	}
-	schema, err := e.schema(ctx)
+	schema, err := e.schema()
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +61,28 @@ func (e *exchange) columns(s *seen) ([]mask.BQColumn, error) {
 	return meta.Select(columns, names)
 }
 
+// allAlike are the columns of an answer of which each is what the statement's one
+// output is.
+func (e *exchange) allAlike(s *seen) ([]mask.BQColumn, error) {
+	schema := s.Schema
+	if schema == nil {
+		var err error
+		if schema, err = e.schema(); err != nil {
+			return nil, err
+		}
+	}
+	columns, err := meta.Alike(e.t.cfg.Masking, schema, e.call.Statement, e.admission.Masks())
+	if names := e.request.URL.Query().Get("selectedFields"); err == nil && names != "" && s.Schema == nil {
+		return meta.Select(columns, names)
+	}
+	return columns, err
+}
+
 // schema asks for the schema of the hidden table whose rows are listed.
-func (e *exchange) schema(ctx context.Context) (json.RawMessage, error) {
+func (e *exchange) schema() (json.RawMessage, error) {
 	t := e.call.Table
 	path := "/bigquery/v2/projects/" + url.PathEscape(t.Project) + "/datasets/" + url.PathEscape(t.Dataset.ID) + "/tables/" + url.PathEscape(t.ID)
-	status, b, err := e.t.fetch(ctx, path, url.Values{})
+	status, b, err := e.t.fetchAs(e.request.Context(), e.sess, e.owner.role, path, url.Values{})
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,36 @@ func Columns(set *rules.Set, schema []byte, st *sallyport.Statement, masks []sal
 	return cols, nil
 }
 
+// Alike are the columns of an answer each of which may be made of all that the
+// statement's one output is made of, where the target has masked what must be. Where
+// the verdict masks the output they are masked whole; otherwise what a scanner finds
+// in their texts is.
+func Alike(set *rules.Set, schema []byte, st *sallyport.Statement, masks []sallyport.Mask) ([]mask.BQColumn, error) {
+	s, err := parseSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	cols := plain(s.Fields)
+	if len(st.Outputs) != 1 || maskOf(masks, 0) != nil {
+		return strictest(set, cols), nil
+	}
+	return scanned(set, cols), nil
+}
+
+// scanned has the texts of columns, and of their fields, looked through.
+func scanned(set *rules.Set, cols []mask.BQColumn) []mask.BQColumn {
+	for i := range cols {
+		c := &cols[i]
+		c.Fields = scanned(set, c.Fields)
+		if t := strings.ToUpper(c.Type); t != "STRING" && t != "JSON" {
+			continue
+		}
+		c.Mask, c.Labels, c.Reason = true, []sallyport.Label{sallyport.Unclassified}, reasonLineage
+		c.Text, c.Format, c.ProfileVersion = set.Text(), set.JSON(), set.Profile().Version()
+	}
+	return cols
+}
+
 // completed is a column with what is known of it. What is not known is masked,
 // whatever a verdict says.
 func completed(set *rules.Set, c mask.BQColumn, out sallyport.Output, m *sallyport.Mask) mask.BQColumn {
