@@ -50,3 +50,12 @@ type Verdict struct {
 	// window of a grant (the rule's @max). Set when Outcome is Hold.
 	Wait time.Duration `json:"wait,omitempty"`
 }
+
+// Estimate is what a target says that a statement would do, before it does it. It is
+// the target's word and decides nothing by itself.
+type Estimate struct {
+	Kind   string   `json:"kind,omitempty"`   // the target's word for the statement: "DROP_TABLE"
+	Bytes  uint64   `json:"bytes,omitempty"`  // that it would read
+	Tables []string `json:"tables,omitempty"` // that it reads or changes, "project.dataset.table"
+	None   string   `json:"none,omitempty"`   // why there is no estimate, instead of the others
+}

@@ -154,6 +154,9 @@ type Request struct {
 	Effects  []string               `json:"effects,omitempty"`
 	Rules    []sallyport.RuleID     `json:"rules,omitempty"`
 	Policy   sallyport.PolicyDigest `json:"policy,omitempty"`
+	// Estimate is what the target has said that the statement would do, where it was
+	// asked. Binding is over it as well.
+	Estimate *sallyport.Estimate `json:"estimate,omitempty"`
 }
 
 // Decision is the body of TypeDecision.

@@ -49,6 +49,8 @@ type hold struct {
 	Objects  []string `json:"objects"`
 	Effects  []string `json:"effects"`
 	Rules    []string `json:"rules"`
+	// Estimate is what the target says that the statement would do.
+	Estimate *sallyport.Estimate `json:"estimate"`
 }
 
 type window struct {
@@ -280,6 +282,7 @@ func (a *app) showRequest(raw json.RawMessage, r request) error {
 		add("effects", list(h.Effects))
 		add("objects", list(h.Objects))
 		add("rules", list(h.Rules))
+		add("the target says", estimated(h.Estimate))
 	}
 	if d := r.Decision; d != nil {
 		add("decision", d.Decision+" by "+d.Approver+" at "+stamp(d.At))
@@ -291,4 +294,19 @@ func (a *app) showRequest(raw json.RawMessage, r request) error {
 		add("until", stamp(g.NotAfter))
 	}
 	return a.show(raw, t)
+}
+
+// estimated says in a line what the target says of a held statement.
+func estimated(e *sallyport.Estimate) string {
+	switch {
+	case e == nil:
+		return ""
+	case e.None != "":
+		return "no estimate: " + e.None
+	}
+	out := fmt.Sprintf("%s, %d bytes to read", e.Kind, e.Bytes)
+	if len(e.Tables) > 0 {
+		out += ", of " + list(e.Tables)
+	}
+	return out
 }

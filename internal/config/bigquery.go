@@ -34,6 +34,9 @@ type BigQuery struct {
 	Mode string `yaml:"mode"`
 	// Native is of the mode "native".
 	Native BigQueryNative `yaml:"native"`
+	// SecondOpinion says when a dry run of the service's must agree with what the
+	// gateway has found out: "off", "held" (of statements that wait for a human) or "always".
+	SecondOpinion string `yaml:"second_opinion"`
 }
 
 // BigQueryNative says as whom each role reaches the service, and by what is proven
@@ -66,7 +69,7 @@ type NativeCanary struct {
 
 func (b *BigQuery) setDefaults() {
 	b.URL, b.Timeout = "https://bigquery.googleapis.com", 5*time.Minute
-	b.Mode, b.Native.Every = "lineage", 5*time.Minute
+	b.Mode, b.Native.Every, b.SecondOpinion = "lineage", 5*time.Minute, "held"
 	b.Auth = HTTPAuth{Mode: "google", Scopes: []string{"https://www.googleapis.com/auth/bigquery"}}
 }
 
@@ -103,6 +106,7 @@ func (b *BigQuery) validate(key string, r Resource, f *findings) {
 		f.add(key+".timeout", "is %v; want 1s to 1h", b.Timeout)
 	}
 	oneOf(f, key+".mode", b.Mode, "lineage", "native")
+	oneOf(f, key+".second_opinion", b.SecondOpinion, "off", "held", "always")
 	if b.Mode == "native" {
 		b.validateNative(key, f)
 	} else if len(b.Native.Roles) > 0 || len(b.Native.Canaries) > 0 {

@@ -68,6 +68,9 @@ type Hold struct {
 	Binding  string              `json:"binding"`  // digest of everything an approval is good for
 	Objects  []string            `json:"objects,omitempty"`
 	Effects  []string            `json:"effects,omitempty"`
+	// Estimate is what the target says that the statement would do; nil where it is not
+	// asked.
+	Estimate *sallyport.Estimate `json:"estimate,omitempty"`
 }
 
 // Decision is what a human decided about a request. It is zero before.
@@ -126,7 +129,7 @@ func (r Request) event() evidence.Request {
 	}
 	if h := r.Hold; h != nil {
 		e.Session, e.Stmt, e.Readable, e.Digest, e.Binding = h.Session, h.Stmt, h.Readable, h.Digest, h.Binding
-		e.Objects, e.Effects = h.Objects, h.Effects
+		e.Objects, e.Effects, e.Estimate = h.Objects, h.Effects, h.Estimate
 	}
 	return e
 }

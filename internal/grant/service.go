@@ -180,6 +180,7 @@ type HoldSpec struct {
 	Policy    sallyport.PolicyDigest
 	Approvers string
 	Expires   time.Time
+	Estimate  *sallyport.Estimate
 }
 
 // Hold files a request for the release of a held statement. Errors: Invalid,
@@ -202,7 +203,7 @@ func (s *Service) Hold(ctx context.Context, spec HoldSpec) (Request, error) {
 		Created: now, Changed: now, Expires: spec.Expires.UTC().Truncate(time.Microsecond),
 		Hold: &Hold{
 			Session: spec.Session, Stmt: spec.Stmt, Readable: spec.Readable, Digest: spec.Digest, Binding: spec.Binding,
-			Objects: spec.Objects, Effects: spec.Effects,
+			Objects: spec.Objects, Effects: spec.Effects, Estimate: spec.Estimate,
 		},
 	})
 }

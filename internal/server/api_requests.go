@@ -59,6 +59,7 @@ type hold struct {
 	Objects  []string            `json:"objects"`
 	Effects  []string            `json:"effects"`
 	Rules    []sallyport.RuleID  `json:"rules"`
+	Estimate *sallyport.Estimate `json:"estimate,omitempty"`
 }
 
 type grantWindow struct {
@@ -83,7 +84,7 @@ func (a *api) render(ctx context.Context, c caller, r grant.Request) (request, e
 		}
 	}
 	if h := r.Hold; h != nil {
-		out.Hold = &hold{h.Session, h.Stmt, h.Readable, nonNil(h.Objects), nonNil(h.Effects), nonNil(r.Rules)}
+		out.Hold = &hold{h.Session, h.Stmt, h.Readable, nonNil(h.Objects), nonNil(h.Effects), nonNil(r.Rules), h.Estimate}
 	}
 	if r.Grant != "" {
 		g, err := a.g.grants.Grant(ctx, r.Grant)

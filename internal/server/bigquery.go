@@ -55,6 +55,7 @@ func BigQueryConfig(ctx context.Context, r config.Resource, src Sources, deps De
 			return cfg, err
 		}
 	}
+	cfg.Opinion = bigquery.Opinion(b.SecondOpinion)
 	cfg.Native = native(b, cfg.Auth)
 	return cfg, nil
 }

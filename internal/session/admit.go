@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,6 +67,10 @@ type Command struct {
 	InTransaction bool
 	// Notify tells the client that its statement is held. May be nil.
 	Notify func(message, hint string)
+	// Estimate asks the target what the statement would do, for whoever decides about
+	// it; nil where it cannot be asked. On an error the statement is refused, and not held.
+	Estimate func(context.Context) (sallyport.Estimate, error)
+	estimate *sallyport.Estimate // what it has said
 }
 
 // Admit decides about one statement. A denial is recorded and returned as an
@@ -194,6 +199,15 @@ func (s *Session) hold(ctx context.Context, c Command, a *Admission) (*Admission
 		wait = d.Waits.HoldInTx
 	}
 	wait = min(wait, a.verdict.Wait)
+	if c.Estimate != nil {
+		e, err := c.Estimate(ctx)
+		if err != nil {
+			reason, hint := sallyport.Public(err)
+			a.verdict.Reason = reason
+			return nil, s.denyWith(ctx, a, "", hint)
+		}
+		c.estimate = &e
+	}
 	bound := s.bindingOf(c, a.digest)
 	s.mu.Lock()
 	number := s.stmts + 1
@@ -202,7 +216,7 @@ func (s *Session) hold(ctx context.Context, c Command, a *Admission) (*Admission
 		Session: s.id, Stmt: number, Principal: s.principal, Resource: s.resource.ID, Role: s.role,
 		Readable: cut(c.Statement.Readable), Digest: a.digest, Binding: bound,
 		Objects: objects(c.Statement), Effects: effects(c.Statement), Rules: a.verdict.Rules, Policy: a.verdict.Policy,
-		Approvers: a.verdict.Approvers, Expires: d.Now().Add(wait),
+		Approvers: a.verdict.Approvers, Expires: d.Now().Add(wait), Estimate: c.estimate,
 	})
 	if err != nil {
 		return nil, err
@@ -284,6 +298,9 @@ func (s *Session) bindingOf(c Command, digest string) string {
 	}
 	for _, acc := range c.Statement.Accesses {
 		parts = append(parts, acc.Effect.String(), acc.Object.Kind, acc.Object.Name(), acc.Object.Key)
+	}
+	if e := c.estimate; e != nil {
+		parts = append(append(parts, "estimate", e.Kind, strconv.FormatUint(e.Bytes, 10), e.None), e.Tables...)
 	}
 	return binding(append(parts, c.Objects...)...)
 }

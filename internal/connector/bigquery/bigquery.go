@@ -61,9 +61,11 @@ type Config struct {
 	Timeout time.Duration
 	// Native is nil where the gateway masks, and the service shows it everything.
 	Native *Native
-	Now    func() time.Time
-	Rand   io.Reader
-	Log    *slog.Logger
+	// Opinion says when a dry run has to agree; empty means never.
+	Opinion Opinion
+	Now     func() time.Time
+	Rand    io.Reader
+	Log     *slog.Logger
 }
 
 // Target serves one resource. It is an [httpgate.Handler].
@@ -184,7 +186,15 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
 	}
 	e.relax()
-	cmd.Statement = call.Statement
+	if cmd.Statement = call.Statement; e.runsText() {
+		cmd.Estimate = e.estimate
+		if t.cfg.Opinion == OpinionAlways {
+			if err := e.secondOpinion(r.Context()); err != nil {
+				reason, hint := sallyport.Public(err)
+				return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
+			}
+		}
+	}
 	var p session.Permit
 	var err error
 	if e.admission, p, err = v.Session.Permit(r.Context(), cmd); err != nil {

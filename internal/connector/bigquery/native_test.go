@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
+	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
 
@@ -91,7 +92,13 @@ type nativeWorld struct {
 	late atomic.Int64
 }
 
-func startNative(t *testing.T, prepare func(*bigquerypeer.Server), more ...gatewaytest.Option) *nativeWorld {
+func startNative(t *testing.T, prepare func(*bigquerypeer.Server)) *nativeWorld {
+	t.Helper()
+	return startNativeWith(t, "", prepare)
+}
+
+// startNativeWith adds lines to the resource.
+func startNativeWith(t *testing.T, lines string, prepare func(*bigquerypeer.Server)) *nativeWorld {
 	t.Helper()
 	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithIdentity(maskedToken, masked))
 	peer.SQL("INSERT INTO clinic.patients VALUES (9999, 'Canary Nobody', '" + sentinel + "', NULL, NULL, '00000')")
@@ -101,11 +108,11 @@ func startNative(t *testing.T, prepare func(*bigquerypeer.Server), more ...gatew
 	}
 	iam, key := google(t)
 	n := &nativeWorld{}
-	entry := fmt.Sprintf(nativeResource, peer.URL, bigquerypeer.Project, iam, masked, sentinel)
-	g := gatewaytest.Start(t, append([]gatewaytest.Option{
-		gatewaytest.Policy(policy + scripts), gatewaytest.File("bq.json", key), gatewaytest.File("bq-labels.yaml", nativeLabels), gatewaytest.Resource("dwh", "dwh", entry),
+	entry := fmt.Sprintf(nativeResource, peer.URL, bigquerypeer.Project, iam, masked, sentinel) + lines
+	g := gatewaytest.Start(t,
+		gatewaytest.Policy(policy+scripts), gatewaytest.File("bq.json", key), gatewaytest.File("bq-labels.yaml", nativeLabels), gatewaytest.Resource("dwh", "dwh", entry),
 		gatewaytest.Clock(func() time.Time { return time.Now().Add(time.Duration(n.late.Load())) }),
-	}, more...)...)
+	)
 	n.world = &world{g.Caller(t, "dwh", "dwh"), peer}
 	return n
 }
@@ -138,6 +145,8 @@ func TestNativeMode(t *testing.T) {
 		"expressions":        {"SELECT mrn, REVERSE(SUBSTR(ssn, 1, 3)) AS r, TO_JSON_STRING(STRUCT(name)) AS j FROM clinic.patients WHERE mrn < 9999", `"v":"###"`},
 		"an oracle":          {"SELECT COUNT(*) AS n FROM clinic.patients WHERE ssn LIKE '219%' OR STARTS_WITH(name, 'Ada')", `"v":"0"`},
 		"an oracle of masks": {"SELECT COUNT(*) AS n FROM clinic.patients WHERE ssn = '#####' AND name IS NULL", `"v":"4"`},
+		"a function":         {"CREATE TEMP FUNCTION f(x STRING) AS (REVERSE(x)); SELECT f(CONCAT('<', ssn)) AS r FROM clinic.patients WHERE mrn = 1001", "job"},
+		"a script":           {"BEGIN SELECT mrn, CONCAT(ssn, '!') AS s FROM clinic.patients ORDER BY mrn LIMIT 1; END", "job"},
 		"an order":           {"SELECT mrn FROM clinic.patients ORDER BY ssn, mrn DESC LIMIT 1", `"v":"9999"`},
 		"a scanned text":     {"SELECT note FROM clinic.patients WHERE mrn = 1001", "about the refill"},
 	} {
@@ -149,7 +158,13 @@ func TestNativeMode(t *testing.T) {
 			t.Errorf("%s: %s", name, got.Body)
 		}
 	}
+	for _, sql := range []string{"SELECT CAST(ssn AS INT64) AS n FROM clinic.patients", "SELECT ERROR(CONCAT(ssn, zip)) FROM clinic.patients"} {
+		if got := w.query(t, sql); got.Status != http.StatusBadRequest || strings.Contains(got.Body, "219-09") || strings.Contains(got.Body, "02139") || !strings.Contains(got.Body, "withheld") {
+			t.Errorf("an error: %d %s", got.Status, got.Body)
+		}
+	}
 	for name, sql := range map[string]string{
+		"a body's column":      "CREATE TEMP FUNCTION f() AS ((SELECT MAX(comment) FROM clinic.lab_results)); SELECT f()",
 		"another's column":     "SELECT id FROM clinic.lab_results WHERE comment LIKE 'F%'",
 		"an older state":       "SELECT mrn FROM clinic.patients FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01' WHERE ssn = 'x'",
 		"a function elsewhere": "SELECT clinic.f(ssn) FROM clinic.patients",
@@ -174,6 +189,20 @@ func TestNativeMode(t *testing.T) {
 		if strings.Contains(r.Body, "SELECT") && !strings.Contains(r.Body, "COUNTIF") && r.Identity != masked {
 			t.Errorf("%s ran as %s", r.Body, r.Identity)
 		}
+	}
+}
+
+// TestNativeTraced has an analyser: what is traced is masked by the gateway as well,
+// and the canaries' columns may decide rows.
+func TestNativeTraced(t *testing.T) {
+	t.Parallel()
+	w := startNativeWith(t, "      analyser: "+bqanalyzer.Binary(t)+"\n", nil)
+	got := w.query(t, "SELECT mrn, ssn FROM clinic.patients WHERE ssn LIKE '#%' ORDER BY mrn")
+	if got.Status != http.StatusOK || !strings.Contains(got.Body, "1001") || strings.Contains(got.Body, "#####") {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if got := w.query(t, "SELECT id FROM clinic.lab_results WHERE comment LIKE 'F%'"); got.Status != http.StatusForbidden {
+		t.Errorf("a column without a canary: %d %s", got.Status, got.Body)
 	}
 }
 
