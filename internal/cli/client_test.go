@@ -267,3 +267,23 @@ func TestCheckpointTellsWhoCosigned(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
+
+// TestEstimateOfARequest shows what the target says of a held statement.
+func TestEstimateOfARequest(t *testing.T) {
+	t.Parallel()
+	for estimate, want := range map[string]string{
+		`{"kind":"DROP_TABLE","tables":["p.clinic.work"]}`:                    "DROP_TABLE, 0 bytes to read, of p.clinic.work",
+		`{"kind":"DELETE","bytes":2048,"tables":["p.clinic.a","p.clinic.b"]}`: "DELETE, 2048 bytes to read, of p.clinic.a, p.clinic.b",
+		`{"none":"it does not answer"}`:                                       "no estimate: it does not answer",
+		`null`:                                                                "",
+	} {
+		env := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"id":"req_1","kind":"hold","hold":{"session":"s_1","stmt":1,"readable":"DROP TABLE work","estimate":` + estimate + `}}`))
+		})
+		code, out, errs := run(t, env, "request", "show", "req_1")
+		if code != 0 || strings.Contains(out, "the target says") != (want != "") || !strings.Contains(out, want) {
+			t.Errorf("%s: %d %s%s", estimate, code, out, errs)
+		}
+	}
+}
