@@ -4,8 +4,11 @@
 package bigquery_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
 	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
@@ -88,6 +92,45 @@ func TestEstimates(t *testing.T) {
 		if r.Method == http.MethodPost && !strings.Contains(r.Body, `"dryRun":true`) {
 			t.Errorf("%s was sent: %s", r.Path, r.Body)
 		}
+	}
+}
+
+// TestEstimatesOnRecord has a bundle with the leaf of a held query verify.
+func TestEstimatesOnRecord(t *testing.T) {
+	t.Parallel()
+	w := startWithOpinion(t, "held")
+	w.held(t, "DROP TABLE clinic.lab_results")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+w.APIAddress()+"/v1/evidence", strings.NewReader(`{"purpose":"yearly audit"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.HumanToken(t, "eve", "auditors"))
+	req.Header.Set("Content-Type", "application/json")
+	res, err := w.HTTP.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read
+	b, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s %v", res.StatusCode, b, err)
+	}
+	r, err := evidence.Verify(bytes.NewReader(b), int64(len(b)), evidence.Options{Keys: []string{w.VerifierKeys()[0]}})
+	if err != nil || len(r.Faults) > 0 {
+		t.Fatalf("%v %v", r, err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := z.Open(evidence.LeavesName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // it was read
+	leaves, err := io.ReadAll(f)
+	if err != nil || !bytes.Contains(leaves, []byte(`"estimate":{"kind":"DROP_TABLE","tables":["clinic-test.clinic.lab_results"]}`)) {
+		t.Errorf("no leaf has the estimate: %v", err)
 	}
 }
 
