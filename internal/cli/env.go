@@ -23,6 +23,7 @@ type envFlags struct {
 	sidecar        string
 	project        string
 	clients        []string
+	connect        string // file with the authorities of CONNECT
 }
 
 func (a *app) envCommand() *cobra.Command {
@@ -39,6 +40,7 @@ func (a *app) envCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.sidecar, "sidecar", "", "HOST:PORT of a running sidecar that clients of Google Cloud ask, instead of the file that login wrote")
 	cmd.Flags().StringVar(&f.project, "project", "", "project of Google Cloud that these clients ask in")
 	cmd.Flags().StringSliceVar(&f.clients, "client", googleClients(), "clients of Google Cloud to print")
+	cmd.Flags().StringVar(&f.connect, "connect", "", "file that \"sallyport ca print --bundle\" was written to: print what clients need that are given a proxy, and no other address")
 	return cmd
 }
 
@@ -47,6 +49,8 @@ type environment struct {
 	vars [][]string // names and values
 	// token is the variable that takes a token; "" for none.
 	token string
+	// proxy is the value of HTTPS_PROXY, in which the shell puts the token.
+	proxy string
 	// notes say what has no variable.
 	notes []string
 }
@@ -69,7 +73,12 @@ func (a *app) env(ctx context.Context, resource string, f envFlags) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.environmentOf(c, r, f)
+	var e environment
+	if f.connect != "" {
+		e, err = a.connectEnv(ctx, c, r, f)
+	} else {
+		e, err = a.environmentOf(c, r, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -89,6 +98,9 @@ func (a *app) env(ctx context.Context, resource string, f envFlags) error {
 	}
 	if e.token != "" {
 		fmt.Fprintf(&b, "export %s=\"$(%s)\"\n", e.token, a.tokenLine(resource, f.role))
+	}
+	if e.proxy != "" {
+		fmt.Fprintf(&b, "export HTTPS_PROXY=\"%s\"\n", e.proxy)
 	}
 	for _, n := range e.notes {
 		fmt.Fprintf(&b, "# %s\n", clean(n))

@@ -94,6 +94,9 @@ type Listen struct {
 	// HTTP serves resources that speak HTTP. It is opened where there is one, and
 	// its certificate is that of api where it has none of its own.
 	HTTP Listener `yaml:"http"`
+	// Connect answers CONNECT for resources that have connect set. It is off without
+	// an address, and may do without TLS on the loopback.
+	Connect Listener `yaml:"connect"`
 }
 
 // Listener is one address and its certificate.
@@ -197,6 +200,11 @@ type Resource struct {
 	Masking Path `yaml:"masking"`
 	// Patients, when given, has whose rows are in an answer recorded.
 	Patients *Patients `yaml:"patients"`
+	// Connect lets the resource be reached by the hosts of its service, through
+	// listen.connect.
+	Connect bool `yaml:"connect"`
+	// Hosts are further hosts that reach it so.
+	Hosts []ConnectHost `yaml:"hosts"`
 	// Limits of this resource's sessions.
 	Limits Limits `yaml:"limits"`
 	// Retention is the class of what its sessions seal; empty means "default".

@@ -49,6 +49,7 @@ func (c *Config) Validate() []Problem {
 		f.add("listen.postgres.address", "is the address of listen.api as well")
 	}
 	c.validateHTTPListener(&f)
+	c.validateConnect(&f)
 	c.Ledger.validate(&f)
 	c.validateAuditors(&f)
 	for _, err := range c.Identity.Validate() {
@@ -282,6 +283,7 @@ func (r Resource) validate(key string, f *findings) {
 	if r.BigQuery != nil && r.Type != Warehouse {
 		f.add(key+".bigquery", "is for resources of type bigquery")
 	}
+	r.validateConnect(key, f)
 	if r.OverHTTP() {
 		r.validateOverHTTP(key, f)
 		return

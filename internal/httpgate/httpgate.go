@@ -71,6 +71,7 @@ type Gate struct {
 
 	mu    sync.Mutex
 	stays map[key]*stay  // guarded by mu
+	ended bool           // no stay begins any more; guarded by mu
 	wg    sync.WaitGroup // one for each stay
 	slots chan struct{}  // one for each request that is served
 }
@@ -121,7 +122,7 @@ func (g *Gate) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { done <- srv.ServeTLS(ln, "", "") }()
 	select {
 	case err := <-done:
-		g.wg.Wait()
+		g.wait()
 		return sallyport.E(sallyport.Unavailable, "http listener", "no request can be accepted").Because(err)
 	case <-ctx.Done():
 	}
@@ -135,12 +136,56 @@ func (g *Gate) Serve(ctx context.Context, ln net.Listener) error {
 	if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
 		err = errors.Join(err, serr)
 	}
-	g.wg.Wait()
+	g.wait()
 	return err
 }
 
-// serve answers one request.
+// wait lets no further stay begin, and waits for those that there are.
+func (g *Gate) wait() {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.wg.Wait()
+}
+
+// Known is whose a request is where another front has found that out.
+type Known struct {
+	Token    string
+	Resource sallyport.ResourceID
+	Role     sallyport.RoleID
+}
+
+// ServeKnown answers a request that came in by another front, as a visit of the
+// session that the token has on the resource. No header of the request counts for
+// that. ctx is what [Gate.Serve] runs under.
+func (g *Gate) ServeKnown(ctx context.Context, w http.ResponseWriter, r *http.Request, who Known) {
+	k := key{sha256.Sum256([]byte(who.Token)), who.Resource, who.Role}
+	g.answer(w, r, func() (*stay, Visit, error) {
+		return g.enter(ctx, r, k, who.Token), Visit{Path: r.URL.EscapedPath()}, nil
+	}, k)
+}
+
+// Refuse answers with an error in the form of the resource's protocol.
+func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, resource sallyport.ResourceID, err error) {
+	fail(w, r, g.o.Handlers[resource], err)
+}
+
+// serve answers one request of the gate's own listener.
 func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	k, token, visit, err := identify(r)
+	g.answer(w, r, func() (*stay, Visit, error) {
+		if err == nil {
+			return g.enter(ctx, r, k, token), visit, nil
+		}
+		if v := g.continued(r); v != nil {
+			return v, visit, nil
+		}
+		return nil, visit, err
+	}, k)
+}
+
+// answer answers one request of the stay that find returns.
+func (g *Gate) answer(w http.ResponseWriter, r *http.Request, find func() (*stay, Visit, error), k key) {
 	select {
 	case g.slots <- struct{}{}:
 		defer func() { <-g.slots }()
@@ -148,15 +193,10 @@ func (g *Gate) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		fail(w, r, nil, sallyport.E(sallyport.Unavailable, "http", "the gateway is serving too many requests").WithHint("try again in a moment"))
 		return
 	}
-	k, token, visit, err := identify(r)
-	var v *stay
+	v, visit, err := find()
 	if err != nil {
-		if v = g.continued(r); v == nil {
-			fail(w, r, g.o.Handlers[k.resource], err)
-			return
-		}
-	} else {
-		v = g.enter(ctx, r, k, token)
+		fail(w, r, g.o.Handlers[k.resource], err)
+		return
 	}
 	select {
 	case v.slots <- struct{}{}:
@@ -279,7 +319,7 @@ func (g *Gate) enter(ctx context.Context, r *http.Request, k key, token string) 
 		return v
 	}
 	v := &stay{ready: make(chan struct{}), slots: make(chan struct{}, maxBusy)}
-	if len(g.stays) >= maxStays || ctx.Err() != nil {
+	if len(g.stays) >= maxStays || g.ended || ctx.Err() != nil {
 		v.err = sallyport.E(sallyport.Unavailable, "http", "the gateway has too many sessions, or is shutting down").WithHint("try again in a moment")
 		close(v.ready)
 		return v

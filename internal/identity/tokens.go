@@ -270,6 +270,18 @@ func (t *Tokens) Sweep(ctx context.Context) (int, error) {
 	return t.store.SweepTokens(ctx, t.now().UTC().Add(-24*time.Hour))
 }
 
+// Inspect describes a gateway token for its holder, without a login: nothing is put
+// on record. ours says whether raw has the form of one, and good whether it is good
+// for what info says.
+func (t *Tokens) Inspect(ctx context.Context, raw string) (info TokenInfo, ours, good bool, err error) {
+	raw = undress(raw)
+	if !strings.HasPrefix(raw, TokenPrefix) {
+		return TokenInfo{}, false, false, nil
+	}
+	info, good, err = t.info(ctx, raw)
+	return info, true, good, err
+}
+
 // info describes the token for its holder; ok is false when it is not good.
 func (t *Tokens) info(ctx context.Context, raw string) (info TokenInfo, ok bool, err error) {
 	st, err := t.lookup(ctx, raw)

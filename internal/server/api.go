@@ -47,6 +47,7 @@ func newAPI(g *Gateway) *api {
 	for pattern, serve := range map[string]endpoint{
 		"GET /v1/whoami":                  a.whoami,
 		"GET /v1/resources":               a.resources,
+		"GET /v1/connect":                 a.connect,
 		"POST /v1/requests":               a.fileRequest,
 		"GET /v1/requests":                a.listRequests,
 		"GET /v1/requests/{id}":           a.showRequest,

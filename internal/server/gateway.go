@@ -27,6 +27,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/disclosure"
 	"github.com/sallyport-dev/sallyport/internal/grant"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
+	"github.com/sallyport-dev/sallyport/internal/httpgate/connect"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/ledger"
 	"github.com/sallyport-dev/sallyport/internal/ledger/signer"
@@ -92,10 +93,12 @@ type Gateway struct {
 	privacy   *disclosure.Keyring // nil when there is no privacy key
 	retention *retention.Service
 
-	gate *httpgate.Gate // nil when no resource speaks HTTP
+	gate      *httpgate.Gate     // nil when no resource speaks HTTP
+	connect   *connect.Server    // nil without listen.connect
+	authority *connect.Authority // of its certificates; nil with it
 
-	apiListener, pgListener, httpListener net.Listener
-	apiTLS, pgTLS, httpTLS                *tls.Config
+	apiListener, pgListener, httpListener, connectListener net.Listener
+	apiTLS, pgTLS, httpTLS, connectTLS                     *tls.Config
 
 	closers []func(context.Context) error // in the order in which they were opened
 }
@@ -105,7 +108,7 @@ type Gateway struct {
 func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
-		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine, g.openHTTP,
+		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine, g.openHTTP, g.openConnect,
 		g.openRetention, g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
@@ -157,13 +160,18 @@ func (g *Gateway) openListeners(ctx context.Context) error {
 	if g.cfg.HasHTTP() {
 		listeners = append(listeners, listener{"listen.http", g.cfg.HTTPListener(), &g.httpListener, &g.httpTLS})
 	}
+	if g.cfg.Listen.Connect.Address != "" {
+		listeners = append(listeners, listener{"listen.connect", g.cfg.Listen.Connect, &g.connectListener, &g.connectTLS})
+	}
 	for _, l := range listeners {
-		cert, err := tls.LoadX509KeyPair(string(l.cfg.TLS.Cert), string(l.cfg.TLS.Key))
-		if err != nil {
-			return sallyport.E(sallyport.Invalid, "open", l.name+": the certificate or its key cannot be read").
-				WithHint("give both as PEM files in " + l.name + ".tls").Because(err)
+		if l.cfg.TLS.Cert != "" { // but for listen.connect the configuration wants one
+			cert, err := tls.LoadX509KeyPair(string(l.cfg.TLS.Cert), string(l.cfg.TLS.Key))
+			if err != nil {
+				return sallyport.E(sallyport.Invalid, "open", l.name+": the certificate or its key cannot be read").
+					WithHint("give both as PEM files in " + l.name + ".tls").Because(err)
+			}
+			*l.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 		}
-		*l.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.cfg.Address)
 		if err != nil {
 			return sallyport.E(sallyport.Unavailable, "open", l.name+": cannot listen on "+l.cfg.Address).
@@ -304,6 +312,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	eg.Go(func() error { return g.serveAPI(ectx) })
 	if g.gate != nil {
 		eg.Go(func() error { return g.gate.Serve(ectx, g.httpListener) })
+	}
+	if g.connect != nil {
+		eg.Go(func() error { return g.connect.Serve(ectx, g.connectListener) })
 	}
 	eg.Go(func() error { g.index.run(ectx); return nil })
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })
