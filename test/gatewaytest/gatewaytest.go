@@ -86,6 +86,7 @@ type options struct {
 	patients       string
 	now            func() time.Time
 	segment        int64
+	listen         string // lines of the section of that name
 }
 
 // Option changes how a gateway is set up.
@@ -204,6 +205,16 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.now = now 
 // Segment sets the size of the segments of the ledger's write-ahead log.
 func Segment(size int64) Option { return func(o *options) { o.segment = size } }
 
+// Connect opens the listener for CONNECT, which has TLS of its own or does without.
+func Connect(withTLS bool) Option {
+	return func(o *options) {
+		o.listen = "  connect: {address: 127.0.0.1:0}\n"
+		if withTLS {
+			o.listen = "  connect: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}\n"
+		}
+	}
+}
+
 // Open permits everything that a clinic's ETL role may do without a grant.
 func Open() Option {
 	return func(o *options) { o.policy = OpenPolicy() }
@@ -296,7 +307,7 @@ listen:
   api: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   postgres: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   http: {address: 127.0.0.1:0}
-auditors: [%s]
+%sauditors: [%s]
 api: {auditors: ["group:auditors"], administrators: ["group:security"], privacy: ["group:privacy-office"]}
 identity:
   issuers:
@@ -331,7 +342,7 @@ resources:
     labels: labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: debug, format: text}
-`, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking+g.opts.patients+g.opts.resources)+extra+g.opts.extra+g.opts.shipping, 0o644)
+`, g.opts.listen, g.Auditor.Recipient(), g.Issuer.URL, strings.Join(g.opts.roles, ""), g.opts.wait, g.opts.hold, g.opts.hold/2, target, g.Server.CAFile, g.opts.lineage, masking+g.opts.patients+g.opts.resources)+extra+g.opts.extra+g.opts.shipping, 0o644)
 }
 
 // Run opens the gateway on its directory and serves until Stop or the test's

@@ -28,8 +28,9 @@ function auth() {
 
 const common = { projectId: service.project, ...auth() };
 const retries = service.retries ?? 3;
-const bq = new BigQuery({ ...common, apiEndpoint: service.bigquery, autoRetry: retries > 0, maxRetries: retries });
-const gcs = new Storage({ ...common, apiEndpoint: service.storage, useAuthWithCustomEndpoint: true, retryOptions: { autoRetry: retries > 0, maxRetries: retries } });
+const at = (endpoint, more) => (service.usual ? {} : { apiEndpoint: endpoint, ...more }); // usual: the client's own
+const bq = new BigQuery({ ...common, ...at(service.bigquery), autoRetry: retries > 0, maxRetries: retries });
+const gcs = new Storage({ ...common, ...at(service.storage, { useAuthWithCustomEndpoint: true }), retryOptions: { autoRetry: retries > 0, maxRetries: retries } });
 
 /** plain makes JSON of a value that the client made. */
 function plain(v) {

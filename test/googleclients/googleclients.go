@@ -38,6 +38,11 @@ type Service struct {
 	// Read is the host and port of the Storage APIs, which the Go client then reads
 	// results and tables through, and appends rows.
 	Read string `json:"read,omitempty"`
+	// Usual has the clients use the endpoints that they know themselves; of BigQuery
+	// and Storage it only counts whether they are there.
+	Usual bool `json:"usual,omitempty"`
+	// Proxy is the proxy for what is asked with TLS.
+	Proxy string `json:"-"`
 	// CA is the file of the authority that the services' certificates are of; empty
 	// means the system's.
 	CA string `json:"-"`
@@ -184,6 +189,9 @@ func run(t testing.TB, dir string, s Service, calls []Call, program string, args
 	if s.CA != "" {
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+s.CA, "NODE_EXTRA_CA_CERTS="+s.CA)
 	}
+	if s.Proxy != "" {
+		cmd.Env = append(cmd.Env, "HTTPS_PROXY="+s.Proxy)
+	}
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
 	out, err := cmd.Output()
@@ -211,7 +219,10 @@ type Printed struct {
 // registry.
 func BQ(t testing.TB, s Service, args ...string) (_ Printed, ok bool) {
 	t.Helper()
-	return cloud(t, s, "bq", append([]string{"--api", s.BigQuery, "--project_id", s.Project, "--format", "json", "--headless", "--quiet"}, args...))
+	if !s.Usual {
+		args = append([]string{"--api", s.BigQuery}, args...)
+	}
+	return cloud(t, s, "bq", append([]string{"--project_id", s.Project, "--format", "json", "--headless", "--quiet"}, args...))
 }
 
 // GCloud runs gcloud with the service's token and project, as [BQ] does bq.
@@ -238,7 +249,10 @@ func cloud(t testing.TB, s Service, name string, args []string) (Printed, bool) 
 	if s.CA != "" {
 		cmd.Env = append(cmd.Env, "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE="+s.CA)
 	}
-	if s.Storage != "" {
+	if s.Proxy != "" {
+		cmd.Env = append(cmd.Env, "HTTPS_PROXY="+s.Proxy)
+	}
+	if s.Storage != "" && !s.Usual {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=%s/storage/v1/", s.Storage))
 	}
 	out, err := cmd.CombinedOutput()

@@ -27,6 +27,7 @@ import (
 
 type service struct {
 	Project, BigQuery, Storage, Read, Token, Credentials string
+	Usual                                                bool
 }
 
 type call struct {
@@ -110,7 +111,7 @@ func dial(ctx context.Context, s service) (*clients, error) {
 	c := &clients{project: s.Project}
 	var err error
 	if s.BigQuery != "" {
-		if c.bq, err = bigquery.NewClient(ctx, s.Project, option.WithEndpoint(s.BigQuery+"/bigquery/v2/"), login); err != nil {
+		if c.bq, err = bigquery.NewClient(ctx, s.Project, s.options(login, s.BigQuery+"/bigquery/v2/")...); err != nil {
 			return nil, err
 		}
 	}
@@ -124,11 +125,20 @@ func dial(ctx context.Context, s service) (*clients, error) {
 		}
 	}
 	if s.Storage != "" {
-		if c.gcs, err = storage.NewClient(ctx, option.WithEndpoint(s.Storage+"/storage/v1/"), login); err != nil {
+		if c.gcs, err = storage.NewClient(ctx, s.options(login, s.Storage+"/storage/v1/")...); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// options are those of a client, which is told an endpoint unless the usual one is
+// meant.
+func (s service) options(login option.ClientOption, endpoint string) []option.ClientOption {
+	if s.Usual {
+		return []option.ClientOption{login}
+	}
+	return []option.ClientOption{option.WithEndpoint(endpoint), login}
 }
 
 type doer func(context.Context, call) (any, error)
