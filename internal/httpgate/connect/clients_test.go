@@ -6,6 +6,7 @@ package connect_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -113,5 +114,33 @@ func TestVersions(t *testing.T) {
 				t.Errorf("HTTP/%d: %+v", want, r)
 			}
 		}
+	}
+}
+
+// TestShutdown: open tunnels, also such as wait, do not keep the gateway from ending,
+// and a revoked token ends in them.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	w := start(t, false)
+	c := w.client(t, w.Token, true)
+	if status, body, _ := get(t, c, "https://"+service+dataset); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	res, err := w.HTTP.PostForm("https://"+w.APIAddress()+"/v1/token/revoke", url.Values{"token": {w.Token}})
+	if err != nil || res.StatusCode != http.StatusOK || res.Body.Close() != nil {
+		t.Fatal(res, err)
+	}
+	if status, body, _ := get(t, c, "https://"+service+dataset); status != http.StatusUnauthorized {
+		t.Errorf("with a revoked token: %d %s", status, body)
+	}
+	w.dial(t, "CONNECT ") // one that sends no more
+	_, r := w.dial(t, "CONNECT storage.googleapis.com:443 HTTP/1.1\r\nHost: storage.googleapis.com:443\r\n"+basic(w.lake)+"\r\n")
+	if status, _, body := answer(t, r, http.MethodConnect); status != http.StatusOK { // one without TLS in it
+		t.Errorf("%d %s", status, body)
+	}
+	w.HTTP.CloseIdleConnections()
+	w.Stop(t)
+	if _, err := r.ReadByte(); err == nil {
+		t.Error("the tunnel is still there")
 	}
 }

@@ -31,3 +31,6 @@ func Forge(t *testing.T, a *Authority, now time.Time, names ...string) map[strin
 	}
 	return out
 }
+
+// Bounded is a listener of n connections at once.
+func Bounded(ln net.Listener, n int) net.Listener { return newBounded(ln, n) }
