@@ -64,8 +64,11 @@ func TestTable(t *testing.T) {
 // stays below one of its own.
 func FuzzTable(f *testing.F) {
 	for _, s := range [][3]string{
-		{"bigquery.googleapis.com:443", "GET", "/bigquery/v2/projects"}, {"www.googleapis.com:443", "POST", "/oauth2/v4/token"},
-		{"WWW.googleapis.com:443", "GET", "/bigquery/v2/%2e%2E/x"}, {"[::1]:443", "GET", "/"}, {"bigquery.googleapis.com.:443", "GET", `/bigquery/v2\..\x`},
+		{"bigquery.googleapis.com:443", "GET", "/bigquery/v2/projects"},
+		{"www.googleapis.com:443", "POST", "/oauth2/v4/token"},
+		{"WWW.googleapis.com:443", "GET", "/bigquery/v2/%2e%2E/x"},
+		{"[::1]:443", "GET", "/"},
+		{"bigquery.googleapis.com.:443", "GET", `/bigquery/v2\..\x`},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}
