@@ -14,7 +14,6 @@ import (
 	"embed"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/sallyport-dev/sallyport/test/peer"
 )
@@ -42,7 +41,7 @@ type Server struct {
 	// the file of the authority of its certificate; empty without [WithRead].
 	Read, ReadCA string
 
-	t       testing.TB
+	t       peer.T
 	control peer.Control
 }
 
@@ -91,10 +90,14 @@ func WithRead() Option {
 	}
 }
 
+// Install puts the counterpart and its packages into the cache, and returns the
+// directory to run it in.
+func Install(ctx context.Context) (string, error) { return peer.Node(ctx, "bigquerypeer", files) }
+
 // Start runs a counterpart until the test's clean-up.
-func Start(t testing.TB, opts ...Option) *Server {
+func Start(t peer.T, opts ...Option) *Server {
 	t.Helper()
-	dir, err := peer.Node(context.WithoutCancel(t.Context()), "bigquerypeer", files)
+	dir, err := Install(context.WithoutCancel(t.Context()))
 	if err != nil {
 		t.Fatalf("bigquerypeer: %v", err)
 	}

@@ -27,7 +27,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/test/peer"
@@ -54,7 +53,7 @@ type Server struct {
 	// Token is the bearer token that it accepts.
 	Token string
 
-	t      testing.TB
+	t      peer.T
 	behind *url.URL // fake-gcs-server
 	client *http.Client
 
@@ -81,11 +80,14 @@ func WithClinic() Option {
 	}
 }
 
-// Start runs a counterpart until the test's clean-up. The first use of a cache
-// builds fake-gcs-server, which takes some minutes.
-func Start(t testing.TB, opts ...Option) *Server {
+// Install builds fake-gcs-server when the cache does not hold it, which takes some
+// minutes, and returns its path.
+func Install(ctx context.Context) (string, error) { return peer.GoInstall(ctx, module, version) }
+
+// Start runs a counterpart until the test's clean-up. It installs it first.
+func Start(t peer.T, opts ...Option) *Server {
 	t.Helper()
-	program, err := peer.GoInstall(context.WithoutCancel(t.Context()), module, version)
+	program, err := Install(context.WithoutCancel(t.Context()))
 	if err != nil {
 		t.Fatalf("gcspeer: %v", err)
 	}
@@ -175,15 +177,22 @@ func (s *Server) past(u *url.URL, method, path, contentType string, body []byte)
 // Seed puts an object past the service; its bucket is made when there is none.
 func (s *Server) Seed(bucket, name, contentType, content string) {
 	s.t.Helper()
+	s.Make(bucket)
+	status, answer, err := s.past(s.behind, http.MethodPost, "/upload/storage/v1/b/"+url.PathEscape(bucket)+"/o?uploadType=media&name="+url.QueryEscape(name), contentType, []byte(content))
+	if err != nil || status != http.StatusOK {
+		s.t.Fatalf("gcspeer: seeding %s/%s: %d %s %v", bucket, name, status, answer, err)
+	}
+}
+
+// Make makes a bucket past the service when there is none of the name.
+func (s *Server) Make(bucket string) {
+	s.t.Helper()
 	status, answer, err := s.past(s.behind, http.MethodGet, "/storage/v1/b/"+url.PathEscape(bucket), "", nil)
 	if err == nil && status == http.StatusNotFound {
 		status, answer, err = s.past(s.behind, http.MethodPost, "/storage/v1/b?project="+Project, "application/json", fmt.Appendf(nil, `{"name":%q}`, bucket))
 	}
-	if err == nil && status == http.StatusOK {
-		status, answer, err = s.past(s.behind, http.MethodPost, "/upload/storage/v1/b/"+url.PathEscape(bucket)+"/o?uploadType=media&name="+url.QueryEscape(name), contentType, []byte(content))
-	}
 	if err != nil || status != http.StatusOK {
-		s.t.Fatalf("gcspeer: seeding %s/%s: %d %s %v", bucket, name, status, answer, err)
+		s.t.Fatalf("gcspeer: making %s: %d %s %v", bucket, status, answer, err)
 	}
 }
 

@@ -97,6 +97,11 @@ const bigquery = {
   datasets: () => all(bq.getDatasets()),
   tables: (c) => all(bq.dataset(c.dataset).getTables()),
   async jobs() { return (await bq.getJobs())[0].map((j) => j.id); },
+  // the rows of a job that ran before
+  async answer(c) {
+    const [rows] = await bq.job(c.name).getQueryResults();
+    return { rows: plain(rows) };
+  },
   async table(c) {
     const [m] = await table(c).getMetadata();
     return { type: m.type, rows: Number(m.numRows ?? 0), columns: columns(m.schema), description: m.description ?? '' };

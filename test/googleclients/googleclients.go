@@ -88,7 +88,7 @@ type Call struct {
 	Endless  bool      `json:"endless,omitempty"` // the last message again and again, until the stream ends
 
 	Bucket    string `json:"bucket,omitempty"`
-	Object    string `json:"name,omitempty"` // or the name of a stream
+	Object    string `json:"name,omitempty"` // or the name of a stream, or the id of a job
 	Prefix    string `json:"prefix,omitempty"`
 	Text      string `json:"text,omitempty"`
 	Type      string `json:"type,omitempty"`
@@ -168,10 +168,16 @@ func Node(t testing.TB, s Service, calls ...Call) []Result {
 	return run(t, dir, s, calls, "node", "calls.mjs")
 }
 
+// GoClient builds the program of the client libraries for Go when the cache does not
+// hold it, and returns its path.
+func GoClient(ctx context.Context) (string, error) {
+	return peer.GoProgram(ctx, "test/googleclients/goclient")
+}
+
 // Go runs calls by the client libraries for Go.
 func Go(t testing.TB, s Service, calls ...Call) []Result {
 	t.Helper()
-	program, err := peer.GoProgram(context.WithoutCancel(t.Context()), "test/googleclients/goclient")
+	program, err := GoClient(context.WithoutCancel(t.Context()))
 	if err != nil {
 		t.Fatalf("googleclients: %v", err)
 	}

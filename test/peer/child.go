@@ -6,7 +6,6 @@ package peer
 import (
 	"os/exec"
 	"runtime"
-	"testing"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type Child struct {
 
 // Run runs a program until the test's clean-up, which kills it by its id. It
 // does not outlive this process either.
-func Run(t testing.TB, program string, args ...string) *Child {
+func Run(t T, program string, args ...string) *Child {
 	t.Helper()
 	c := &Child{ended: make(chan struct{})}
 	cmd := exec.Command(program, args...)

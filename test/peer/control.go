@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"testing"
 	"time"
 )
 
@@ -18,12 +17,12 @@ import (
 type Control struct {
 	URL string
 
-	t      testing.TB
+	t      T
 	client *http.Client
 }
 
 // NewControl returns the control port at url, for the time of a test.
-func NewControl(t testing.TB, url string) Control {
+func NewControl(t T, url string) Control {
 	return Control{url, t, &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 

@@ -27,7 +27,6 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/test/pgtest"
@@ -205,13 +204,13 @@ func goCommand(ctx context.Context, dir string, env []string, args ...string) er
 
 // Environment is what counterparts and clients run with: nothing of the user's
 // but the path.
-func Environment(t testing.TB) []string {
+func Environment(t T) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "LANG=C.UTF-8"}
 }
 
 // Start runs a counterpart until the test's clean-up, waits for the line of
 // JSON that it prints, and decodes it into hello.
-func Start(t testing.TB, hello any, dir, program string, args ...string) {
+func Start(t T, hello any, dir, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := exec.CommandContext(ctx, program, args...)

@@ -175,6 +175,20 @@ func (c *clients) jobs(ctx context.Context, _ call) (any, error) {
 	return all(c.bq.Jobs(ctx).Next, func(j *bigquery.Job) string { return j.ID() })
 }
 
+// answer is the rows of a job that ran before.
+func (c *clients) answer(ctx context.Context, one call) (any, error) {
+	job, err := c.bq.JobFromID(ctx, one.Name)
+	if err != nil {
+		return nil, err
+	}
+	it, err := job.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, _, err := read(it, one.Page)
+	return map[string]any{"rows": rows}, err
+}
+
 func (c *clients) table(ctx context.Context, one call) (any, error) {
 	m, err := c.bq.Dataset(one.Dataset).Table(one.Table).Metadata(ctx)
 	if err != nil {

@@ -145,7 +145,7 @@ type doer func(context.Context, call) (any, error)
 
 func (c *clients) calls() map[string]doer {
 	return map[string]doer{
-		"query": c.query, "job": c.job, "rows": c.rows, "datasets": c.datasets, "tables": c.tables, "jobs": c.jobs, "table": c.table,
+		"query": c.query, "job": c.job, "rows": c.rows, "datasets": c.datasets, "tables": c.tables, "jobs": c.jobs, "answer": c.answer, "table": c.table,
 		"create_dataset": c.createDataset, "delete_dataset": c.deleteDataset, "create_table": c.createTable, "create_view": c.createView,
 		"describe": c.describe, "delete_table": c.deleteTable, "insert": c.insert, "load": c.load, "extract": c.extract, "copy": c.copy,
 		"buckets": c.buckets, "create_bucket": c.createBucket, "delete_bucket": c.deleteBucket, "objects": c.objects, "put": c.put, "get": c.get,
