@@ -30,8 +30,8 @@ help: ## This list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s %s\n' "$$t" "$$d"; done
 
 .PHONY: demo
-demo: demo-deps build ## See it work: a throw-away clinic behind the gateway
-	bin/sallyport demo
+demo: demo-deps build ## See it work: a throw-away clinic behind the gateway (DEMOFLAGS=--keep leaves it running)
+	test/scripts/demo $(DEMOFLAGS)
 
 .PHONY: test
 test: test-deps ## Every test, with the corpora of the fuzz targets, and concurrent packages under -race

@@ -55,7 +55,7 @@ type variable struct{ name, value string }
 
 // psqlVariables are what psql needs to reach the clinic through the gateway.
 func (s *stage) psqlVariables(token string) []variable {
-	host, port, _ := net.SplitHostPort(s.gateway.pg) // it was made of both
+	host, port, _ := net.SplitHostPort(s.gateway.at.pg) // it was made of both
 	return []variable{
 		{"PGHOST", host},
 		{"PGPORT", port},
@@ -70,7 +70,7 @@ func (s *stage) psqlVariables(token string) []variable {
 // cliVariables are what the command line needs to speak to the gateway.
 func (s *stage) cliVariables(token string) []variable {
 	return []variable{
-		{"SALLYPORT_SERVER", "https://" + s.gateway.api},
+		{"SALLYPORT_SERVER", "https://" + s.gateway.at.api},
 		{"SALLYPORT_CA", s.path("ca.pem")},
 		{"SALLYPORT_TOKEN", token},
 	}
@@ -91,13 +91,13 @@ func (s *stage) environment(vars []variable) []string {
 // psqlAs is a psql of the CI job through the gateway.
 func (s *stage) psqlAs(a actor, args ...string) invocation {
 	token, err := s.token(a, tokenLife)
-	return invocation{a.name, "psql", s.psql, args, s.environment(s.psqlVariables(token)), err}
+	return invocation{who: a.name, name: "psql", path: s.psql, args: args, env: s.environment(s.psqlVariables(token)), err: err}
 }
 
 // cliAs is a command of somebody to the gateway.
 func (s *stage) cliAs(a actor, args ...string) invocation {
 	token, err := s.token(a, tokenLife)
-	return invocation{a.name, "sallyport", s.env.Self, args, s.environment(s.cliVariables(token)), err}
+	return invocation{who: a.name, name: "sallyport", path: s.env.Self, args: args, env: s.environment(s.cliVariables(token)), err: err}
 }
 
 // bossPsql is a psql of the target's superuser, beside the gateway.
@@ -163,6 +163,7 @@ func (s *stage) leave(ctx context.Context) error {
 		vars := s.cliVariables(token)
 		if x.name == "ci-job" {
 			vars = append(s.psqlVariables(token), vars...)
+			vars = append(vars, variable{"SALLYPORT_PROFILE", s.path(x.name, "profile.json")})
 		}
 		if err := s.put(x.name+".sh", exports(vars, false)+"\n", 0o600); err != nil {
 			return err
@@ -175,6 +176,7 @@ func (s *stage) leave(ctx context.Context) error {
 			s.line("   %s", t)
 		}
 	}
+	s.leaveGoogle()
 	s.line("")
 	s.line("   configuration, policy, data and bundle: %s", s.dir)
 	s.line("   the gateway's log: %s", s.gateway.logFile())

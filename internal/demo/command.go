@@ -26,6 +26,7 @@ type invocation struct {
 	name string // as typed
 	path string
 	args []string
+	in   string   // standard input
 	env  []string // the whole environment
 	err  error    // why it cannot be run
 }
@@ -88,6 +89,7 @@ func (s *stage) quietly(ctx context.Context, in invocation) *program {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	p := &program{stage: s, out: &capture{}, done: make(chan struct{}), cancel: cancel}
 	cmd := exec.CommandContext(ctx, in.path, in.args...)
+	cmd.Stdin = strings.NewReader(in.in)
 	// One writer for both, so that their order is kept.
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = in.env, s.dir, p.out, p.out, parting
 	go func() {

@@ -3,7 +3,8 @@
 
 // Package demo tells Sallyport's story on one machine: a synthetic clinic in a
 // throw-away PostgreSQL, a gateway before it, and everything done through the
-// programs that a person would use, psql and the command line. Each step checks
+// programs that a person would use: psql, the command line, and Google's client
+// libraries where [PeersVariable] names stand-ins for their services. Each step checks
 // what it shows, and no value of the clinic may be in anything that is shown
 // behind the gateway; the demonstration fails where one of both does not hold.
 package demo
@@ -39,8 +40,9 @@ type step struct {
 	run   func(context.Context, *stage) error
 }
 
-func steps() []step {
-	return []step{
+// steps are the story's; the chapters of Google Cloud are told where g is.
+func steps(g *google) []step {
+	all := []step{
 		{
 			"A CI job without a grant is refused",
 			"Its workload token is the password; there is no other. The refusal has filed a request for it.", refused,
@@ -73,6 +75,16 @@ func steps() []step {
 			"A revoked grant ends the session that uses it",
 			"The statement would have run for a minute.", revoked,
 		},
+	}
+	if g != nil {
+		all = append(all, cloudSteps(g)...)
+	}
+	return append(all, evidenceSteps()...)
+}
+
+// evidenceSteps end the story: what is left of all that happened.
+func evidenceSteps() []step {
+	return []step{
 		{
 			"An auditor replays a session",
 			"Statements, verdicts with their rules, approvals, and what the client saw, which was masked before it was recorded.", replayed,
@@ -111,7 +123,7 @@ func Run(ctx context.Context, env Env, keep bool) (err error) {
 	if err := s.open(ctx); err != nil {
 		return cmp.Or(ctx.Err(), fmt.Errorf("demo: setting up: %w", err))
 	}
-	all := steps()
+	all := steps(s.google)
 	for i, st := range all {
 		s.headline(i+1, st.title, st.about)
 		if err := st.run(ctx, s); err != nil {

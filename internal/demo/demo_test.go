@@ -93,14 +93,64 @@ func TestExportsShortenTokens(t *testing.T) {
 
 func TestConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	text := demo.Configuration("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
-		"http://127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "/tmp/with space/ca.crt")
-	c, err := config.Parse("/demo/sallyport.yaml", []byte(text))
-	if err != nil {
+	for chapters, resources := range map[bool]int{false: 1, true: 3} {
+		text := demo.Configuration("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+			"http://127.0.0.1:1", [3]string{"127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:7"}, "127.0.0.1:4", "/tmp/with space/ca.crt", chapters)
+		c, err := config.Parse("/demo/sallyport.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Requests.Wait != 0 || c.Requests.HoldWait != 30*time.Second || c.Resources[0].TLS.CA != "/tmp/with space/ca.crt" || len(c.Resources) != resources {
+			t.Errorf("read as %+v", c)
+		}
+	}
+}
+
+// What a client of Google's made of a call is shown as lines.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		value any
+		want  string
+	}{
+		{nil, "done"},
+		{"as it is\n", "as it is\n"},
+		{[]any{}, "(none)"},
+		{[]any{"a", "b"}, "a\nb"},
+		{map[string]any{"rows": []any{}}, "done"},
+		{map[string]any{"rows": []any{map[string]any{"id": 1.0, "a": "x"}, map[string]any{"id": 2.0, "a": nil}}, "kind": "SELECT"}, "a=x  id=1\na=<nil>  id=2"},
+	} {
+		if got := demo.Plain(x.value); got != x.want {
+			t.Errorf("%v is shown as %q, want %q", x.value, got, x.want)
+		}
+	}
+}
+
+// Stand-ins that do not start say why, and nothing of them stays.
+func TestPeersThatFail(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct{ script, want string }{
+		"ended":      {"echo no such package >&2; exit 1", "no such package"},
+		"not theirs": {"read seed; echo '[]'; echo hello; exit 0", "ended while they started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program := filepath.Join(t.TempDir(), "peers")
+			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+x.script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := demo.Greet(t.Context(), program, t.TempDir()); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("got %v, want %q", err, x.want)
+			}
+		})
+	}
+	program := filepath.Join(t.TempDir(), "peers")
+	const answers = "#!/bin/sh\nread seed; echo installing; echo '{\"project\":\"p\",\"client\":\"/c\"}'; cat >/dev/null\n"
+	if err := os.WriteFile(program, []byte(answers), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if c.Requests.Wait != 0 || c.Requests.HoldWait != 30*time.Second || c.Resources[0].TLS.CA != "/tmp/with space/ca.crt" {
-		t.Errorf("read as %+v", c)
+	if err := demo.Greet(t.Context(), program, t.TempDir()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,18 +5,29 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
 	"strings"
 	"time"
 )
 
 // What the tests of package demo_test look at.
 var (
-	Quote         = quote
-	Head          = head
-	Asked         = asked
-	Configuration = configuration
+	Quote = quote
+	Head  = head
+	Asked = asked
 )
+
+// Configuration is the gateway's file, with or without the chapters of Google Cloud.
+func Configuration(auditor, issuer string, at [3]string, target, targetCA string, chapters bool) string {
+	var g *google
+	if chapters {
+		g = &google{analyser: "/usr/local/bin/sallyport-bqanalyzer"}
+		g.at.Project, g.at.BigQuery, g.at.Storage = "clinic-demo", "http://127.0.0.1:5", "http://127.0.0.1:6"
+	}
+	return configuration(auditor, issuer, addresses{at[0], at[1], at[2]}, target, targetCA, g)
+}
 
 // Failure stands for every exit status but 0.
 const Failure = failure
@@ -86,4 +97,14 @@ func (s Stage) Await(ctx context.Context, script, text string, then func()) erro
 
 func shell(script string) invocation {
 	return invocation{who: "somebody", name: "sh", path: "/bin/sh", args: []string{"-c", script}, env: []string{"PATH=/usr/bin:/bin"}}
+}
+
+// Greet starts stand-ins, greets them and has them end.
+func Greet(ctx context.Context, program, dir string) error {
+	s := &stage{dir: dir, env: Env{Getenv: os.Getenv}}
+	g, err := s.launchPeers(program)
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.greet(ctx, "{}"), g.stop())
 }

@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -32,25 +31,25 @@ const (
 type gateway struct {
 	self, dir string
 	environ   []string
-	api, pg   string // addresses
+	at        addresses
 
-	proc *os.Process
-	done chan struct{} // closed when the process has ended
-	err  error         // how; set before done is closed
+	*child // nil when it does not run
 }
+
+// addresses are where a gateway listens.
+type addresses struct{ api, pg, http string }
 
 // open chooses free addresses, has the configuration written for them, and
 // starts. Another process may take an address in between; then it tries again.
-func (g *gateway) open(ctx context.Context, write func(api, pg string) error) error {
+func (g *gateway) open(ctx context.Context, write func(addresses) error) error {
 	var err error
 	for range ports {
-		if g.api, err = freeAddress(ctx); err != nil {
-			return err
+		for _, at := range []*string{&g.at.api, &g.at.pg, &g.at.http} {
+			if *at, err = freeAddress(ctx); err != nil {
+				return err
+			}
 		}
-		if g.pg, err = freeAddress(ctx); err != nil {
-			return err
-		}
-		if err = write(g.api, g.pg); err != nil {
+		if err = write(g.at); err != nil {
 			return err
 		}
 		if err = g.start(ctx); err == nil || !strings.Contains(g.tail(5), "cannot listen") {
@@ -79,28 +78,7 @@ func (g *gateway) start(ctx context.Context) error {
 	defer func() { _ = log.Close() }() // the child has its own descriptor
 	cmd := exec.Command(g.self, "serve", "--config", filepath.Join(g.dir, "sallyport.yaml"))
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, g.environ, log, log
-	// Its own group: an interrupt at the terminal ends the demonstration, which
-	// then ends the gateway.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithParent(cmd.SysProcAttr)
-	started := make(chan error)
-	g.done = make(chan struct{})
-	go func() {
-		// The kernel sends the signal of dieWithParent when the starting thread
-		// ends, so this goroutine keeps its thread until the child has ended.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(g.done)
-		err := cmd.Start()
-		g.proc = cmd.Process
-		started <- err
-		if err == nil {
-			g.err = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
-		<-g.done
-		g.proc = nil
+	if g.child, err = launch(cmd); err != nil {
 		return sallyport.E(sallyport.Unavailable, op, "the gateway cannot be run").Because(err)
 	}
 	if err := g.await(ctx); err != nil {
@@ -124,7 +102,7 @@ func (g *gateway) await(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		healthy, cause := answers(ctx, tr, "https://"+g.api+"/healthz")
+		healthy, cause := answers(ctx, tr, "https://"+g.at.api+"/healthz")
 		if healthy {
 			return nil
 		}
@@ -152,15 +130,14 @@ func answers(ctx context.Context, tr http.RoundTripper, url string) (bool, error
 
 // kill ends the gateway as a crash would.
 func (g *gateway) kill() error {
-	err := g.proc.Kill()
-	<-g.done
-	g.proc = nil
+	err := g.child.kill()
+	g.child = nil
 	return err
 }
 
 // stop asks the gateway to end in order and waits; one that does not is killed.
 func (g *gateway) stop() error {
-	if g.proc == nil {
+	if g.child == nil {
 		return nil
 	}
 	_ = g.proc.Signal(syscall.SIGTERM) // fails only when it has ended already
@@ -171,9 +148,10 @@ func (g *gateway) stop() error {
 	case <-t.C:
 		return errors.Join(errors.New("the gateway did not stop when told to"), g.kill())
 	}
-	g.proc = nil
-	if g.err != nil {
-		return fmt.Errorf("the gateway's end: %w", g.err)
+	err := g.err
+	g.child = nil
+	if err != nil {
+		return fmt.Errorf("the gateway's end: %w", err)
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ func held(ctx context.Context, s *stage) error {
 	return err
 }
 
-// decide waits until psql is held on a request other than before, shows what psql
-// printed so far, and decides as the officer. It returns the request.
+// decide waits until a program is held on a request other than before, shows what
+// it printed so far, and decides as the officer. It returns the request.
 func (s *stage) decide(ctx context.Context, p *program, before, verb, why string) (string, error) {
 	var id string
 	err := s.until(ctx, "nothing is held", func() (bool, error) {
@@ -66,7 +66,7 @@ func (s *stage) decide(ctx context.Context, p *program, before, verb, why string
 	})
 	if err != nil {
 		out, _ := p.out.read()
-		return "", fmt.Errorf("%w; psql printed:\n%s", err, out)
+		return "", fmt.Errorf("%w; it printed:\n%s", err, out)
 	}
 	p.show()
 	if before == "" {

@@ -43,6 +43,7 @@ type stage struct {
 	boss    *pgx.Conn // superuser, beside the gateway
 	issuer  *issuer.Issuer
 	gateway *gateway
+	google  *google // nil when its chapters are left out
 
 	raw     []string // values of the clinic that nobody may see
 	checked int      // outputs that were searched for them
@@ -58,7 +59,7 @@ type stage struct {
 func (s *stage) open(ctx context.Context) error {
 	s.line("Sallyport: a gateway for machines that touch patient data, before a clinic that does not exist.")
 	s.say("Setting up: PostgreSQL, the clinic, an issuer of identities, certificates, the gateway.")
-	for _, step := range []func(context.Context) error{s.openCluster, s.openClinic, s.openIssuer, s.openGateway} {
+	for _, step := range []func(context.Context) error{s.openCluster, s.openClinic, s.openGoogle, s.openIssuer, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -184,8 +185,8 @@ func (s *stage) openGateway(ctx context.Context) error {
 		return err
 	}
 	s.gateway = &gateway{self: s.env.Self, dir: s.dir, environ: []string{"PATH=" + s.env.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + s.dir}}
-	write := func(api, pg string) error {
-		return s.put("sallyport.yaml", configuration(auditor.Recipient().String(), s.issuer.URL, api, pg, s.cluster.Addr, s.cluster.CAFile), 0o644)
+	write := func(at addresses) error {
+		return s.put("sallyport.yaml", configuration(auditor.Recipient().String(), s.issuer.URL, at, s.cluster.Addr, s.cluster.CAFile, s.google), 0o644)
 	}
 	if err := s.gateway.open(ctx, write); err != nil {
 		return err
@@ -199,13 +200,18 @@ func (s *stage) openGateway(ctx context.Context) error {
 }
 
 // configuration is the gateway's file.
-func configuration(auditor, issuer, api, pg, target, targetCA string) string {
+func configuration(auditor, issuer string, at addresses, target, targetCA string, g *google) string {
+	policies, names, more := []string{"clinic.cedar"}, []string{database}, ""
+	if g != nil {
+		policies, names, more = append(policies, "google.cedar"), append(names, lake, warehouse), g.resources()
+	}
 	return fmt.Sprintf(`version: 1
 data: data
 origin: sallyport.example/demo
 listen:
   api: {address: "%s", tls: {cert: gateway.crt, key: gateway.key}}
   postgres: {address: "%s", tls: {cert: gateway.crt, key: gateway.key}}
+  http: {address: "%s"}
 auditors: [%s]
 api: {auditors: ["group:auditors"], administrators: ["group:security"]}
 identity:
@@ -226,9 +232,9 @@ identity:
           principal: "human:{sub}"
           kind: human
           groups_claim: groups
-policy: {files: [clinic.cedar], reload: 1s}
+policy: {files: [%s], reload: 1s}
 roles:
-  - {name: claims-etl, resources: [clinic], members: ["group:ci"]}
+  - {name: claims-etl, resources: [%s], members: ["group:ci"]}
 requests: {wait: 0s, expires: 1h, window: 30m, hold_wait: 30s, hold_wait_in_transaction: 5s}
 resources:
   - name: clinic
@@ -239,9 +245,9 @@ resources:
     credential: {username: gateway, password: "file:target.pw"}
     analyser: {username: gateway_analyser, password: "file:analyser.pw"}
     labels: clinic.labels.yaml
-vault: {key: "file:vault.key"}
+%svault: {key: "file:vault.key"}
 log: {level: info, format: text}
-`, api, pg, auditor, issuer, target, targetCA)
+`, at.api, at.pg, at.http, auditor, issuer, strings.Join(policies, ", "), strings.Join(names, ", "), target, targetCA, more)
 }
 
 // close stops and removes everything.
@@ -249,6 +255,9 @@ func (s *stage) close() error {
 	var errs []error
 	if s.gateway != nil {
 		errs = append(errs, s.gateway.stop())
+	}
+	if s.google != nil {
+		errs = append(errs, s.google.stop())
 	}
 	if s.issuer != nil {
 		errs = append(errs, s.issuer.Close())

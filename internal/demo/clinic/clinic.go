@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clinic is a synthetic clinic's database for demonstrations and tests:
-// its schema, its data, the labels of its columns and policies over them. Nobody
+// its schema, its data, the labels of its columns and policies over them, and over
+// copies of them in Google Cloud. Nobody
 // in it exists; the SSNs are of ranges that are never issued.
 package clinic
 
@@ -11,7 +12,7 @@ import (
 	"fmt"
 )
 
-//go:embed clinic.sql roles.sql labels.yaml policy.cedar
+//go:embed clinic.sql roles.sql labels.yaml policy.cedar warehouse.yaml google.cedar
 var files embed.FS
 
 // Schema returns the statements that make and fill the clinic.
@@ -30,6 +31,13 @@ func Labels() string { return read("labels.yaml") }
 
 // Policy returns the clinic's policies.
 func Policy() string { return read("policy.cedar") }
+
+// Warehouse returns the labels file of the clinic's tables in BigQuery.
+func Warehouse() string { return read("warehouse.yaml") }
+
+// Google returns the policies over the clinic's exports in Cloud Storage and its
+// warehouse in BigQuery, to be used beside [Policy].
+func Google() string { return read("google.cedar") }
 
 // read returns one of the embedded files; it cannot be missing, because it is
 // part of the binary.
