@@ -17,6 +17,7 @@ var (
 	Quote = quote
 	Head  = head
 	Asked = asked
+	Plain = plain
 )
 
 // Configuration is the gateway's file, with or without the chapters of Google Cloud.

@@ -4,6 +4,7 @@
 package peer_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,4 +80,41 @@ func TestRun(t *testing.T) {
 		}
 	})
 	<-child.Ended()
+}
+
+// A program is told what failed, has its clean-up run from the last to the first,
+// and is left without directories and processes.
+func TestStandalone(t *testing.T) {
+	t.Parallel()
+	var order []string
+	var dir string
+	var child *peer.Child
+	err := peer.Standalone(t.Context(), io.Discard, func(p peer.T) {
+		dir = p.TempDir()
+		child = peer.Run(p, "sh", "-c", "exec sleep 600")
+		p.Cleanup(func() { order = append(order, "first") })
+		p.Cleanup(func() {
+			order = append(order, "second")
+			if p.Context().Err() == nil || !p.Failed() {
+				t.Error("the clean-up runs while the program does, or does not know that it failed")
+			}
+			p.Fatal("and so did this")
+		})
+		p.Errorf("number %d failed", 1)
+		p.Fatalf("number %d did, too", 2)
+		order = append(order, "after")
+	})
+	if want := "number 1 failed\nnumber 2 did, too\nand so did this"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if strings.Join(order, " ") != "second first" {
+		t.Errorf("it ran %v", order)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
+	}
+	<-child.Ended()
+	if err := peer.Standalone(t.Context(), io.Discard, func(peer.T) {}); err != nil {
+		t.Error(err)
+	}
 }

@@ -1,0 +1,97 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sallyport-dev/sallyport/internal/demo"
+	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
+	"github.com/sallyport-dev/sallyport/test/peer"
+	"github.com/sallyport-dev/sallyport/test/pgtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// build builds a command of this repository.
+func build(t *testing.T, dir, name string) string {
+	t.Helper()
+	program := filepath.Join(dir, filepath.Base(name))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./"+name)
+	cmd.Dir = pgtest.Root()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", name, err, out)
+	}
+	return program
+}
+
+// TestStory tells the whole story of the demonstration: with everything, without
+// the analyser, and with the product alone. Everybody who runs it ends well only
+// when what they started has ended well.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	self, peers := build(t, dir, "cmd/sallyport"), build(t, dir, "test/demogoogle")
+	if err := install(t.Context(), &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	cache, err := peer.Cache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	analyser := bqanalyzer.Binary(t)
+	const left = "The chapters of BigQuery and Cloud Storage are left out"
+	for name, x := range map[string]struct {
+		vars  []string
+		holds []string
+		not   string
+	}{
+		"everything": {
+			[]string{demo.PeersVariable + "=" + peers, demo.AnalyserVariable + "=" + analyser},
+			[]string{"REVERSE(ssn)", "there is no such job of this caller", "DROP TABLE", "is a whole file to its reader"}, left,
+		},
+		"no analyser": {[]string{demo.PeersVariable + "=" + peers}, []string{"Queries are left out", "Table(\"notes_of_2025\").Delete(ctx)"}, "REVERSE"},
+		"alone":       {nil, []string{left, "make demo"}, "BigQuery: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), self, "demo")
+			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SALLYPORT_CACHE=" + cache}, x.vars...)
+			var errs bytes.Buffer
+			cmd.Stderr = &errs
+			out, err := cmd.Output()
+			if err != nil || !strings.HasSuffix(string(out), "\ndemo: ok\n") {
+				t.Fatalf("%v\n%s\n%s", err, out, errs.Bytes())
+			}
+			for _, text := range x.holds {
+				if !strings.Contains(string(out), text) {
+					t.Errorf("it does not say %q", text)
+				}
+			}
+			if strings.Contains(string(out), x.not) {
+				t.Errorf("it says %q", x.not)
+			}
+		})
+	}
+}
+
+// What is no seed is said, and nothing is started.
+func TestNoSeed(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{"", "{}", "nothing\n"} {
+		var out bytes.Buffer
+		err := peer.Standalone(context.WithoutCancel(t.Context()), &out, func(p peer.T) { serve(p, strings.NewReader(in), &out) })
+		if err == nil || !strings.Contains(err.Error(), "no seed") || out.Len() > 0 {
+			t.Errorf("%q: %v, %q", in, err, out.String())
+		}
+	}
+}
