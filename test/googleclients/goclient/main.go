@@ -149,6 +149,7 @@ func (c *clients) calls() map[string]doer {
 		"create_dataset": c.createDataset, "delete_dataset": c.deleteDataset, "create_table": c.createTable, "create_view": c.createView,
 		"describe": c.describe, "delete_table": c.deleteTable, "insert": c.insert, "load": c.load, "extract": c.extract, "copy": c.copy,
 		"buckets": c.buckets, "create_bucket": c.createBucket, "delete_bucket": c.deleteBucket, "objects": c.objects, "put": c.put, "get": c.get,
+		"resume":  c.get, // the library goes on by itself
 		"session": c.session, "stream": c.stream, "split": c.split,
 		"append": c.append, "append_raw": c.appendRaw, "write_stream": c.writeStream, "get_write_stream": c.getWriteStream, "finalize": c.finalize,
 		"commit": c.commit, "flush": c.flush,
