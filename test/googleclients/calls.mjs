@@ -113,7 +113,12 @@ const bigquery = {
   async describe(c) { await table(c).setMetadata({ description: c.description }); },
   async delete_table(c) { await table(c).delete(); },
   async insert(c) { await table(c).insert(c.rows); },
+  // from an object when there is one, else from the call itself
   async load(c) {
+    if (c.bucket) {
+      const metadata = { sourceFormat: 'CSV', skipLeadingRows: 1, schema: { fields: c.schema.map(([name, type]) => ({ name, type })) } };
+      return Number(done((await table(c).load(gcs.bucket(c.bucket).file(c.name), metadata))[0]).statistics.load.outputRows);
+    }
     const writing = table(c).createWriteStream({ sourceFormat: 'CSV', schema: { fields: c.schema.map(([name, type]) => ({ name, type })) } });
     const finished = new Promise((resolve, reject) => { writing.on('complete', resolve).on('error', reject); });
     await Promise.all([pipeline(Readable.from([c.text]), writing), finished]);

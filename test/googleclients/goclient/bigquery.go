@@ -257,9 +257,18 @@ func (c *clients) insert(ctx context.Context, one call) (any, error) {
 	return nil, c.bq.Dataset(one.Dataset).Table(one.Table).Inserter().Put(ctx, rows)
 }
 
+// load is from an object when there is one, else from the call itself.
 func (c *clients) load(ctx context.Context, one call) (any, error) {
-	source := bigquery.NewReaderSource(strings.NewReader(one.Text))
-	source.Schema = schema(one.Schema)
+	var source bigquery.LoadSource
+	if one.Bucket != "" {
+		object := bigquery.NewGCSReference("gs://" + one.Bucket + "/" + one.Name)
+		object.Schema, object.SkipLeadingRows = schema(one.Schema), 1
+		source = object
+	} else {
+		text := bigquery.NewReaderSource(strings.NewReader(one.Text))
+		text.Schema = schema(one.Schema)
+		source = text
+	}
 	status, err := wait(ctx, c.bq.Dataset(one.Dataset).Table(one.Table).LoaderFrom(source))
 	if err != nil {
 		return nil, err
