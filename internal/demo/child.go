@@ -17,12 +17,15 @@ type child struct {
 	err  error         // how; set before done is closed
 }
 
-// launch starts a process that does not outlive this one.
-func launch(cmd *exec.Cmd) (*child, error) {
+// launch starts a process. The kernel kills it when this one is killed, unless it
+// ends by itself at the end of its standard input.
+func launch(cmd *exec.Cmd, byItself bool) (*child, error) {
 	// Its own group: an interrupt at the terminal ends the demonstration, which
 	// then ends the process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithParent(cmd.SysProcAttr)
+	if !byItself {
+		dieWithParent(cmd.SysProcAttr)
+	}
 	started := make(chan error)
 	c := &child{done: make(chan struct{})}
 	go func() {

@@ -78,7 +78,7 @@ func (g *gateway) start(ctx context.Context) error {
 	defer func() { _ = log.Close() }() // the child has its own descriptor
 	cmd := exec.Command(g.self, "serve", "--config", filepath.Join(g.dir, "sallyport.yaml"))
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, g.environ, log, log
-	if g.child, err = launch(cmd); err != nil {
+	if g.child, err = launch(cmd, false); err != nil {
 		return sallyport.E(sallyport.Unavailable, op, "the gateway cannot be run").Because(err)
 	}
 	if err := g.await(ctx); err != nil {

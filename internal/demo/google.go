@@ -142,7 +142,7 @@ func (s *stage) launchPeers(program string) (*google, error) {
 		return nil, sallyport.E(sallyport.Unavailable, op, "the stand-ins for Google Cloud cannot be run").Because(err)
 	}
 	g.in = in
-	if g.child, err = launch(cmd); err != nil {
+	if g.child, err = launch(cmd, true); err != nil {
 		return nil, errors.Join(sallyport.E(sallyport.Unavailable, op, "the stand-ins for Google Cloud cannot be run").
 			WithHint("run: make demo").Because(err), in.Close())
 	}

@@ -57,7 +57,8 @@ func TestStory(t *testing.T) {
 	}{
 		"everything": {
 			[]string{demo.PeersVariable + "=" + peers, demo.AnalyserVariable + "=" + analyser},
-			[]string{"REVERSE(ssn)", "there is no such job of this caller", "DROP TABLE", "is a whole file to its reader"}, left,
+			[]string{"REVERSE(ssn)", "there is no such job of this caller", "DROP TABLE", "is a whole file to its reader"},
+			left,
 		},
 		"no analyser": {[]string{demo.PeersVariable + "=" + peers}, []string{"Queries are left out", "Table(\"notes_of_2025\").Delete(ctx)"}, "REVERSE"},
 		"alone":       {nil, []string{left, "make demo"}, "BigQuery: "},
