@@ -27,8 +27,16 @@ type answers struct {
 	in  *grpc.Reader
 }
 
-// askCall sends a call to the service.
-func askCall(ctx context.Context, c *upstream.Client, s *session.Session, p session.Permit, r upstream.Request) (*answers, error) {
+// askCall sends a call to the service. It may have been held since it was proven that
+// the service masks for its role.
+func (t *Target) askCall(ctx context.Context, s *session.Session, p session.Permit, r upstream.Request) (*answers, error) {
+	if err := t.proven(ctx, s); err != nil {
+		return nil, errors.Join(err, upstream.ErrUnsent)
+	}
+	c, err := t.storageAs(s.Role())
+	if err != nil {
+		return nil, err
+	}
 	res, err := c.Ask(ctx, s, p, r)
 	if err != nil {
 		return nil, err

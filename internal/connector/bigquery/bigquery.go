@@ -113,6 +113,9 @@ func (t *Target) Close() {
 	}
 	for _, id := range t.identities {
 		id.client.Close()
+		if id.storage != nil {
+			id.storage.Close()
+		}
 	}
 }
 

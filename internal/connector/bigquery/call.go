@@ -37,7 +37,11 @@ func (t *Target) dispatch(reply *httpgate.Reply, r *http.Request, v httpgate.Vis
 		return err
 	}
 	defer cancel()
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session), judged: t.cfg.Now()}
+	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session)}
+	if err := t.proven(ctx, v.Session); err != nil {
+		return e.unfit(v.Path, err)
+	}
+	e.judged = t.cfg.Now()
 	service, method, _ := strings.Cut(strings.TrimPrefix(v.Path, "/"), "/")
 	switch {
 	case t.storage == nil:
@@ -147,5 +151,5 @@ func (e *exchange) askRead(p session.Permit, about string) (*answers, error) {
 		"X-Goog-Request-Params": {about},
 	}
 	to := e.t.storage.At("/"+analyze.ReadService+"/"+strings.TrimPrefix(e.call.Method.ID, analyze.ReadService+"."), "")
-	return askCall(e.request.Context(), e.t.storage, e.sess, p, upstream.Request{Verb: http.MethodPost, To: to, Header: h, Body: bytes.NewReader(body), Length: int64(len(body))})
+	return e.t.askCall(e.request.Context(), e.sess, p, upstream.Request{Verb: http.MethodPost, To: to, Header: h, Body: bytes.NewReader(body), Length: int64(len(body))})
 }

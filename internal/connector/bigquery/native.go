@@ -43,8 +43,9 @@ const again = 5 * time.Second
 // identity is as whom one role reaches the service. Nothing of the role passes
 // without a proof that is good.
 type identity struct {
-	role   sallyport.RoleID
-	client *upstream.Client
+	role    sallyport.RoleID
+	client  *upstream.Client
+	storage *upstream.Client // of the Storage APIs; nil where there are none
 
 	// turn is held by whoever proves; it has one place. It is no mutex, since the
 	// service can be slow and who waits may leave.
@@ -63,9 +64,13 @@ func (t *Target) newIdentities() map[sallyport.RoleID]*identity {
 	}
 	out := map[sallyport.RoleID]*identity{}
 	for role, auth := range t.cfg.Native.Roles {
-		out[role] = &identity{
+		id := &identity{
 			role: role, client: upstream.NewClient(Protocol, t.cfg.Endpoint, t.cfg.TLS.Clone(), auth, t.cfg.Timeout), turn: make(chan struct{}, 1),
 		}
+		if t.cfg.Storage != nil {
+			id.storage = upstream.NewClient(Protocol, t.cfg.Storage, t.cfg.StorageTLS.Clone(), auth, t.cfg.Timeout)
+		}
+		out[role] = id
 	}
 	return out
 }
@@ -80,6 +85,18 @@ func (t *Target) as(role sallyport.RoleID) (*upstream.Client, error) {
 	}
 	return nil, sallyport.E(sallyport.Denied, "bigquery", "the role has no service account of its own at the target").
 		WithHint("the operator must add the role to bigquery.native.roles of the resource").Because(upstream.ErrUnsent)
+}
+
+// storageAs is as for the Storage APIs.
+func (t *Target) storageAs(role sallyport.RoleID) (*upstream.Client, error) {
+	if t.storage == nil {
+		return nil, sallyport.E(sallyport.Denied, "bigquery", "the gateway does not know where the Storage API of this resource is").
+			WithHint("ask the gateway's operator for bigquery.storage_url, or use the REST interface").Because(upstream.ErrUnsent)
+	}
+	if _, err := t.as(role); err != nil || t.cfg.Native == nil {
+		return t.storage, err
+	}
+	return t.identities[role].storage, nil
 }
 
 // proven returns nil while it is proven that the service masks for the session's

@@ -20,7 +20,7 @@ func (e *exchange) relax() {
 	if e.job != nil {
 		from, at = e.job.statement, e.job.judged
 	}
-	if e.t.cfg.Native == nil || e.strict.Refused != "" || !reads(e.strict) || !reads(from) || !e.t.good(e.owner.role, at) {
+	if e.t.cfg.Native == nil || e.strict.Refused != "" || !onlyReads(e.strict) || !onlyReads(from) || !e.t.good(e.owner.role, at) {
 		return
 	}
 	st := *e.strict
@@ -32,9 +32,9 @@ func (e *exchange) relax() {
 	e.call.Statement = &st
 }
 
-// reads reports whether a statement only reads, and what is there now. Functions that
+// onlyReads reports whether a statement only reads, and what is there now. Functions that
 // it brings along count as a part of its text.
-func reads(st *sallyport.Statement) bool {
+func onlyReads(st *sallyport.Statement) bool {
 	own := func(o sallyport.Object) bool {
 		return len(o.Path) > 1 && o.Path[1] == "_SESSION" && o.Kind == "function"
 	}

@@ -50,9 +50,15 @@ func (t *Target) serveWrite(w http.ResponseWriter, r *http.Request, v httpgate.V
 		return err
 	}
 	defer cancel()
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session), judged: t.cfg.Now()}
+	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session)}
 	x := &writing{exchange: e, w: w, reply: reply}
-	err = httpgate.WhyEnded(ctx, x.serve(method))
+	if err = t.proven(ctx, v.Session); err != nil {
+		err = e.unfit(v.Path, err)
+	} else {
+		e.judged = t.cfg.Now()
+		err = x.serve(method)
+	}
+	err = httpgate.WhyEnded(ctx, err)
 	told := err
 	var s *said
 	if errors.As(err, &s) && ctx.Err() == nil {
@@ -198,7 +204,7 @@ func (x *writing) answerOne(p session.Permit, r *session.Result) error {
 		defer func() { x.t.writes.settle(x.owner, made) }()
 	}
 	body := grpc.Append(nil, x.write.Message())
-	a, err := askCall(x.request.Context(), x.t.storage, x.sess, p, upstream.Request{
+	a, err := x.t.askCall(x.request.Context(), x.sess, p, upstream.Request{
 		Verb: http.MethodPost, To: x.to(), Header: x.header(), Body: bytes.NewReader(body), Length: int64(len(body)),
 	})
 	if err != nil {

@@ -93,7 +93,7 @@ func (a *appending) result(ended bool, err error) session.Result {
 // deliver sends the request, of which body is what is passed on, and its answers to the
 // client. It reports whether the service has ended the call by itself.
 func (a *appending) deliver(ctx context.Context, p session.Permit, body io.Reader) (ended bool, err error) {
-	from, err := askCall(ctx, a.t.storage, a.sess, p, upstream.Request{Verb: http.MethodPost, To: a.to(), Header: a.header(), Body: body, Length: -1})
+	from, err := a.t.askCall(ctx, a.sess, p, upstream.Request{Verb: http.MethodPost, To: a.to(), Header: a.header(), Body: body, Length: -1})
 	if err != nil {
 		return false, err
 	}
