@@ -30,9 +30,16 @@ type Config struct {
 // Queries finds out what the text of a query does.
 type Queries interface {
 	// Analyse returns the class, the readable form, effects, accesses, outputs,
-	// predicates and flows of a text in GoogleSQL, or why it is refused. An error
-	// means that nothing could be found out.
-	Analyse(ctx context.Context, q Query) (*sallyport.Statement, error)
+	// predicates and flows of a text in GoogleSQL, or why it is refused, and what of
+	// the target that rests on. An error means that nothing could be found out.
+	Analyse(ctx context.Context, q Query) (*sallyport.Statement, Basis, error)
+}
+
+// Basis is what tables and views were when a text was judged.
+type Basis interface {
+	// Holds asks the target whether they are the same now. An error of kind Conflict
+	// says that one is not, one of kind Unavailable that it is not known.
+	Holds(ctx context.Context) error
 }
 
 // Query is the text of a query with what of its request gives it a meaning.
@@ -187,6 +194,8 @@ type Call struct {
 
 	// Statement is never nil.
 	Statement *sallyport.Statement
+	// Basis is what the text of a query was judged by; nil for a call without one.
+	Basis Basis
 
 	project string // as the client wrote it
 	params  params

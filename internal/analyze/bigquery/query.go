@@ -136,11 +136,11 @@ func (b *build) text(q Query) (*sallyport.Statement, error) {
 		return nil, sallyport.E(sallyport.Denied, op, "the gateway cannot read the text of queries for this resource").
 			WithHint("ask the gateway's operator")
 	}
-	st, err := b.a.config.Queries.Analyse(b.ctx, q)
+	st, basis, err := b.a.config.Queries.Analyse(b.ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	if st == nil {
+	if b.c.Basis = basis; st == nil {
 		return nil, sallyport.E(sallyport.Internal, op, "nothing was found out about the query")
 	}
 	return st, nil

@@ -33,7 +33,7 @@ const patientsTable = "projects/" + project + "/datasets/clinic/tables/patients"
 // conditions is what the reader of queries knows of conditions: one.
 type conditions struct{ asked []bigquery.Query }
 
-func (q *conditions) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Statement, error) {
+func (q *conditions) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Statement, bigquery.Basis, error) {
 	q.asked = append(q.asked, query)
 	if query.Condition != "ssn = 'x'" {
 		return nil, sallyport.E(sallyport.Invalid, "googlesql", "it is no condition")

@@ -32,7 +32,7 @@ func column(path ...string) sallyport.Column {
 	return c
 }
 
-func (q *texts) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Statement, error) {
+func (q *texts) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Statement, bigquery.Basis, error) {
 	q.asked = append(q.asked, query)
 	patients := sallyport.Object{Kind: "table", Path: []string{resource, "clinic", "patients"}}
 	text := query.Text
@@ -46,16 +46,16 @@ func (q *texts) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Sta
 			Class: "SELECT", Readable: "SELECT ssn FROM clinic.patients", Effects: []sallyport.Effect{sallyport.Read},
 			Accesses: []sallyport.Access{{Effect: sallyport.Read, Object: patients, Columns: []sallyport.Column{ssn}}},
 			Outputs:  []sallyport.Output{{Sources: []sallyport.Column{ssn}, Direct: true}},
-		}, nil
+		}, nil, nil
 	case "DROP TABLE clinic.patients":
 		return &sallyport.Statement{
 			Class: "DROP_TABLE", Readable: "DROP TABLE clinic.patients", Effects: []sallyport.Effect{sallyport.Destroy},
 			Accesses: []sallyport.Access{{Effect: sallyport.Destroy, Object: patients}},
-		}, nil
+		}, nil, nil
 	case "EXECUTE IMMEDIATE x":
-		return &sallyport.Statement{Class: "EXECUTE_IMMEDIATE", Readable: "EXECUTE IMMEDIATE x", Refused: "text made at run time cannot be read"}, nil
+		return &sallyport.Statement{Class: "EXECUTE_IMMEDIATE", Readable: "EXECUTE IMMEDIATE x", Refused: "text made at run time cannot be read"}, nil, nil
 	}
-	return nil, sallyport.E(sallyport.Invalid, "googlesql", "the text is not GoogleSQL")
+	return nil, nil, sallyport.E(sallyport.Invalid, "googlesql", "the text is not GoogleSQL")
 }
 
 type tables map[string]bigquery.Facts

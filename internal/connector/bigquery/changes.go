@@ -199,6 +199,14 @@ func (r *registry) since(j *job, over bool) (changed bool, open []*job) {
 	return changed, open
 }
 
+// settled reports whether a job was found over before anything that it reads was
+// defined anew.
+func (r *registry) settled(j *job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return j.over
+}
+
 // followed takes in how far the job has come that an answer is about, and refuses rows
 // that may be others than those that were judged.
 func (e *exchange) followed(s *seen) error {
@@ -225,12 +233,21 @@ func (e *exchange) followed(s *seen) error {
 // unchanged refuses the rows of a query of which something was defined anew since it
 // was judged.
 func (e *exchange) unchanged(j *job, over bool) error {
-	changed, open := e.t.jobs.since(j, over)
-	if !changed {
-		return nil
+	changed, open := e.t.jobs.since(j, false)
+	if changed {
+		e.ask(open)
+		return anew()
 	}
-	e.ask(open)
-	return anew()
+	if j.basis != nil && !e.t.jobs.settled(j) {
+		// What is defined beside the gateway is not among its own jobs.
+		if err := j.basis.Holds(withSession(e.request.Context(), e.sess)); err != nil {
+			return err
+		}
+	}
+	if changed, _ = e.t.jobs.since(j, over); changed {
+		return anew()
+	}
+	return nil
 }
 
 func anew() error {
@@ -257,6 +274,9 @@ func (e *exchange) begin() error {
 	case len(others) > 0:
 		return sallyport.E(sallyport.Conflict, "bigquery", "a table or view is to be defined anew of which something is being written elsewhere").
 			WithHint("wait for the end of what reads it, then send the request again under another id")
+	}
+	if len(written(st)) > 0 && e.call.Basis != nil {
+		return e.call.Basis.Holds(withSession(e.request.Context(), e.sess)) // it cannot be taken back
 	}
 	return nil
 }

@@ -244,7 +244,7 @@ func (e *exchange) serve(w http.ResponseWriter, p session.Permit, o *upstream.Ou
 
 // newJob is a job of the call's, by the service's id.
 func (e *exchange) newJob(own string, st *sallyport.Statement) *job {
-	return &job{owner: e.owner, client: own, own: own, statement: kept(st), judged: e.judged, project: e.call.Project, location: e.call.Location}
+	return &job{owner: e.owner, client: own, own: own, statement: kept(st), basis: e.call.Basis, judged: e.judged, project: e.call.Project, location: e.call.Location}
 }
 
 // forget has the catalogue read again what a statement may have changed.

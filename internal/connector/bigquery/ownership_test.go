@@ -326,3 +326,46 @@ func TestSameAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestChangedBeside has views and tables defined anew past the gateway, which knows
+// them from before.
+func TestChangedBeside(t *testing.T) {
+	t.Parallel()
+	w := start(t, gatewaytest.File("bq-labels.yaml", labels+"  scratch.open.x: public\n  scratch.named.shown: public\n  scratch.named.hidden: phi.ssn\n"))
+	w.peer.Seed(bigquerypeer.Project, `CREATE TABLE scratch.open (x VARCHAR); CREATE TABLE scratch.named (shown VARCHAR, hidden VARCHAR);
+		INSERT INTO scratch.named VALUES ('02139', '219-09-9991')`)
+	define := func(column string) {
+		w.peer.Seed(bigquerypeer.Project, "DROP VIEW IF EXISTS scratch.v")
+		w.peer.View("scratch", "v", "SELECT "+column+" AS x FROM clinic.patients")
+	}
+	define("zip")
+	const view, table = "SELECT x FROM scratch.v", "SELECT shown FROM scratch.named"
+	for _, sql := range []string{view, table} {
+		if got := w.query(t, sql); got.Status != http.StatusOK || !strings.Contains(got.Body, "02139") {
+			t.Fatalf("%s: %d %s", sql, got.Status, got.Body)
+		}
+	}
+	define("ssn")
+	w.peer.Seed(bigquerypeer.Project, `ALTER TABLE scratch.named RENAME shown TO other; ALTER TABLE scratch.named RENAME hidden TO shown; ALTER TABLE scratch.named RENAME other TO hidden`)
+	if got := w.insert(t, "write", "INSERT scratch.open (x) "+view, "", ""); got.Status != http.StatusConflict {
+		t.Errorf("a write of what was defined anew: %d %s", got.Status, got.Body)
+	}
+	if got := w.peer.SQL("SELECT x FROM scratch.open"); len(got) != 0 {
+		t.Errorf("it was written: %v", got)
+	}
+	define("zip")
+	w.query(t, view) // known from now on
+	define("ssn")
+	for _, sql := range []string{view, table} {
+		got := w.query(t, sql)
+		if got.Status != http.StatusConflict {
+			t.Errorf("%s: %d %s", sql, got.Status, got.Body)
+		}
+		clean(t, sql, got.Body)
+	}
+	if got := w.query(t, view); got.Status != http.StatusOK || !strings.Contains(got.Body, "rows") {
+		t.Errorf("the query sent again: %d %s", got.Status, got.Body)
+	} else {
+		clean(t, "the query sent again", got.Body)
+	}
+}

@@ -49,13 +49,15 @@ type job struct {
 	client, own string
 	// statement is what it does: what reads its answer is judged by that.
 	statement *sallyport.Statement
-	judged    time.Time // when that was found out
-	project   string
-	location  string // as far as it is known; guarded by mu
-	until     time.Time
-	made      bool // the service has said so; guarded by mu
-	sent      bool // it is not on its way to the service any more; guarded by mu
-	over      bool // it was, before anything that it reads was defined anew; guarded by mu
+	// basis is what that was found out by; nil for a job without a text.
+	basis    analyze.Basis
+	judged   time.Time // when it was
+	project  string
+	location string // as far as it is known; guarded by mu
+	until    time.Time
+	made     bool // the service has said so; guarded by mu
+	sent     bool // it is not on its way to the service any more; guarded by mu
+	over     bool // it was, before anything that it reads was defined anew; guarded by mu
 }
 
 // kept is what is remembered of a statement. A copy of many tables has a flow for each

@@ -67,6 +67,8 @@ type table struct {
 	fields []field
 	path   []string // as policies name it
 	facts  analyze.Facts
+	// definition is what it is at the target.
+	definition definition
 }
 
 var _ analyze.Catalog = (*Catalogue)(nil)
@@ -111,11 +113,16 @@ func nameOf(t analyze.Table) googlesql.Name {
 // get returns a table, or nil where there is none, and whether it was read before.
 // A table that several ask for is read once.
 func (c *Catalogue) get(ctx context.Context, n googlesql.Name) (t *table, before bool, err error) {
+	return c.since(ctx, n, c.config.Now().Add(1-c.config.TTL))
+}
+
+// since is get for a table that was read at a time or later.
+func (c *Catalogue) since(ctx context.Context, n googlesql.Name, at time.Time) (t *table, before bool, err error) {
 	if !readable(n) {
 		return nil, false, nil
 	}
 	for {
-		e, mine := c.entry(n)
+		e, mine := c.entry(n, at)
 		if mine {
 			c.read(ctx, n, e)
 			return e.table, false, e.err
@@ -137,13 +144,13 @@ func cancelled(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// entry returns the entry of a table, and whether it is new and so the caller's to
-// fill.
-func (c *Catalogue) entry(n googlesql.Name) (e *entry, mine bool) {
+// entry returns the entry of a table that was asked for at a time or later, and
+// whether it is new and so the caller's to fill.
+func (c *Catalogue) entry(n googlesql.Name, since time.Time) (e *entry, mine bool) {
 	now := c.config.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[n]; e != nil && (!e.ready() || now.Sub(e.asked) < c.config.TTL) {
+	if e := c.entries[n]; e != nil && !e.asked.Before(since) {
 		return e, false
 	}
 	if delete(c.entries, n); len(c.entries) >= c.config.Entries {
@@ -205,16 +212,20 @@ func (c *Catalogue) load(ctx context.Context, n googlesql.Name) (*table, error) 
 		return nil, sallyport.E(sallyport.Invalid, op, "a table has another name than the one that it is named by").
 			WithHint("write the names of project, dataset and table as they were created")
 	}
-	return c.table(n, r), nil
+	return c.table(n, r)
 }
 
 // table joins a table with its labels.
-func (c *Catalogue) table(n googlesql.Name, r *resource) *table {
+func (c *Catalogue) table(n googlesql.Name, r *resource) (*table, error) {
+	definition, err := r.definition()
+	if err != nil {
+		return nil, err
+	}
 	dataset := n.Dataset
 	if n.Project != c.config.Project {
 		dataset = n.Project + "." + n.Dataset
 	}
-	t := &table{known: googlesql.Table{Name: n}, fields: r.Schema.Fields, path: []string{string(c.config.Resource), dataset, n.Table}}
+	t := &table{known: googlesql.Table{Name: n}, fields: r.Schema.Fields, path: []string{string(c.config.Resource), dataset, n.Table}, definition: definition}
 	t.known.Columns = c.labels.columns(tableName{dataset, n.Table}, t.fields)
 	switch {
 	case r.Materialised != nil:
@@ -233,7 +244,7 @@ func (c *Catalogue) table(n googlesql.Name, r *resource) *table {
 		t.facts.Kind = analyze.KindView
 	}
 	t.facts.Columns = facts(t.known.Columns, t.path)
-	return t
+	return t, nil
 }
 
 // fetch returns the body of an answer, or nil where there is nothing.

@@ -79,7 +79,7 @@ func TestColumnsOfQueries(t *testing.T) {
 		"not traced":  {untraced, "SELECT zip, ssn FROM clinic.patients WHERE mrn = 1001", "[unclassified] | [unclassified]"},
 		"one unknown": {untraced, "SELECT zip FROM clinic.patients WHERE mrn = 1001", "[phi.mrn]"},
 	} {
-		st, err := tt.queries.Analyse(t.Context(), query(tt.text))
+		st, _, err := tt.queries.Analyse(t.Context(), query(tt.text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -37,34 +37,37 @@ func NewQueries(c *Catalogue, a Analyser) *Queries { return &Queries{catalogue: 
 // its tables is an error of kind Invalid, legacy SQL one of kind Denied, a text
 // beyond the limits one of kind Exhausted. A target or an analyser that does not
 // answer is one of kind Unavailable: what was found out until then does not count.
-func (q *Queries) Analyse(ctx context.Context, query analyze.Query) (*sallyport.Statement, error) {
+func (q *Queries) Analyse(ctx context.Context, query analyze.Query) (*sallyport.Statement, analyze.Basis, error) {
 	if query.Condition != "" {
 		if err := googlesql.Expression(query.Condition); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	script, err := googlesql.Read(query.Text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := names(script, query); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	st, before, err := q.statement(ctx, script, query)
-	if sallyport.KindOf(err) != sallyport.Invalid || len(before) == 0 {
-		return st, err
+	s := q.catalogue.snapshot(ctx, query.Temporary)
+	st, err := q.statement(script, query, s)
+	if sallyport.KindOf(err) == sallyport.Invalid && len(s.before) > 0 {
+		// The text may fit the tables as they are by now.
+		for _, n := range s.before {
+			q.catalogue.forget(n)
+		}
+		s = q.catalogue.snapshot(ctx, query.Temporary)
+		st, err = q.statement(script, query, s)
 	}
-	// The text may fit the tables as they are by now.
-	for _, n := range before {
-		q.catalogue.forget(n)
+	if err != nil {
+		return nil, nil, err
 	}
-	st, _, err = q.statement(ctx, script, query)
-	return st, err
+	return st, s.basis(), nil
 }
 
-// statement finds out what a text does, and which tables were known before.
-func (q *Queries) statement(ctx context.Context, script *googlesql.Script, query analyze.Query) (*sallyport.Statement, []googlesql.Name, error) {
-	s := q.catalogue.snapshot(ctx, query.Temporary)
+// statement finds out what a text does.
+func (q *Queries) statement(script *googlesql.Script, query analyze.Query, s *snapshot) (*sallyport.Statement, error) {
 	env := environment(q.catalogue.config, query)
 	trace := &googlesql.Trace{Why: "the query is not traced to columns"}
 	switch {
@@ -76,19 +79,19 @@ func (q *Queries) statement(ctx context.Context, script *googlesql.Script, query
 	var answer *bqanalyzer.Answer
 	if trace.Request != nil && s.err == nil {
 		var err error
-		if answer, err = q.analyser.Lineage(ctx, trace.Request); err != nil {
-			return nil, s.before, err
+		if answer, err = q.analyser.Lineage(s.ctx, trace.Request); err != nil {
+			return nil, err
 		}
 	}
 	st := script.Statement(env, s, trace, answer)
 	if s.err != nil {
-		return nil, s.before, s.err
+		return nil, s.err
 	}
 	if query.View && st.Refused == "" && (script.Multi || script.Statements[0].Kind != "SELECT") {
 		st.Refused, st.Hint = "the text of a view is not one query", "send one SELECT"
 	}
 	st.Predicates = append(slices.Clone(st.Predicates), unknown(script, query, env, s)...)
-	return st, s.before, nil
+	return st, nil
 }
 
 func environment(c Config, query analyze.Query) googlesql.Env {

@@ -103,7 +103,7 @@ func TestTracedQueries(t *testing.T) {
 		if tt.change == nil {
 			tt.change = func(*analyze.Query) {}
 		}
-		st, err := q.Analyse(t.Context(), query(tt.text, tt.change))
+		st, _, err := q.Analyse(t.Context(), query(tt.text, tt.change))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -120,21 +120,21 @@ func TestTracedQueries(t *testing.T) {
 func TestUntracedQueries(t *testing.T) {
 	bq := clinic(t)
 	q := meta.NewQueries(catalogue(t, target(bq)), nil)
-	st, err := q.Analyse(t.Context(), query("SELECT zip FROM patients"))
+	st, _, err := q.Analyse(t.Context(), query("SELECT zip FROM patients"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if outputs(st) != "?" || objects(st) != "read table clinic.patients" || len(st.Predicates) != 6 {
 		t.Errorf("%s, %s, %s", outputs(st), objects(st), columns(st.Predicates))
 	}
-	st, err = q.Analyse(t.Context(), query("SELECT id FROM `shards.events_*`"))
+	st, _, err = q.Analyse(t.Context(), query("SELECT id FROM `shards.events_*`"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := objects(st); got != "read table shards.events_a, read table shards.events_b" {
 		t.Error(got)
 	}
-	st, err = q.Analyse(t.Context(), query("DROP TABLE patients"))
+	st, _, err = q.Analyse(t.Context(), query("DROP TABLE patients"))
 	if err != nil || objects(st) != "destroy table clinic.patients" {
 		t.Errorf("%s, %v", objects(st), err)
 	}
@@ -146,7 +146,7 @@ func TestTextsOfViews(t *testing.T) {
 	for text, refused := range map[string]bool{
 		"SELECT zip FROM clinic.patients": false, "DROP TABLE clinic.patients": true, "SELECT 1; SELECT 2": true,
 	} {
-		st, err := q.Analyse(t.Context(), query(text, func(q *analyze.Query) { q.View, q.Dataset = true, analyze.Dataset{} }))
+		st, _, err := q.Analyse(t.Context(), query(text, func(q *analyze.Query) { q.View, q.Dataset = true, analyze.Dataset{} }))
 		if err != nil || (st.Refused != "") != refused {
 			t.Errorf("%s: %v, %v", text, st, err)
 		}
@@ -179,7 +179,7 @@ func TestQueriesThatAreRefused(t *testing.T) {
 		if tt.change == nil {
 			tt.change = func(*analyze.Query) {}
 		}
-		st, err := q.Analyse(t.Context(), query(text, tt.change))
+		st, _, err := q.Analyse(t.Context(), query(text, tt.change))
 		if st != nil || sallyport.KindOf(err) != tt.kind || strings.Contains(err.Error(), "219") {
 			t.Errorf("%.40s: %v, %v", text, st, err)
 		}
@@ -187,7 +187,7 @@ func TestQueriesThatAreRefused(t *testing.T) {
 			t.Errorf("%.40s: %v has no hint", text, err)
 		}
 	}
-	if _, err := q.Analyse(t.Context(), query("SELECT 1 FROM `clinic-test.clinic.patients`", elsewhere)); err != nil {
+	if _, _, err := q.Analyse(t.Context(), query("SELECT 1 FROM `clinic-test.clinic.patients`", elsewhere)); err != nil {
 		t.Errorf("a whole name: %v", err)
 	}
 	for _, r := range bq.Requests() {
@@ -211,10 +211,10 @@ func TestTargetsThatDoNotAnswer(t *testing.T) {
 		} {
 			q := meta.NewQueries(catalogue(t, target(bq)), a)
 			bq.Fail(bigquerypeer.Fault{Next: 1, Path: path, Status: 503})
-			if st, err := q.Analyse(t.Context(), query(text)); sallyport.KindOf(err) != sallyport.Unavailable {
+			if st, _, err := q.Analyse(t.Context(), query(text)); sallyport.KindOf(err) != sallyport.Unavailable {
 				t.Errorf("%s: %v, %v", text, st, err)
 			}
-			if _, err := q.Analyse(t.Context(), query(text)); err != nil {
+			if _, _, err := q.Analyse(t.Context(), query(text)); err != nil {
 				t.Errorf("%s afterwards: %v", text, err)
 			}
 		}
@@ -225,11 +225,11 @@ func TestTargetsThatDoNotAnswer(t *testing.T) {
 func TestTablesThatChanged(t *testing.T) {
 	bq := clinic(t)
 	q := meta.NewQueries(catalogue(t, target(bq)), analyser(t))
-	if _, err := q.Analyse(t.Context(), query("SELECT zip FROM patients")); err != nil {
+	if _, _, err := q.Analyse(t.Context(), query("SELECT zip FROM patients")); err != nil {
 		t.Fatal(err)
 	}
 	bq.SQL("ALTER TABLE clinic.patients ADD COLUMN phone VARCHAR")
-	st, err := q.Analyse(t.Context(), query("SELECT phone FROM patients"))
+	st, _, err := q.Analyse(t.Context(), query("SELECT phone FROM patients"))
 	if err != nil || outputs(st) != "=clinic.patients.phone public" {
 		t.Errorf("%v, %v", st, err)
 	}
@@ -253,7 +253,7 @@ func TestTextsThatNameTooMuch(t *testing.T) {
 	}
 	q := meta.NewQueries(catalogue(t, fetch), nil)
 	for _, text := range []string{"SELECT 1 FROM `many.t*`", "SELECT 1 FROM `endless.t*`"} {
-		st, err := q.Analyse(t.Context(), query(text))
+		st, _, err := q.Analyse(t.Context(), query(text))
 		if err != nil || outputs(st) != "?" || !strings.HasSuffix(columns(st.Predicates), ".t*.*") || len(st.Predicates) != 1 || calls > 20 {
 			t.Errorf("%s: %v, %v after %d calls", text, st, err, calls)
 		}
@@ -263,7 +263,7 @@ func TestTextsThatNameTooMuch(t *testing.T) {
 	for i := range 501 {
 		text += ", clinic.t" + strings.Repeat("x", i)
 	}
-	if _, err := q.Analyse(t.Context(), query(text)); sallyport.KindOf(err) != sallyport.Exhausted || calls > 500 {
+	if _, _, err := q.Analyse(t.Context(), query(text)); sallyport.KindOf(err) != sallyport.Exhausted || calls > 500 {
 		t.Errorf("%v after %d calls", err, calls)
 	}
 }

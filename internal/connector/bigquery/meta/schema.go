@@ -80,6 +80,8 @@ type resource struct {
 	Materialised *struct {
 		Query string `json:"query"`
 	} `json:"materializedView"`
+	Created  string `json:"creationTime"`
+	Modified string `json:"lastModifiedTime"`
 }
 
 // parseResource reads a table's description.
