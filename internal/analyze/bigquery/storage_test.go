@@ -36,7 +36,7 @@ type conditions struct{ asked []bigquery.Query }
 func (q *conditions) Analyse(_ context.Context, query bigquery.Query) (*sallyport.Statement, bigquery.Basis, error) {
 	q.asked = append(q.asked, query)
 	if query.Condition != "ssn = 'x'" {
-		return nil, sallyport.E(sallyport.Invalid, "googlesql", "it is no condition")
+		return nil, nil, sallyport.E(sallyport.Invalid, "googlesql", "it is no condition")
 	}
 	table := sallyport.Object{Kind: "table", Path: []string{resource, "clinic", "patients"}}
 	return &sallyport.Statement{
@@ -46,7 +46,7 @@ func (q *conditions) Analyse(_ context.Context, query bigquery.Query) (*sallypor
 			{Effect: sallyport.Execute, Object: sallyport.Object{Kind: "function", Path: []string{resource, "clinic", "f"}}},
 		},
 		Outputs: []sallyport.Output{{}},
-	}, nil
+	}, nil, nil
 }
 
 // TestReadSession reads a table as tabledata.list does.

@@ -12,11 +12,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	analyze "github.com/sallyport-dev/sallyport/internal/analyze/bigquery"
+	"github.com/sallyport-dev/sallyport/internal/wire/grpc"
 	"github.com/sallyport-dev/sallyport/test/bigquerypeer"
 	"github.com/sallyport-dev/sallyport/test/bqanalyzer"
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
@@ -100,7 +103,13 @@ func startNative(t *testing.T, prepare func(*bigquerypeer.Server)) *nativeWorld 
 // startNativeWith adds lines to the resource.
 func startNativeWith(t *testing.T, lines string, prepare func(*bigquerypeer.Server)) *nativeWorld {
 	t.Helper()
-	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithIdentity(maskedToken, masked))
+	return startNativeAt(t, bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithIdentity(maskedToken, masked)), lines, prepare)
+}
+
+// startNativeAt starts a gateway before a counterpart, which gets the canary and the
+// masks.
+func startNativeAt(t *testing.T, peer *bigquerypeer.Server, lines string, prepare func(*bigquerypeer.Server), more ...gatewaytest.Option) *nativeWorld {
+	t.Helper()
 	peer.SQL("INSERT INTO clinic.patients VALUES (9999, 'Canary Nobody', '" + sentinel + "', NULL, NULL, '00000')")
 	peer.Mask(masked, "clinic.patients", maskedColumns())
 	if prepare != nil {
@@ -109,10 +118,10 @@ func startNativeWith(t *testing.T, lines string, prepare func(*bigquerypeer.Serv
 	iam, key := google(t)
 	n := &nativeWorld{}
 	entry := fmt.Sprintf(nativeResource, peer.URL, bigquerypeer.Project, iam, masked, sentinel) + lines
-	g := gatewaytest.Start(t,
-		gatewaytest.Policy(policy+scripts), gatewaytest.File("bq.json", key), gatewaytest.File("bq-labels.yaml", nativeLabels), gatewaytest.Resource("dwh", "dwh", entry),
+	g := gatewaytest.Start(t, append([]gatewaytest.Option{
+		gatewaytest.Policy(policy + scripts), gatewaytest.File("bq.json", key), gatewaytest.File("bq-labels.yaml", nativeLabels), gatewaytest.Resource("dwh", "dwh", entry),
 		gatewaytest.Clock(func() time.Time { return time.Now().Add(time.Duration(n.late.Load())) }),
-	)
+	}, more...)...)
 	n.world = &world{g.Caller(t, "dwh", "dwh"), peer}
 	return n
 }
@@ -294,5 +303,47 @@ func TestNativeProofEnds(t *testing.T) {
 	// Nobody knows what the earlier query ran as.
 	if got := w.Ask(t, "GET", project+"/queries/before", ""); strings.Contains(got.Body, `"v":"#####"`) || strings.Contains(got.Body, "219-09") {
 		t.Errorf("the earlier answer: %d %s", got.Status, got.Body)
+	}
+}
+
+// TestNativeStorage has the Storage APIs used as the role's account, and not at all
+// while nothing is proven of it.
+func TestNativeStorage(t *testing.T) {
+	t.Parallel()
+	peer := bigquerypeer.Start(t, bigquerypeer.WithClinic(), bigquerypeer.WithIdentity(maskedToken, masked), bigquerypeer.WithRead())
+	ca, err := os.ReadFile(peer.ReadCA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startNativeAt(t, peer, "      storage_url: https://"+peer.Read+"\n    tls: {ca: bq-ca.pem}\n", nil, gatewaytest.File("bq-ca.pem", string(ca)))
+	made := w.goClient(t, session("", "mrn", "zip", "ssn"))
+	read := w.goClient(t, call{Name: "stream", Object: streamOf(t, made[0])})
+	if read[0].Error != nil || !strings.Contains(fmt.Sprint(read[0].Value), "02139") {
+		t.Errorf("%+v %+v", read[0].Value, read[0].Error)
+	}
+	calls := 0
+	for _, r := range peer.Requests() {
+		if !strings.HasPrefix(r.ID, readAPI) {
+			continue
+		}
+		if calls++; r.Identity != masked {
+			t.Errorf("%s ran as %s", r.ID, r.Identity)
+		}
+	}
+	if calls != 2 {
+		t.Errorf("%d calls reached the target", calls)
+	}
+	peer.Mask(masked, "clinic.patients", nil)
+	w.late.Add(int64(6 * time.Minute))
+	peer.Forget()
+	for _, path := range []string{analyze.ReadService + "/CreateReadSession", analyze.WriteService + "/CreateWriteStream"} {
+		if got := w.call(t, "/"+path, string(grpc.Append(nil, nil))); got.Code != grpc.Unavailable || !strings.Contains(got.Message, "not proven") {
+			t.Errorf("%s without a proof: %+v", path, got)
+		}
+	}
+	for _, r := range peer.Requests() {
+		if strings.HasPrefix(r.ID, "google.cloud") {
+			t.Errorf("%s reached the target without a proof", r.ID)
+		}
 	}
 }
