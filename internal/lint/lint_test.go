@@ -31,6 +31,7 @@ func rules() []rule {
 		{"traces", lint.Traces},
 		{"fuzzed", lint.Fuzzed},
 		{"dependencies", lint.Dependencies},
+		{"named tests", lint.Named},
 	}
 }
 
@@ -130,6 +131,8 @@ func TestRulesFindWhatTheyForbid(t *testing.T) {
 		{"not a machine path", lint.Traces, map[string]string{"docs/a.md": "see https://example.org/work/x and a/home/b\n"}, ""},
 		{"registry", lint.Traces, map[string]string{"package-lock.json": `"resol` + `ved": "https://example.org/x.tgz"` + "\n"}, "set to fetch them"},
 		{"unfinished", lint.Traces, map[string]string{"docs/a.md": "TO" + "DO: x\n"}, "belongs into an issue"},
+
+		{"test of no name", lint.Named, map[string]string{"docs/a.md": "`TestX` and `TestY` and `Testing`\n", "a_test.go": "package a\nfunc TestX() {}\n"}, "TestY is no test"},
 
 		{"dependency without row", lint.Dependencies, map[string]string{
 			"go.mod": "module x\nrequire (\n\texample.org/a/v2 v2.0.1\n)\n", "a.go": imports("a", "example.org/a/v2/b"), "docs/dependencies.md": "",

@@ -5,6 +5,7 @@ package lint
 
 import (
 	"fmt"
+	"go/ast"
 	"path"
 	"regexp"
 	"slices"
@@ -173,6 +174,30 @@ func Dependencies(t *Tree) []Finding {
 	for _, mod := range sortedKeys(rows) {
 		if !used[mod] && !apart[[2]string{mod, rows[mod]}] {
 			fs = append(fs, Finding{"dependencies", doc, mod + " has a row and is not imported", why})
+		}
+	}
+	return fs
+}
+
+// Named finds tests that the documents point to and that are not there.
+func Named(t *Tree) []Finding {
+	tests := make(map[string]bool)
+	for _, f := range t.Files {
+		for _, d := range f.AST.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.Test {
+				tests[fn.Name.Name] = true
+			}
+		}
+	}
+	var fs []Finding
+	for _, p := range sortedKeys(t.Texts) {
+		if path.Ext(p) != ".md" {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)`").FindAllStringSubmatch(string(t.Texts[p]), -1) {
+			if !tests[m[1]] {
+				fs = append(fs, Finding{"named tests", p, m[1] + " is no test", "a document says what is proved, and by what"})
+			}
 		}
 	}
 	return fs
