@@ -73,7 +73,8 @@ func (e *exchange) read(reply *httpgate.Reply, path, method string) error {
 	} else if err == nil {
 		err = e.ofSession()
 	}
-	cmd := session.Command{Statement: e.call.Statement, Text: e.text(path, message)}
+	e.strict = e.call.Statement // native mode judges calls as any other does
+	cmd := session.Command{Statement: e.strict, Text: e.text(path, message)}
 	if err != nil {
 		switch sallyport.KindOf(err) {
 		case sallyport.Invalid, sallyport.Denied, sallyport.NotFound:

@@ -86,6 +86,7 @@ func (x *writing) serve(method string) error {
 	x.write, err = x.t.analyser.AnalyseWrite(withSession(ctx, x.sess), method, message)
 	st := x.write.Statement
 	x.call = &analyze.Call{Method: &analyze.Method{ID: method, Class: analyze.ClassWrite}, Statement: st}
+	x.strict = st
 	if err == nil {
 		err = x.owns()
 	}
