@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
@@ -25,6 +26,8 @@ const maxMessage = 129 << 20
 type answers struct {
 	res *http.Response
 	in  *grpc.Reader
+	// credential are the headers that the request's stands in.
+	credential []string
 }
 
 // askCall sends a call to the service. It may have been held since it was proven that
@@ -45,7 +48,7 @@ func (t *Target) askCall(ctx context.Context, s *session.Session, p session.Perm
 		return nil, errors.Join(brokenAnswer(nil), res.Body.Close())
 	}
 	body := upstream.Guard(res.Request, c.CredentialHeaders(), res.Body)
-	return &answers{res: res, in: grpc.NewReader(body, maxMessage)}, nil
+	return &answers{res: res, in: grpc.NewReader(body, maxMessage), credential: c.CredentialHeaders()}, nil
 }
 
 // Close lets go of the answer, which ends the call where it has not ended.
@@ -69,6 +72,9 @@ func (a *answers) next() ([]byte, error) {
 		h = a.res.Header // where there is nothing but a status
 	}
 	s, ok := grpc.ParseStatus(h.Get(grpc.HeaderStatus), h.Get(grpc.HeaderMessage))
+	if _, err := io.Copy(io.Discard, upstream.Guard(a.res.Request, a.credential, strings.NewReader(s.Message))); err != nil {
+		return nil, brokenAnswer(err) // the text is no part of the body, which is guarded
+	}
 	switch {
 	case !ok:
 		return nil, brokenAnswer(io.ErrUnexpectedEOF)
