@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/session"
 	"github.com/sallyport-dev/sallyport/internal/wire/grpc"
@@ -105,6 +106,38 @@ func (a *answers) only() ([]byte, error) {
 type status struct{ grpc.Status }
 
 func (s *status) Error() string { return "the target answers " + s.Code.String() }
+
+// said is how the service has ended a call, with the text for the client: that is for
+// the client alone, and no part of the error.
+type said struct {
+	code grpc.Code
+	text string
+}
+
+func (s *said) Error() string { return "the target answers " + s.code.String() }
+
+// spoken makes of a status of the service what the client is told.
+func (e *exchange) spoken(err error) error {
+	var s *status
+	if !errors.As(err, &s) {
+		return err
+	}
+	return &said{s.Code, e.message(s.Message, "the target answers "+s.Code.String())}
+}
+
+// told is an error as the client hears it.
+func told(ctx context.Context, err error) error {
+	var s *said
+	if errors.As(err, &s) && ctx.Err() == nil {
+		return grpc.Error(s.code, s.text)
+	}
+	return err
+}
+
+// codeOf is how a call ends.
+func codeOf(ctx context.Context, err error) grpc.Code {
+	return grpc.StatusOf(told(ctx, httpgate.WhyEnded(ctx, err))).Code
+}
 
 // brokenAnswer is the error of an answer that did not come whole, or is none.
 func brokenAnswer(err error) error {

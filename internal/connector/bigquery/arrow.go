@@ -4,7 +4,6 @@
 package bigquery
 
 import (
-	"errors"
 	"math"
 	"net/url"
 	"strconv"
@@ -37,15 +36,6 @@ func (e *exchange) masker(schema []byte) (*mask.BQPlan, *mask.Batches, error) {
 		return nil, nil, unknownForm(err)
 	}
 	return plan, batches, nil
-}
-
-// told is an error of the service as the client may hear it.
-func (e *exchange) told(err error) error {
-	var s *status
-	if !errors.As(err, &s) {
-		return err
-	}
-	return grpc.Error(s.Code, e.message(s.Message, "the target answers "+s.Code.String()))
 }
 
 // created is what is known of the answer to CreateReadSession.
@@ -157,7 +147,7 @@ func (e *exchange) createSession(reply *httpgate.Reply, p session.Permit, o *ups
 	defer in.Close()
 	b, err := in.only()
 	if err != nil {
-		return e.told(err)
+		return e.spoken(err)
 	}
 	c, err := parseCreated(b)
 	if err != nil {
@@ -298,7 +288,7 @@ func (e *exchange) readRows(reply *httpgate.Reply, p session.Permit, o *upstream
 	for {
 		b, err := in.next()
 		if err != nil || b == nil {
-			return e.told(err)
+			return e.spoken(err)
 		}
 		if err := e.request.Context().Err(); err != nil {
 			return brokenAnswer(err)
@@ -350,7 +340,7 @@ func (e *exchange) splitStream(reply *httpgate.Reply, p session.Permit, o *upstr
 	defer in.Close()
 	b, err := in.only()
 	if err != nil {
-		return e.told(err)
+		return e.spoken(err)
 	}
 	var names []string
 	var out []byte

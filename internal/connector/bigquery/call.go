@@ -5,6 +5,7 @@ package bigquery
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -25,18 +26,19 @@ func (t *Target) serveCall(w http.ResponseWriter, r *http.Request, v httpgate.Vi
 		return t.serveWrite(w, r, v, method)
 	}
 	reply := httpgate.NewReply(w)
-	err := t.dispatch(reply, r, v)
-	reply.End(err)
+	ctx, cancel, err := httpgate.Timed(r)
+	if err != nil {
+		reply.End(err)
+		return err
+	}
+	defer cancel()
+	err = t.dispatch(ctx, reply, r, v)
+	reply.End(told(ctx, err))
 	return err
 }
 
 // dispatch finds who answers a call.
-func (t *Target) dispatch(reply *httpgate.Reply, r *http.Request, v httpgate.Visit) error {
-	ctx, cancel, err := httpgate.Timed(r)
-	if err != nil {
-		return err
-	}
-	defer cancel()
+func (t *Target) dispatch(ctx context.Context, reply *httpgate.Reply, r *http.Request, v httpgate.Visit) error {
 	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session)}
 	if err := t.proven(ctx, v.Session); err != nil {
 		return e.unfit(v.Path, err)
@@ -98,7 +100,7 @@ func (e *exchange) read(reply *httpgate.Reply, path, method string) error {
 	}
 	o.Bytes = reply.Bytes()
 	result := o.Result(ctx, err, e.counts)
-	code := grpc.StatusOf(httpgate.WhyEnded(ctx, err)).Code
+	code := codeOf(ctx, err)
 	result.Code, result.Tag = strconv.Itoa(int(code)), code.String()
 	return errors.Join(err, e.sess.Settle(p, result))
 }

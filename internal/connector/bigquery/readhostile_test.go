@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -166,6 +167,44 @@ func TestHostileAnswers(t *testing.T) {
 	})
 	if got := w.goClient(t, call{Name: "stream", Object: name})[0]; got.Error == nil || got.Error.Reason != "OutOfRange" {
 		t.Errorf("an error: %+v", got)
+	}
+}
+
+// TestStatusTexts has the target say things at the end of a call that reads nothing that
+// is masked. The client hears the text, and neither the log nor the records do; and
+// nobody hears the gateway's credential.
+func TestStatusTexts(t *testing.T) {
+	t.Parallel()
+	w, f := startFront(t)
+	name := streamOf(t, w.goClient(t, session("", "mrn", "zip"))[0])
+	for _, trailer := range []bool{false, true} {
+		say := func(text string) {
+			f.answer(func(w http.ResponseWriter, _ *http.Request) {
+				prefix := ""
+				if trailer {
+					prefix = http.TrailerPrefix
+					_ = http.NewResponseController(w).Flush()
+				}
+				w.Header().Set(prefix+grpc.HeaderStatus, "11")
+				w.Header().Set(prefix+grpc.HeaderMessage, text)
+			})
+		}
+		say("the row 02139-7741 cannot be read")
+		if got := w.goClient(t, call{Name: "stream", Object: name})[0]; got.Error == nil || !strings.Contains(got.Error.Message, "02139-7741") {
+			t.Errorf("a text: %+v", got.Error)
+		}
+		for _, text := range []string{"no such token: " + w.peer.Token, "no such token: %" + fmt.Sprintf("%02X", w.peer.Token[0]) + w.peer.Token[1:]} {
+			say(text)
+			if got := w.goClient(t, call{Name: "stream", Object: name})[0]; got.Error == nil || strings.Contains(got.Error.Message, w.peer.Token) {
+				t.Errorf("the credential: %+v", got.Error)
+			}
+		}
+	}
+	w.Stop(t)
+	for where, b := range w.Traces(t) {
+		if strings.Contains(string(b), "02139-7741") || strings.Contains(string(b), w.peer.Token) {
+			t.Errorf("%s holds what the target said", where)
+		}
 	}
 }
 

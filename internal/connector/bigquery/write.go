@@ -5,7 +5,6 @@ package bigquery
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -59,22 +58,9 @@ func (t *Target) serveWrite(w http.ResponseWriter, r *http.Request, v httpgate.V
 		err = x.serve(method)
 	}
 	err = httpgate.WhyEnded(ctx, err)
-	told := err
-	var s *said
-	if errors.As(err, &s) && ctx.Err() == nil {
-		told = grpc.Error(s.code, s.text)
-	}
-	reply.End(told)
+	reply.End(told(ctx, err))
 	return err
 }
-
-// said is how the service has ended a call, with the text for the client.
-type said struct {
-	code grpc.Code
-	text string
-}
-
-func (s *said) Error() string { return "the target answers " + s.code.String() }
 
 // serve takes a call through the steps of the engine.
 func (x *writing) serve(method string) error {
@@ -186,15 +172,6 @@ func (x *writing) ask(p session.Permit) error {
 	return errors.Join(err, x.sess.Settle(p, r))
 }
 
-// codeOf is how a call ends.
-func codeOf(ctx context.Context, err error) grpc.Code {
-	var s *said
-	if errors.As(err, &s) && ctx.Err() == nil {
-		return s.code
-	}
-	return grpc.StatusOf(httpgate.WhyEnded(ctx, err)).Code
-}
-
 func (x *writing) answerOne(p session.Permit, r *session.Result) error {
 	made := ""
 	if x.write.Method == analyze.CreateWriteStream {
@@ -234,13 +211,4 @@ func (x *writing) answerOne(p session.Permit, r *session.Result) error {
 		return err
 	}
 	return x.reply.Send(mask.Synthetic(out.message))
-}
-
-// spoken makes of a status of the service what the client is told.
-func (x *writing) spoken(err error) error {
-	var s *status
-	if !errors.As(err, &s) {
-		return err
-	}
-	return &said{s.Code, x.message(s.Message, "the target answers "+s.Code.String())}
 }
