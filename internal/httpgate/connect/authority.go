@@ -184,15 +184,16 @@ func (a *Authority) sign(tmpl *x509.Certificate, by issuer) (issuer, error) {
 func (a *Authority) roll() error {
 	now := a.o.Now()
 	left := slices.DeleteFunc(slices.Clone(a.issuers), func(i issuer) bool { return !now.Before(i.cert.NotAfter) })
+	changed := len(left) != len(a.issuers)
 	for len(left) == 0 || left[len(left)-1].cert.NotAfter.Sub(now) < succession {
 		made, err := a.newIssuer(now)
 		if err != nil {
 			return err
 		}
-		left = append(left, made)
+		left, changed = append(left, made), true
 		a.o.Log.Warn("made an authority for CONNECT; clients have to trust it: sallyport ca print", "ends", made.cert.NotAfter)
 	}
-	if len(left) == len(a.issuers) {
+	if !changed {
 		return nil
 	}
 	if err := a.write(left); err != nil {
