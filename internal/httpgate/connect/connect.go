@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -52,11 +53,17 @@ type Options struct {
 }
 
 // Server answers CONNECT.
-type Server struct{ o Options }
+type Server struct {
+	o Options
+
+	mu   sync.Mutex
+	open map[sallyport.PrincipalID]int // tunnels; guarded by mu
+}
 
 // Bounds of the listener.
 const (
 	maxConns       = 1024 // connections at once, those that became tunnels included
+	maxOfOne       = 256  // tunnels of one principal, so that it leaves room for others
 	maxHeaderBytes = 64 << 10
 	headerWait     = 10 * time.Second // also for handshakes
 	idleWait       = 2 * time.Minute
@@ -64,7 +71,7 @@ const (
 )
 
 // New returns a server.
-func New(o Options) *Server { return &Server{o} }
+func New(o Options) *Server { return &Server{o: o, open: map[sallyport.PrincipalID]int{}} }
 
 // tunnel is a connection after its CONNECT.
 type tunnel struct {
@@ -73,6 +80,13 @@ type tunnel struct {
 	host      string
 	principal sallyport.PrincipalID
 	who       httpgate.Known
+	leave     func() // gives its place among the principal's back
+}
+
+// Close implements net.Conn.
+func (t *tunnel) Close() error {
+	defer t.leave()
+	return t.Conn.Close()
 }
 
 // Read implements net.Conn.
@@ -179,17 +193,39 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, tunnels *queue) 
 		httpgate.Problem(w, s.refuse(ctx, t, "CONNECT", err))
 		return
 	}
+	if t.leave, err = s.enter(t.principal); err != nil {
+		httpgate.Problem(w, err)
+		return
+	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		t.leave()
 		httpgate.Problem(w, sallyport.E(sallyport.Internal, "connect", "the connection cannot be taken over").Because(err))
 		return
 	}
 	t.Conn, t.early = conn, rw.Reader
 	if err := established(conn); err != nil {
-		_ = conn.Close() // the client is gone
+		_ = t.Close() // the client is gone
 		return
 	}
 	tunnels.put(tls.Server(t, s.tls(t)))
+}
+
+// enter counts a tunnel of a principal until the returned function is called.
+func (s *Server) enter(p sallyport.PrincipalID) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[p] >= maxOfOne {
+		return nil, sallyport.E(sallyport.Exhausted, "connect", "the principal has too many connections at once").WithHint("close some, or use them again")
+	}
+	s.open[p]++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[p]--; s.open[p] == 0 {
+			delete(s.open, p)
+		}
+	}), nil
 }
 
 // established tells a client that it can go on, within the time for headers.
