@@ -4,6 +4,8 @@
 package connect_test
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -47,5 +49,22 @@ func TestTunnelsOfOne(t *testing.T) {
 			t.Fatal("a closed tunnel still counts")
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// TestSlowBody: a body for an endpoint of tokens that does not come ends the request,
+// as it does at the API.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	w := start(t, false)
+	c, err := w.inside(t, "sts.googleapis.com", "sts.googleapis.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, "POST /v1/token HTTP/1.1\r\nHost: sts.googleapis.com\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\na"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, body := answer(t, bufio.NewReader(c), http.MethodPost); status < 400 || status >= 500 {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
@@ -105,6 +106,8 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	if rule.Endpoint != "" {
+		// They read the body first: one that does not come has no other end.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerWait)) // a connection that takes none is gone
 		own := r.Clone(r.Context())
 		own.URL.Path, own.URL.RawPath = rule.Endpoint, ""
 		s.o.Tokens.ServeHTTP(w, own)
