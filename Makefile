@@ -65,6 +65,10 @@ bench-google: test-deps ## BigQuery and Cloud Storage through the gateway beside
 	go test -c -tags bench -o bin/googlebench.test ./test/googlebench
 	cd test/googlebench && ../../bin/googlebench.test -test.timeout 30m
 
+.PHONY: live-google
+live-google: test-deps ## The gateway before Google's own BigQuery and Cloud Storage, with a project of yours: see test/livegoogle/doc.go
+	go test -tags live -count=1 -v ./test/livegoogle
+
 .PHONY: fault
 fault: ## Every fault that the ledger and its evidence must survive or find, each proved to have happened
 	test/scripts/install-system test
