@@ -54,7 +54,8 @@ type Options struct {
 
 // Server answers CONNECT.
 type Server struct {
-	o Options
+	o      Options
+	tokens chan struct{} // one for each request for a token
 
 	mu   sync.Mutex
 	open map[sallyport.PrincipalID]int // tunnels; guarded by mu
@@ -63,6 +64,7 @@ type Server struct {
 // Bounds of the listener.
 const (
 	maxConns       = 1024 // connections at once, those that became tunnels included
+	maxTokens      = 64   // requests for tokens at once
 	maxOfOne       = 256  // tunnels of one principal, so that it leaves room for others
 	maxHeaderBytes = 64 << 10
 	headerWait     = 10 * time.Second // also for handshakes
@@ -71,7 +73,9 @@ const (
 )
 
 // New returns a server.
-func New(o Options) *Server { return &Server{o: o, open: map[sallyport.PrincipalID]int{}} }
+func New(o Options) *Server {
+	return &Server{o: o, tokens: make(chan struct{}, maxTokens), open: map[sallyport.PrincipalID]int{}}
+}
 
 // tunnel is a connection after its CONNECT.
 type tunnel struct {

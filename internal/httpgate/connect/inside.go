@@ -106,11 +106,7 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	if rule.Endpoint != "" {
-		// They read the body first: one that does not come has no other end.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerWait)) // a connection that takes none is gone
-		own := r.Clone(r.Context())
-		own.URL.Path, own.URL.RawPath = rule.Endpoint, ""
-		s.o.Tokens.ServeHTTP(w, own)
+		s.token(w, r, t, rule.Endpoint)
 		return
 	}
 	// What was meant for the service stays here. The gateway has a credential of its own.
@@ -118,6 +114,31 @@ func (s *Server) serve(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		r.Header.Del(name)
 	}
 	s.o.Gate.ServeKnown(ctx, w, r, t.who)
+}
+
+// token hands a request to one of the gateway's endpoints for tokens.
+func (s *Server) token(w http.ResponseWriter, r *http.Request, t *tunnel, endpoint string) {
+	select {
+	case s.tokens <- struct{}{}:
+		defer func() { <-s.tokens }()
+	default:
+		s.o.Gate.Refuse(w, r, t.who.Resource, sallyport.E(sallyport.Unavailable, "connect", "too many tokens are being asked for").WithHint("try again in a moment"))
+		return
+	}
+	// They read the body first: one that does not come has no other end.
+	over := make(chan struct{})
+	late := time.AfterFunc(headerWait, func() {
+		defer close(over)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // a connection that takes none is gone
+	})
+	defer func() {
+		if !late.Stop() {
+			<-over // w is not used after the answer
+		}
+	}()
+	own := r.Clone(r.Context())
+	own.URL.Path, own.URL.RawPath = endpoint, ""
+	s.o.Tokens.ServeHTTP(w, own)
 }
 
 // named is the method of a request for the record.
