@@ -95,6 +95,11 @@ func (p *params) common(name, value string, at place) error {
 		}
 	case "prettyPrint", "quotaUser":
 		// They change nothing of what is asked for, and are not sent on.
+	case "projection":
+		// The library for Python sends it where only lists have it. It is not sent on.
+		if at.method == nil || at.method.ID != "bigquery.jobs.get" && at.method.ID != "bigquery.jobs.cancel" {
+			return unknownParam(name)
+		}
 	case "fields":
 		p.fields = value
 	case "uploadType":
