@@ -152,11 +152,16 @@ func (b *build) tabledata(verb string) error {
 		return b.insertAll()
 	}
 	c.Answer = AnswerRows
-	f, err := b.reads(c.Table)
+	return b.tableRows()
+}
+
+// tableRows is the reading of the call's table, which may be a query's answer.
+func (b *build) tableRows() error {
+	f, err := b.reads(b.c.Table)
 	switch {
 	case err != nil:
 		return err
-	case c.Table.Hidden():
+	case b.c.Table.Hidden():
 		b.judged()
 	default:
 		b.rows(f)

@@ -220,17 +220,8 @@ func (b *build) readSession() error {
 		b.st.Readable += " (" + counted(n, "field", "fields") + ")"
 	}
 	c.Selected = strings.Join(s.Selected, ",")
-	f, err := b.reads(c.Table)
-	switch {
-	case err != nil:
+	if err := b.tableRows(); err != nil || s.Restriction == "" {
 		return err
-	case c.Table.Hidden():
-		b.judged()
-	default:
-		b.rows(f)
-	}
-	if s.Restriction == "" {
-		return nil
 	}
 	return b.restriction()
 }

@@ -157,7 +157,7 @@ func (e *exchange) masked(b []byte, o *upstream.Outcome) (mask.Masked, error) {
 // sessions.
 func (e *exchange) observe(s *seen) error {
 	if e.call.Method.ID == "bigquery.jobs.query" && s.JobReference.JobID != "" {
-		j, _, err := e.t.jobs.add(e.newJob(s.JobReference.JobID, e.strict))
+		j, _, err := e.t.jobs.add(e.newJob(s.JobReference.JobID, e.whole()))
 		if err != nil {
 			return err
 		}
@@ -338,7 +338,7 @@ func (e *exchange) message(theirs, ours string) string {
 // open reports whether the call, and the query whose answer it asks for, read
 // nothing but what may be seen as it is.
 func (e *exchange) open() bool {
-	st := e.strict
+	st := e.whole()
 	if len(e.admission.Masks()) > 0 || tells(st) || e.call.Method.ID == "bigquery.jobs.list" {
 		return false // what each job of a list reads may differ
 	}

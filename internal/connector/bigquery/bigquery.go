@@ -166,11 +166,10 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		fail(w, err)
 		return err
 	}
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session)}
-	if err := t.proven(r.Context(), v.Session); err != nil {
-		return told(e.unfit(v.Path, err))
+	e, err := t.enter(r, v)
+	if err != nil {
+		return told(err)
 	}
-	e.judged = t.cfg.Now() // after the proof, which says nothing of what was before
 	body := &tee{r: r.Body}
 	call, cerr := t.analyser.Analyse(withSession(r.Context(), v.Session), analyze.Request{
 		Method: r.Method, Path: v.Path, Query: r.URL.RawQuery, Header: r.Header, Body: body,
@@ -185,25 +184,40 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 		return told(cerr)
 	}
 	if err := e.resolve(); err != nil {
-		reason, hint := sallyport.Public(err)
-		return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
+		return told(e.refuse(cmd, err))
 	}
 	e.relax()
 	if cmd.Statement = call.Statement; e.runsText() {
 		cmd.Estimate = e.estimate
 		if t.cfg.Opinion == OpinionAlways {
 			if err := e.secondOpinion(r.Context()); err != nil {
-				reason, hint := sallyport.Public(err)
-				return told(errors.Join(err, ignoreDenied(v.Session.Refuse(r.Context(), cmd, reason, hint))))
+				return told(e.refuse(cmd, err))
 			}
 		}
 	}
 	var p session.Permit
-	var err error
 	if e.admission, p, err = v.Session.Permit(r.Context(), cmd); err != nil {
 		return told(err)
 	}
 	return e.run(w, p)
+}
+
+// enter begins the way of a request. None of a role gets further that the service is
+// not proven to mask for.
+func (t *Target) enter(r *http.Request, v httpgate.Visit) (*exchange, error) {
+	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r, owner: ownerOf(v.Session)}
+	if err := t.proven(r.Context(), v.Session); err != nil {
+		return nil, e.unfit(v.Path, err)
+	}
+	e.judged = t.cfg.Now() // after the proof, which says nothing of what was before
+	return e, nil
+}
+
+// refuse puts on record that a statement cannot pass, for a reason that is not
+// policy's, and returns the reason.
+func (e *exchange) refuse(cmd session.Command, err error) error {
+	reason, hint := sallyport.Public(err)
+	return errors.Join(err, ignoreDenied(e.sess.Refuse(e.request.Context(), cmd, reason, hint)))
 }
 
 // ignoreDenied keeps what the engine says of a refusal that was asked for apart

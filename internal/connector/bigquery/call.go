@@ -39,11 +39,10 @@ func (t *Target) serveCall(w http.ResponseWriter, r *http.Request, v httpgate.Vi
 
 // dispatch finds who answers a call.
 func (t *Target) dispatch(ctx context.Context, reply *httpgate.Reply, r *http.Request, v httpgate.Visit) error {
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session)}
-	if err := t.proven(ctx, v.Session); err != nil {
-		return e.unfit(v.Path, err)
+	e, err := t.enter(r.WithContext(ctx), v)
+	if err != nil {
+		return err
 	}
-	e.judged = t.cfg.Now()
 	service, method, _ := strings.Cut(strings.TrimPrefix(v.Path, "/"), "/")
 	switch {
 	case t.storage == nil:
@@ -61,6 +60,15 @@ func (e *exchange) unserved(path, reason, hint string) error {
 	return errors.Join(grpc.Error(grpc.Unimplemented, reason).WithHint(hint), ignoreDenied(e.sess.Refuse(e.request.Context(), cmd, reason, hint)))
 }
 
+// refuseCall is refuse where the call is what is wrong.
+func (e *exchange) refuseCall(cmd session.Command, err error) error {
+	switch sallyport.KindOf(err) {
+	case sallyport.Invalid, sallyport.Denied, sallyport.NotFound:
+		return e.refuse(cmd, err)
+	}
+	return err
+}
+
 // read takes a call of the Storage Read API through the steps of the engine.
 func (e *exchange) read(reply *httpgate.Reply, path, method string) error {
 	ctx := e.request.Context()
@@ -75,15 +83,9 @@ func (e *exchange) read(reply *httpgate.Reply, path, method string) error {
 	} else if err == nil {
 		err = e.ofSession()
 	}
-	e.strict = e.call.Statement // native mode judges calls as any other does
-	cmd := session.Command{Statement: e.strict, Text: e.text(path, message)}
+	cmd := session.Command{Statement: e.call.Statement, Text: e.text(path, message)}
 	if err != nil {
-		switch sallyport.KindOf(err) {
-		case sallyport.Invalid, sallyport.Denied, sallyport.NotFound:
-			reason, hint := sallyport.Public(err)
-			return errors.Join(err, ignoreDenied(e.sess.Refuse(ctx, cmd, reason, hint)))
-		}
-		return err
+		return e.refuseCall(cmd, err)
 	}
 	var p session.Permit
 	if e.admission, p, err = e.sess.Permit(ctx, cmd); err != nil {

@@ -42,7 +42,7 @@ type exchange struct {
 	stream    *readSession // whose stream the call is about
 	admission *session.Admission
 	counts    []mask.Count
-	strict    *sallyport.Statement // what the call is, of which native mode judges a part
+	strict    *sallyport.Statement // what the call is where native mode judges a part of it, else nil
 	alike     bool                 // every column of the answer is what the one output is
 }
 
@@ -266,7 +266,7 @@ func (e *exchange) remember() error {
 	if e.own.Job == "" || e.client == "" || e.call.DryRun {
 		return nil
 	}
-	st := e.strict
+	st := e.whole()
 	if e.call.Kind == "query" && e.call.Table.ID != "" {
 		st = mixed(st)
 	}

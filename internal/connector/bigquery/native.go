@@ -231,6 +231,5 @@ func (e *exchange) unfit(path string, err error) error {
 		Statement: &sallyport.Statement{Protocol: Protocol, Class: "unproven", Readable: e.request.Method + " of a role that the target is not proven to mask for"},
 		Text:      append([]byte(e.request.Method+" "+path+"\n\n"), text...),
 	}
-	reason, hint := sallyport.Public(err)
-	return errors.Join(err, ignoreDenied(e.sess.Refuse(e.request.Context(), cmd, reason, hint)))
+	return e.refuse(cmd, err)
 }

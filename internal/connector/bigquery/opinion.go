@@ -93,11 +93,11 @@ func (e *exchange) agrees(got sallyport.Estimate) error {
 		return sallyport.E(sallyport.Denied, "bigquery", "the target reads the query otherwise: "+what).
 			WithHint("write the query in a simpler way, or ask the gateway's operator (bigquery.second_opinion)")
 	}
-	ours, _, _ := strings.Cut(e.strict.Class, "_")
+	ours, _, _ := strings.Cut(e.whole().Class, "_")
 	theirs, _, _ := strings.Cut(got.Kind, "_")
 	script := theirs == "SCRIPT" && (ours == "CALL" || ours == "EXECUTE" || ours == "BEGIN")
 	if theirs != "" && theirs != ours && !script {
-		return otherwise("it is " + got.Kind + " there, and " + cmp.Or(e.strict.Class, "nothing") + " here")
+		return otherwise("it is " + got.Kind + " there, and " + cmp.Or(e.whole().Class, "nothing") + " here")
 	}
 	for _, name := range got.Tables {
 		if !e.names(name) {
@@ -119,7 +119,7 @@ func (e *exchange) names(table string) bool {
 		dataset = dataset[at+1:]
 	}
 	stem, wild := strings.CutSuffix(id, "*")
-	return slices.ContainsFunc(e.strict.Accesses, func(a sallyport.Access) bool {
+	return slices.ContainsFunc(e.whole().Accesses, func(a sallyport.Access) bool {
 		p := a.Object.Path
 		return len(p) == 3 && p[1] == dataset && (p[2] == id || wild && strings.HasPrefix(p[2], stem))
 	})

@@ -15,21 +15,29 @@ import (
 // in an answer of unknown origin. Other columns count as always. What does anything
 // but read, and what reads an older state of a table, stays as it was judged.
 func (e *exchange) relax() {
-	e.strict = e.call.Statement
-	from, at := e.strict, e.judged
+	whole := e.call.Statement
+	from, at := whole, e.judged
 	if e.job != nil {
 		from, at = e.job.statement, e.job.judged
 	}
-	if e.t.cfg.Native == nil || e.strict.Refused != "" || !onlyReads(e.strict) || !onlyReads(from) || !e.t.good(e.owner.role, at) {
+	if e.t.cfg.Native == nil || whole.Refused != "" || !onlyReads(whole) || !onlyReads(from) || !e.t.good(e.owner.role, at) {
 		return
 	}
-	st := *e.strict
+	st := *whole
 	st.Predicates = e.t.unmasked(st.Predicates)
 	if len(st.Outputs) == 1 && bounded(&st) {
 		st.Outputs = []sallyport.Output{{Sources: e.t.unmasked(st.Outputs[0].Sources)}}
 		e.alike = true
 	}
-	e.call.Statement = &st
+	e.strict, e.call.Statement = whole, &st
+}
+
+// whole is what the call is, of which native mode may judge a part.
+func (e *exchange) whole() *sallyport.Statement {
+	if e.strict != nil {
+		return e.strict
+	}
+	return e.call.Statement
 }
 
 // onlyReads reports whether a statement only reads, and what is there now. Functions that

@@ -49,13 +49,9 @@ func (t *Target) serveWrite(w http.ResponseWriter, r *http.Request, v httpgate.V
 		return err
 	}
 	defer cancel()
-	e := &exchange{t: t, sess: v.Session, base: v.Base, request: r.WithContext(ctx), owner: ownerOf(v.Session)}
-	x := &writing{exchange: e, w: w, reply: reply}
-	if err = t.proven(ctx, v.Session); err != nil {
-		err = e.unfit(v.Path, err)
-	} else {
-		e.judged = t.cfg.Now()
-		err = x.serve(method)
+	e, err := t.enter(r.WithContext(ctx), v)
+	if err == nil {
+		err = (&writing{exchange: e, w: w, reply: reply}).serve(method)
 	}
 	err = httpgate.WhyEnded(ctx, err)
 	reply.End(told(ctx, err))
@@ -72,17 +68,15 @@ func (x *writing) serve(method string) error {
 	x.write, err = x.t.analyser.AnalyseWrite(withSession(ctx, x.sess), method, message)
 	st := x.write.Statement
 	x.call = &analyze.Call{Method: &analyze.Method{ID: method, Class: analyze.ClassWrite}, Statement: st}
-	x.strict = st
 	if err == nil {
 		err = x.owns()
 	}
-	if err == nil && x.t.storage == nil {
-		err = sallyport.E(sallyport.Denied, "bigquery", "the gateway does not know where the Storage API of this resource is").
-			WithHint("ask the gateway's operator for bigquery.storage_url, or insert rows by REST")
+	if err == nil {
+		_, err = x.t.storageAs(x.owner.role)
 	}
 	cmd := session.Command{Statement: st, Text: x.write.Text()}
 	if err != nil {
-		return x.refused(cmd, err)
+		return x.refuseCall(cmd, err)
 	}
 	var p session.Permit
 	if x.admission, p, err = x.sess.Permit(ctx, cmd); err != nil {
@@ -106,16 +100,6 @@ func (x *writing) first(method string) (*grpc.Reader, []byte, error) {
 		err = sallyport.E(sallyport.Invalid, "grpc", "the call has no whole message").WithHint("send rows, with their stream and schema").Because(upstream.Plain(err))
 	}
 	return in, message, err
-}
-
-// refused puts a call on record that cannot pass, for a reason that is not policy's.
-func (x *writing) refused(cmd session.Command, err error) error {
-	switch sallyport.KindOf(err) {
-	case sallyport.Invalid, sallyport.Denied, sallyport.NotFound:
-		reason, hint := sallyport.Public(err)
-		return errors.Join(err, ignoreDenied(x.sess.Refuse(x.request.Context(), cmd, reason, hint)))
-	}
-	return err
 }
 
 // owns checks that the streams of the call are the caller's. What commits rows does
