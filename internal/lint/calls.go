@@ -47,7 +47,7 @@ func restrictions() []restricted {
 		},
 		{
 			pkg: Module + "/internal/mask", names: []string{"FromUpstream", "Synthetic", "NewBody", "ClearBody", "OpenBatches"},
-			allowed: []string{"internal/connector", "internal/wire", "internal/mask"},
+			allowed: []string{"internal/connector", "internal/wire", "internal/mask", "internal/terminal"},
 			why:     "only decoders of a target's bytes may make raw data, and only codecs data that is nobody's; the types guard the client and the recording",
 		},
 		{

@@ -41,8 +41,8 @@ func layers() []layer {
 			"the session engine is the only package that sequences the steps",
 		},
 		{
-			[]string{"internal/httpgate"},
-			"it finds sessions for requests, and leaves what they mean to connectors",
+			[]string{"internal/httpgate", "internal/terminal"},
+			"they find sessions for requests and carry the streams of programs, and leave what they mean to connectors",
 		},
 		{
 			[]string{"internal/connector"},

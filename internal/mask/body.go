@@ -63,6 +63,20 @@ func (b *Body) Write(r Raw) (Masked, error) {
 	return b.take(), nil
 }
 
+// Idle tells that nothing has come for a while, and returns what of the pending
+// bytes no further one can make part of a finding. Only masks of terminals have
+// anything to say then.
+func (b *Body) Idle() (Masked, error) {
+	w, ok := b.w.(interface{ Idle() error })
+	if !ok {
+		return Masked{}, nil
+	}
+	if err := w.Idle(); err != nil {
+		return Masked{}, err
+	}
+	return b.take(), nil
+}
+
 // Flush ends the payload and returns what was pending.
 func (b *Body) Flush() (Masked, error) {
 	if b.w == nil {

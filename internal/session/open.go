@@ -90,6 +90,10 @@ func (s *Session) Resource() Resource { return s.resource }
 // whose public message may be shown to the client.
 func (s *Session) Context() context.Context { return s.ctx }
 
+// Fingerprint returns the keyed digest of b: of what must be told again and must
+// not be guessed.
+func (s *Session) Fingerprint(b []byte) string { return s.engine.deps.Vault.Fingerprint(b) }
+
 // Open identifies the caller, finds the resource and the role, and asks policy
 // whether a session may be opened; where policy wants a grant that nobody has
 // given yet, it files a request and waits. The returned session forwards
