@@ -206,6 +206,9 @@ func (k *checker) entity(uid types.EntityUID) {
 	if _, rest, _ := strings.Cut(id, "/"); uid.Type == typeURL && !strings.Contains(strings.SplitN(rest, "/", 2)[0], ":%2F%2F") {
 		k.errorf("%s cannot exist: a Url is named by its resource and the address below it, as in \"warehouse/gs:%%2F%%2Fbucket/folder\"", uid)
 	}
+	if uid.Type == typeCommand && strings.Count(id, "/") != 1 {
+		k.errorf("%s cannot exist: a Command is named by its resource and its template, as in \"web/disk-usage\", or by \"web/*\" or \"web/shell\"", uid)
+	}
 	if parts > 0 && strings.Count(id, "/") != parts-1 {
 		k.errorf("%s cannot exist: a %s is named by %s", uid, uid.Type,
 			[]string{

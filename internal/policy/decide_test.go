@@ -404,3 +404,46 @@ func TestDecideAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestDecideCommands holds that a command is named by its template, and that what it
+// prints lies below it.
+func TestDecideCommands(t *testing.T) {
+	t.Parallel()
+	command := func(name string, labels ...sallyport.Label) policy.Query {
+		st := effect(sallyport.Execute, "x")
+		st.Accesses[0].Object = sallyport.Object{Kind: "command", Path: []string{"clinic", name}}
+		output := sallyport.Column{Object: sallyport.Object{Kind: "output", Path: []string{"clinic", name, "output"}}, Labels: labels}
+		st.Accesses[0].Columns = []sallyport.Column{output}
+		st.Outputs = []sallyport.Output{{Direct: true, Sources: []sallyport.Column{output}}}
+		return query(st)
+	}
+	const (
+		one     = "@id(\"x\") permit(principal, action == Action::\"execute\", resource == Command::\"clinic/df\");\n"
+		all     = "@id(\"x\") permit(principal, action == Action::\"execute\", resource);\n"
+		unknown = "@id(\"no\") forbid(principal, action, resource in Command::\"clinic/*\");\n"
+		raw     = "@id(\"raw\") permit(principal, action == Action::\"readRaw\", resource in Command::\"clinic/df\");\n"
+		scanned = "@id(\"scan\") permit(principal, action == Action::\"readScanned\", resource in Label::\"phi\");\n"
+		label   = "@id(\"no\") forbid(principal, action == Action::\"execute\", resource) when { context.labels.contains(\"phi\") };\n"
+	)
+	masked := func(scan bool, reason string, labels ...sallyport.Label) []sallyport.Mask {
+		return []sallyport.Mask{{Labels: labels, Reason: reason, Scan: scan}}
+	}
+	runDecide(t, []verdictCase{
+		{"by name", one + raw, command("df"), sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("raw", "x")}},
+		{"another", one + raw, command("ls"), sallyport.Verdict{Rules: rules("sallyport.default-deny")}},
+		{"without a label", one, command("df"), sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("x"), Masks: masked(false, "unclassified", "unclassified")}},
+		{"scanned", one + scanned, command("df", "phi.note"), sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("scan", "x"), Masks: masked(true, "label", "phi.note")}},
+		{"unknown ones", all + unknown + raw, command("*"), sallyport.Verdict{Rules: rules("no")}},
+		{"known ones", all + unknown + raw, command("df"), sallyport.Verdict{Outcome: sallyport.Allow, Rules: rules("raw", "x")}},
+		{"by the label", all + label + raw, command("df", "phi.note"), sallyport.Verdict{Rules: rules("no")}},
+	})
+	for _, id := range []string{"clinic", "clinic/df/output"} {
+		_, diags := policy.Compile([]policy.File{{Name: "test.cedar", Text: strings.ReplaceAll(unknown, "clinic/*", id)}})
+		if diags.Err() == nil {
+			t.Errorf("a policy about the command %q, which cannot be, is taken", id)
+		}
+	}
+	if _, diags := policy.Compile([]policy.File{{Name: "test.cedar", Text: strings.ReplaceAll(unknown, "Command", "Output")}}); diags.Err() == nil {
+		t.Error("a policy about an output is taken, and would never apply")
+	}
+}

@@ -68,6 +68,8 @@ func (e *entity) object(o *sallyport.Object) {
 		folder = typePath
 	case typeURL:
 		folder = typeURL
+	case typeCommand, typeOutput:
+		folder = typeCommand
 	}
 	for depth := n - 1; depth >= 1; depth-- {
 		full = full[:strings.LastIndexByte(full, '/')]

@@ -103,10 +103,12 @@ const (
 	typeTable     types.EntityType = "Table"
 	typeColumn    types.EntityType = "Column"
 	typeLabel     types.EntityType = "Label"
-	typePath      types.EntityType = "Path"   // a route of an API, or a folder of files
-	typeBody      types.EntityType = "Body"   // what a path is answered with
-	typeURL       types.EntityType = "Url"    // an address in a store, or a folder of them
-	typeObject    types.EntityType = "Object" // an object whose kind has no name that Cedar could write
+	typePath      types.EntityType = "Path"    // a route of an API, or a folder of files
+	typeBody      types.EntityType = "Body"    // what a path is answered with
+	typeURL       types.EntityType = "Url"     // an address in a store, or a folder of them
+	typeCommand   types.EntityType = "Command" // a command at a target
+	typeOutput    types.EntityType = "Output"  // what it prints
+	typeObject    types.EntityType = "Object"  // an object whose kind has no name that Cedar could write
 )
 
 // isPrincipalType reports whether entities of type t can be a principal or its
@@ -124,7 +126,7 @@ func isPrincipalType(t types.EntityType) bool {
 // prohibition that never applies.
 func isObjectType(t types.EntityType) bool {
 	switch t {
-	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeURL, typeObject,
+	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeURL, typeCommand, typeObject,
 		"Project", "Job", "Model", "Connection", "Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
 		"Extension", "Policy", "Publication", "Subscription", "Server", "ForeignDataWrapper", "Tablespace",
 		"Language", "Collation", "Conversion", "Operator", "Cast", "Setting", "Statistics", "EventTrigger",
@@ -150,6 +152,10 @@ func entityType(kind string) types.EntityType {
 		return typePath
 	case "body":
 		return typeBody
+	case "command":
+		return typeCommand
+	case "output":
+		return typeOutput
 	case "database":
 		return "Database"
 	case "function", "procedure", "aggregate", "routine":
