@@ -62,6 +62,9 @@ func validName(s string) bool {
 	return len(s) > 0 && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") == ""
 }
 
+// validParameter reports whether a parameter may be called s.
+func validParameter(s string) bool { return validName(s) && !strings.Contains(s, ".") }
+
 func compile(t Template) (template, string) {
 	out := template{name: t.Name, labels: slices.Clone(t.Labels), effect: t.Effect, shell: t.Shell}
 	if out.effect == sallyport.EffectUnknown {
@@ -77,8 +80,8 @@ func compile(t Template) (template, string) {
 	for i, w := range t.Words {
 		if i == len(t.Words)-1 && isRest(w) {
 			out.rest = true
-			if code {
-				return out, "it hands a parameter to a shell as code"
+			if i == 0 || code {
+				return out, "its first word, the program, must be literal, and a shell gets no parameter as code"
 			}
 			out.words = append(out.words, pattern{parameter: true, dashed: dashed})
 			break
@@ -102,7 +105,7 @@ func compile(t Template) (template, string) {
 
 // isRest reports whether a word stands for all that follow.
 func isRest(w string) bool {
-	return strings.HasPrefix(w, "{") && strings.HasSuffix(w, "...}") && validName(w[1:len(w)-4])
+	return strings.HasPrefix(w, "{") && strings.HasSuffix(w, "...}") && validParameter(w[1:len(w)-4])
 }
 
 func patternOf(w string) (pattern, string) {
@@ -114,7 +117,7 @@ func patternOf(w string) (pattern, string) {
 		return pattern{before: w}, ""
 	}
 	end := strings.IndexByte(w, '}')
-	if open < 0 || end < open || strings.ContainsAny(w[end+1:], "{}") || !validName(w[open+1:end]) {
+	if open < 0 || end < open || strings.ContainsAny(w[end+1:], "{}") || !validParameter(w[open+1:end]) {
 		return pattern{}, "a word has one parameter at most, as {name}; {name...} is the last word"
 	}
 	return pattern{before: w[:open], after: w[end+1:], parameter: true}, ""
