@@ -20,6 +20,9 @@ func parse(line string) ([]string, bool) {
 	if len(line) > MaxLine || !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && unprintable(r) }) {
 		return nil, false
 	}
+	if structured(line) {
+		return nil, false
+	}
 	f, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(line), "")
 	if err != nil || len(f.Stmts) != 1 || len(f.Last) > 0 {
 		return nil, false
@@ -37,6 +40,34 @@ func parse(line string) ([]string, bool) {
 		}
 	}
 	return words, true
+}
+
+// structured reports whether a line has what no command of plain words has, before it
+// is parsed: a parser goes as deep as a line of thousands of parentheses says.
+func structured(line string) bool {
+	const plain, single, double = 0, '\'', '"'
+	state := byte(plain)
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case state == single:
+			if c == '\'' {
+				state = plain
+			}
+		case c == '\\':
+			i++
+		case c == '$' || c == '`':
+			return true
+		case state == double:
+			if c == '"' {
+				state = plain
+			}
+		case c == '\'' || c == '"':
+			state = c
+		case strings.IndexByte("(){}[]<>|&;", c) >= 0:
+			return true
+		}
+	}
+	return state != plain
 }
 
 // word returns what a word stands for, if it stands for one thing only.
