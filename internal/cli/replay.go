@@ -49,6 +49,8 @@ type step struct {
 	Truncated uint64   `json:"truncated"` // bytes of the answer that were not kept
 	Lost      string   `json:"lost"`
 
+	Terminal *terminalDoc `json:"terminal"` // of a program
+
 	End    bool   `json:"end"`
 	More   bool   `json:"more"`
 	Gaps   int    `json:"gaps"`
@@ -183,10 +185,22 @@ func (p *player) step(ctx context.Context, line []byte, s step) error {
 		p.last = s.AtMS
 	}
 	var b strings.Builder
-	if s.End {
+	took := time.Duration(p.took[s.Stmt]) * time.Microsecond
+	switch {
+	case s.End:
 		renderEnd(&b, s, paints(p.colour()))
-	} else {
-		renderStep(&b, s, time.Duration(p.took[s.Stmt])*time.Microsecond, p.all, paints(p.colour()))
+	case p.pace && s.Terminal != nil:
+		renderHead(&b, s, paints(p.colour()))
+		if _, err := io.WriteString(p.Stdout, b.String()); err != nil {
+			return err
+		}
+		if err := p.playTerminal(ctx, s.Terminal); err != nil {
+			return err
+		}
+		b.Reset()
+		renderTail(&b, s, took, paints(p.colour()))
+	default:
+		renderStep(&b, s, took, p.all, paints(p.colour()))
 	}
 	if _, err := io.WriteString(p.Stdout, b.String()); err != nil || !p.stepwise || s.End {
 		return err
@@ -296,6 +310,17 @@ func renderStep(b *strings.Builder, s step, took time.Duration, all bool, p pain
 		fmt.Fprintf(b, "\n%s\n", p.in(dim, fmt.Sprintf("#%d  +%s  %s, analysed only: %s", s.Stmt, clock(at), s.Class, shorten(s.Readable, 80))))
 		return
 	}
+	renderHead(b, s, p)
+	if s.Terminal != nil {
+		renderTerminal(b, s.Terminal, all, p)
+	}
+	renderRows(b, s, all, p)
+	renderTail(b, s, took, p)
+}
+
+// renderHead writes what a statement was and what was decided about it.
+func renderHead(b *strings.Builder, s step, p paints) {
+	at := time.Duration(s.AtMS) * time.Millisecond
 	fmt.Fprintf(b, "\n%s\n", p.in(bold, fmt.Sprintf("#%d  +%s  %s", s.Stmt, clock(at), s.Class)))
 	for text := range strings.Lines(s.Readable) {
 		fmt.Fprintf(b, "  %s\n", clean(strings.TrimRight(text, "\r\n")))
@@ -323,7 +348,10 @@ func renderStep(b *strings.Builder, s step, took time.Duration, all bool, p pain
 	for _, m := range s.Masked {
 		fmt.Fprintf(b, "  %s %s\n", p.in(yellow, "masked"), clean(m.String()))
 	}
-	renderRows(b, s, all, p)
+}
+
+// renderTail writes what became of a statement.
+func renderTail(b *strings.Builder, s step, took time.Duration, p paints) {
 	if s.Truncated > 0 {
 		fmt.Fprintf(b, "  %s\n", p.in(dim, fmt.Sprintf("%d bytes more of this answer were not kept", s.Truncated)))
 	}

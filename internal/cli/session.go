@@ -111,12 +111,17 @@ func (a *app) sessionCommand() *cobra.Command {
 	})
 	end.Flags().StringVar(&reason, "reason", "", "why, for the client and the record")
 	var x export
-	exp := a.command("export ID", "Write a bundle with the evidence of one session", cobra.ExactArgs(1),
+	var cast castFlags
+	exp := a.command("export ID", "Write a bundle with the evidence of one session, or what a program of it printed", cobra.ExactArgs(1),
 		func(ctx context.Context, args []string) error {
 			x.session = args[0]
+			if cast.statement != 0 || cast.format != "" {
+				return a.castExport(ctx, &x, cast)
+			}
 			return a.evidenceExport(ctx, &x)
 		})
 	x.outputFlags(exp)
+	cast.flags(exp)
 	return a.client(a.group("session", "Look at sessions, replay them and end them", lst, show, a.replayCommand(), end, exp))
 }
 

@@ -81,6 +81,9 @@ func newAPI(g *Gateway) *api {
 	}
 	for pattern, serve := range map[string]streamer{
 		"GET /v1/sessions/{id}/replay": a.replaySession,
+
+		"GET /v1/sessions/{id}/statements/{n}/terminal": a.exportTerminal,
+
 		"POST /v1/evidence":            a.exportEvidence,
 		"GET /v1/audit/checkpoint":     a.checkpoint,
 		"GET /v1/audit/key":            a.verifierKey,

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport-dev/sallyport/evidence"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres"
 	"github.com/sallyport-dev/sallyport/internal/record"
+	"github.com/sallyport-dev/sallyport/internal/record/asciicast"
 	"github.com/sallyport-dev/sallyport/internal/vault"
 )
 
@@ -38,6 +39,7 @@ type step struct {
 	Masked    []masked           `json:"masked,omitempty"`
 	Truncated uint64             `json:"truncated,omitempty"` // bytes of the answer that were not kept
 	Lost      string             `json:"lost,omitempty"`      // why some of the recording cannot be shown
+	Terminal  *terminalDoc       `json:"terminal,omitempty"`  // of a program
 }
 
 type stepError struct {
@@ -180,6 +182,8 @@ type player struct {
 // shown is what was recorded of one statement.
 type shown struct {
 	postgres.Replayer
+	program   asciicast.Decoder
+	events    []asciicast.Event
 	truncated uint64
 	lost      string
 }
@@ -281,6 +285,14 @@ func (p *player) frame(f record.Frame) error {
 		s.truncated += f.Omitted
 		return nil
 	}
+	if asciicast.Known(f.Kind) {
+		events, err := s.program.Frame(f)
+		if err != nil {
+			s.lost, _ = sallyport.Public(err)
+		}
+		s.events = append(s.events, events...)
+		return nil
+	}
 	if err := s.DecodeFrame(f.Kind, f.Data); err != nil {
 		s.lost, _ = sallyport.Public(err)
 	}
@@ -310,7 +322,7 @@ func (p *player) step(s *statement) step {
 	}
 	if o := s.Outcome; o != nil {
 		out.Status, out.Tag = o.Status, o.Tag
-		if o.Code != "" {
+		if o.Code != "" && o.Status != "ok" {
 			out.Error = &stepError{Code: o.Code}
 		}
 	}
@@ -318,6 +330,7 @@ func (p *player) step(s *statement) step {
 	if rec == nil {
 		return out
 	}
+	out.Terminal = rec.terminal()
 	seen := rec.Result()
 	out.Columns, out.Rows, out.Truncated, out.Lost = seen.Columns, seen.Rows, rec.truncated, rec.lost
 	if out.Tag == "" {

@@ -90,6 +90,9 @@ func (s *Session) Resource() Resource { return s.resource }
 // whose public message may be shown to the client.
 func (s *Session) Context() context.Context { return s.ctx }
 
+// Busy tells the idle clock that a statement is at work: its bytes come or go.
+func (s *Session) Busy() { s.touch() }
+
 // Fingerprint returns the keyed digest of b: of what must be told again and must
 // not be guessed.
 func (s *Session) Fingerprint(b []byte) string { return s.engine.deps.Vault.Fingerprint(b) }

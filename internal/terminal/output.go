@@ -80,6 +80,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	if o.closed && o.err == nil {
 		return 0, errEnded()
 	}
+	o.r.o.Session.Busy()
 	done := 0
 	for done < len(p) && o.err == nil {
 		k := min(len(p)-done, step)

@@ -212,6 +212,7 @@ func (r *Run) Typed(p []byte) error {
 	if r.ended {
 		return errEnded()
 	}
+	r.o.Session.Busy()
 	r.typed += uint64(len(p))
 	r.digest.Write(p) // a hash returns no error
 	if r.input == nil {

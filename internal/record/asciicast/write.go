@@ -75,6 +75,14 @@ func (w *Writer) Lost(why string) error {
 	return w.events(w.d.event(Mark, why))
 }
 
+// Exit adds an exit status that is known otherwise, where the recording has none.
+func (w *Writer) Exit(code int) error {
+	if !w.wrote || w.d.Ended() {
+		return nil
+	}
+	return w.events(append(w.d.Close(), w.d.exit(Exit{Code: code})...))
+}
+
 // Close writes what was held back. It reports false when no frame was of a program,
 // and nothing was written.
 func (w *Writer) Close() (bool, error) { return w.wrote, w.events(w.d.Close()) }
