@@ -84,10 +84,10 @@ func newAPI(g *Gateway) *api {
 
 		"GET /v1/sessions/{id}/statements/{n}/terminal": a.exportTerminal,
 
-		"POST /v1/evidence":            a.exportEvidence,
-		"GET /v1/audit/checkpoint":     a.checkpoint,
-		"GET /v1/audit/key":            a.verifierKey,
-		"GET /v1/ledger/{path...}":     a.tile,
+		"POST /v1/evidence":        a.exportEvidence,
+		"GET /v1/audit/checkpoint": a.checkpoint,
+		"GET /v1/audit/key":        a.verifierKey,
+		"GET /v1/ledger/{path...}": a.tile,
 	} {
 		a.mux.Handle(pattern, a.stream(serve))
 	}

@@ -129,12 +129,12 @@ type Run struct {
 	raw   bool
 
 	mu      sync.Mutex
-	outputs []*Output    // guarded by mu
-	ended   bool         // guarded by mu
-	typed   uint64       // guarded by mu
-	digest  hash.Hash    // of what was typed; guarded by mu
-	input   *mask.Body   // nil unless input is recorded; guarded by mu
-	counts  []mask.Count // of the input; guarded by mu
+	outputs []*Output  // guarded by mu
+	ended   bool       // guarded by mu
+	typed   uint64     // guarded by mu
+	digest  hash.Hash  // of what was typed; guarded by mu
+	input   *mask.Body // nil unless input is recorded; guarded by mu
+	turned  bool       // a carriage return was typed last; guarded by mu
 }
 
 // Start begins the recording of a run. The program may be started when it has
@@ -220,15 +220,9 @@ func (r *Run) Typed(p []byte) error {
 	}
 	for len(p) > 0 {
 		k := min(len(p), step)
-		m, err := r.input.Write(mask.FromUpstream(p[:k]))
+		m, err := r.input.Write(mask.FromUpstream(r.lines(p[:k])))
 		if err == nil {
 			err = r.recordInput(m)
-		}
-		// A terminal sends a carriage return where a line ends.
-		if last := p[k-1]; err == nil && (last == '\r' || last == '\n') {
-			if m, err = r.input.Idle(); err == nil {
-				err = r.recordInput(m)
-			}
 		}
 		if err != nil {
 			return err
@@ -236,6 +230,24 @@ func (r *Run) Typed(p []byte) error {
 		p = p[k:]
 	}
 	return nil
+}
+
+// lines ends lines of input as those of texts end: a terminal sends a carriage return
+// alone, behind which the mask would wait for what takes the line's place. The caller
+// holds r.mu.
+func (r *Run) lines(p []byte) []byte {
+	out := make([]byte, 0, len(p))
+	for _, c := range p {
+		if c == '\n' && r.turned {
+			r.turned = false
+			continue
+		}
+		if r.turned = c == '\r'; r.turned {
+			c = '\n'
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // recordInput records masked input. The caller holds r.mu.

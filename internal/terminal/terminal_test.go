@@ -373,7 +373,7 @@ func TestInput(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
 	r, p := w.start("phi.note", func(o *terminal.Options) { o.TTY, o.Input = true, true })
-	for _, key := range "grep 900-12-3456 notes\rls\r" {
+	for _, key := range "grep 900-12-3456 notes\r4\r\nls\nq" {
 		if err := r.Typed([]byte(string(key))); err != nil {
 			t.Fatal(err)
 		}
@@ -381,7 +381,7 @@ func TestInput(t *testing.T) {
 	res := r.Finish(terminal.Exit{}, nil)
 	w.settle(p, res)
 	frames := w.frames()
-	if got := recorded(frames, asciicast.KindIn); got != "grep [SSN] notes\rls\r" {
+	if got := recorded(frames, asciicast.KindIn); got != "grep [SSN] notes\n4\nls\nq" {
 		t.Errorf("recorded: %q", got)
 	}
 	if len(res.Masked) != 2 || res.Masked[1].Locus != "stdin" || res.Masked[1].Output != -1 {

@@ -8,7 +8,7 @@ const (
 	KindStart  = "term.start"  // a [Start], once and first
 	KindOut    = "term.out"    // what the program wrote to its output, masked
 	KindErr    = "term.err"    // what it wrote to its error output, masked
-	KindIn     = "term.in"     // what was typed, masked, where that is recorded
+	KindIn     = "term.in"     // lines that were typed, masked, where that is recorded
 	KindResize = "term.resize" // a [Resize]
 	KindExit   = "term.exit"   // an [Exit], once and last
 )
