@@ -54,7 +54,6 @@ type world struct {
 	blobs   *file.Store
 	session *session.Session
 	masks   *terminal.Masks
-	title   string
 }
 
 type directory struct{}

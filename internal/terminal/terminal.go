@@ -30,6 +30,7 @@ import (
 	"hash"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,10 @@ import (
 )
 
 const op = "terminal"
+
+// maxTitle bounds the readable command in the head of a recording, in bytes. Frames
+// of up to 4 KiB are never cut in two.
+const maxTitle = 1 << 10
 
 // Masks makes the masks of streams for one set of rules. It does not change and is
 // safe for concurrent use.
@@ -152,7 +157,7 @@ func (m *Masks) Start(o Options) (*Run, error) {
 	}
 	err := r.note(asciicast.KindStart, asciicast.Start{
 		Version: asciicast.FrameVersion, TTY: o.TTY, Columns: o.Size.Columns, Rows: o.Size.Rows,
-		Title: o.Title, At: o.Now().Unix(), Input: o.Input, Raw: r.raw,
+		Title: strings.ToValidUTF8(o.Title[:min(len(o.Title), maxTitle)], ""), At: o.Now().Unix(), Input: o.Input, Raw: r.raw,
 	})
 	if err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func unquoted(b *strings.Builder, s string) bool {
 		case r == '\\':
 			escaped = true
 			continue
-		case r < utf8.RuneSelf && !isPlain(byte(r)) && strings.IndexRune("=%,^", r) < 0, r >= utf8.RuneSelf && unicode.IsSpace(r):
+		case r < utf8.RuneSelf && !isPlain(byte(r)) && !strings.ContainsRune("=%,^", r), r >= utf8.RuneSelf && unicode.IsSpace(r):
 			return false
 		}
 		b.WriteRune(r)
