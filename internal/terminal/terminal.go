@@ -176,7 +176,7 @@ func (m *Masks) body(locus string, typing bool) *mask.Body {
 	return mask.NewBody(func(w *text.Work, sink io.Writer) mask.PayloadWriter {
 		w.Locus = locus
 		t := stream.NewTerminal(m.set.Text(), w, sink)
-		t.Typing = typing
+		t.Typing, t.Bulk = typing, !typing
 		return terminalMask{t}
 	})
 }

@@ -17,7 +17,8 @@
 //
 // What comes out depends on the bytes alone and not on how they were cut: a
 // writer looks at its buffer when the buffer has reached a length or a boundary,
-// never because a piece has ended. (Idle is the exception, as time is.) For texts
+// never because a piece has ended. (Idle is the exception, as time is, and so is
+// [Terminal.Bulk].) For texts
 // without a token of 64 KiB, Text gives byte for byte what [text.Masker.Append]
 // gives for the whole.
 //

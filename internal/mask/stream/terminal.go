@@ -37,6 +37,10 @@ type Terminal struct {
 	// people see what they type. The price: where a program pauses in the middle
 	// of an e-mail address, the letters before the pause are shown.
 	Typing bool
+	// Bulk has plain lines that come in one piece looked at together, as a text: each
+	// with those that follow it in the piece, so that what comes out can depend on how
+	// the lines were cut. It is for programs that print much, and several times as fast.
+	Bulk bool
 
 	out     output
 	line    []byte // the current line as it goes out where nothing is masked; whole runes and sequences
@@ -62,6 +66,10 @@ func (t *Terminal) Write(p []byte) (int, error) {
 		return 0, t.out.err
 	}
 	for i := 0; i < len(p); {
+		if n := t.lines(p[i:]); n > 0 {
+			i += n
+			continue
+		}
 		if t.state == ground {
 			n := printable(p[i:min(len(p), i+maxLine-len(t.line))])
 			t.add(p[i : i+n])
@@ -74,6 +82,28 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	}
 	_ = t.out.flush()
 	return len(p), t.out.err
+}
+
+// lines takes the plain lines at the beginning of p, if they are to be taken together,
+// and returns how many bytes they are.
+func (t *Terminal) lines(p []byte) int {
+	if !t.Bulk || t.state != ground || t.skip || len(t.line) > 0 {
+		return 0
+	}
+	n, end := min(len(p), window), 0
+	for i, c := range p[:n] {
+		if c == '\n' {
+			end = i + 1
+		} else if !isPrintable(c) && c != '\t' {
+			break
+		}
+	}
+	if end > 0 {
+		t.line = append(t.line, p[:end]...)
+		t.look()
+		t.release(end)
+	}
+	return end
 }
 
 func isPrintable(c byte) bool { return ' ' <= c && c < 0x7F }

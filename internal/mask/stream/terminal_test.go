@@ -256,3 +256,55 @@ func FuzzTerminal(f *testing.F) {
 		}
 	})
 }
+
+// TestBulk looks at plain lines together: nothing is held back, no canary passes, and
+// where each line comes alone it is what comes out without.
+func TestBulk(t *testing.T) {
+	t.Parallel()
+	m := newMasker(t, scan.NamesOff)
+	bulk := func(sink io.Writer) *stream.Terminal {
+		w := stream.NewTerminal(m, &text.Work{}, sink)
+		w.Bulk = true
+		return w
+	}
+	const (
+		plain  = "a 900-12-3456 b\n\tc\n\n"
+		colour = "9\x1b[1m00-12-3456\x1b[0m\n"
+		rest   = "ü 900-12-3456\r\nx 900-1"
+	)
+	give := []byte(strings.Repeat(plain+colour, 50) + strings.Repeat(plain, 2000) + rest)
+	want := strings.Repeat("a [SSN] b\n\tc\n\n[SSN]\x1b[1m\x1b[0m\n", 50) + strings.Repeat("a [SSN] b\n\tc\n\n", 2000) + "ü [SSN]\r\n"
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, most := range []int{1, 3, 40, 1 << 10, 64 << 10, len(give)} {
+		var got bytes.Buffer
+		w := bulk(&got)
+		for _, p := range pieces(r, give, most) {
+			if _, err := w.Write(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(want, got.String()); diff != "" {
+			t.Fatalf("pieces of up to %d (-want +got):\n%s", most, diff)
+		}
+		if err := w.Flush(); err != nil || got.String() != want+"x 900-1" {
+			t.Fatalf("%v, ends with %q", err, got.String()[len(want):])
+		}
+	}
+	whole := notes(t)
+	var alone, lines bytes.Buffer
+	one, each := stream.NewTerminal(m, &text.Work{}, &alone), bulk(&lines)
+	for line := range bytes.Lines(whole) {
+		write1(t, one, line)
+		write1(t, each, line)
+	}
+	if !bytes.Equal(alone.Bytes(), lines.Bytes()) {
+		t.Error("lines that come alone come out in another way")
+	}
+}
+
+func write1(t *testing.T, w io.Writer, p []byte) {
+	t.Helper()
+	if _, err := w.Write(p); err != nil {
+		t.Fatal(err)
+	}
+}
