@@ -391,3 +391,26 @@ func TestInput(t *testing.T) {
 
 // terminalSkipped is the result of what was not started.
 func terminalSkipped() session.Result { return session.Result{Status: "skipped"} }
+
+// TestNeverQuiet has a line that goes on and on: the client sees it all the same, before
+// it ends.
+func TestNeverQuiet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	r, p := w.start("phi.note", func(o *terminal.Options) { o.TTY = true })
+	c := newClient()
+	out := r.Output(terminal.Stdout, c)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(30 * time.Second); !strings.HasPrefix(c.String(), "ok "); {
+		select {
+		case <-tick.C:
+			if _, err := io.WriteString(out, "ok "); err != nil {
+				t.Fatal(err)
+			}
+		case <-patience:
+			t.Fatal("nothing came")
+		}
+	}
+	w.settle(p, r.Finish(terminal.Exit{}, nil))
+}
