@@ -113,6 +113,8 @@ type Statement struct {
 	Outputs    []Output `json:"outputs,omitempty"`
 	Predicates []Column `json:"predicates,omitempty"` // columns that decide which rows, joins, groups or orders
 	Flows      []Flow   `json:"flows,omitempty"`
+	// Kubernetes is what a request to a cluster asks for; nil for everything else.
+	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 	// Older is true when a state of an object is read that it had before.
 	Older bool `json:"older,omitempty"`
 	// Refused, when not empty, says in words for the client why this statement

@@ -166,6 +166,7 @@ const (
 	HTTPAPI      ResourceType = "http"
 	CloudStorage ResourceType = "gcs"
 	Warehouse    ResourceType = "bigquery"
+	Cluster      ResourceType = "kubernetes"
 )
 
 // Resource is one target.
@@ -186,6 +187,8 @@ type Resource struct {
 	GCS *GCS `yaml:"gcs"`
 	// BigQuery is where its project is, of a resource of type "bigquery".
 	BigQuery *BigQuery `yaml:"bigquery"`
+	// Kubernetes is where the cluster is, of a resource of type "kubernetes".
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
 	// Analyser, when given, is a role without rights to data, for preflight
 	// lineage.
 	Analyser *Credential `yaml:"analyser"`
@@ -213,7 +216,7 @@ type Resource struct {
 
 // OverHTTP reports whether clients reach a resource at the listener for HTTP.
 func (r Resource) OverHTTP() bool {
-	return r.Type == HTTPAPI || r.Type == CloudStorage || r.Type == Warehouse
+	return r.Type == HTTPAPI || r.Type == CloudStorage || r.Type == Warehouse || r.Type == Cluster
 }
 
 func (r *Resource) setDefaults() {

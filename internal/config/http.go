@@ -109,6 +109,11 @@ func (r Resource) validateOverHTTP(key string, f *findings) {
 		return
 	case r.Type == CloudStorage:
 		r.GCS.validate(key+".gcs", r, f)
+	case r.Type == Cluster && r.Kubernetes == nil:
+		f.add(key+".kubernetes", "is missing; it says where the cluster is")
+		return
+	case r.Type == Cluster:
+		r.Kubernetes.validate(key+".kubernetes", r, f)
 	case r.HTTP == nil:
 		f.add(key+".http", "is missing; it says where the API is")
 		return

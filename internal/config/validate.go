@@ -273,7 +273,7 @@ func (c *Config) validateResources(f *findings) {
 }
 
 func (r Resource) validate(key string, f *findings) {
-	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage), string(Warehouse))
+	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage), string(Warehouse), string(Cluster))
 	if r.HTTP != nil && r.Type != HTTPAPI {
 		f.add(key+".http", "is for resources of type http")
 	}
@@ -282,6 +282,9 @@ func (r Resource) validate(key string, f *findings) {
 	}
 	if r.BigQuery != nil && r.Type != Warehouse {
 		f.add(key+".bigquery", "is for resources of type bigquery")
+	}
+	if r.Kubernetes != nil && r.Type != Cluster {
+		f.add(key+".kubernetes", "is for resources of type kubernetes")
 	}
 	r.validateConnect(key, f)
 	if r.OverHTTP() {

@@ -255,8 +255,12 @@ func during(s *session.Session, w http.ResponseWriter, r *http.Request, now func
 const lastWords = 5 * time.Second
 
 // prefix begins the paths that name resource and role:
-// /r/RESOURCE/ROLE/whatever the target has.
-const prefix = "/r/"
+// /r/RESOURCE/ROLE/whatever the target has; and clusters those that name a resource
+// alone, whose role is that of the token.
+const (
+	prefix   = "/r/"
+	clusters = "/k8s/"
+)
 
 // identify finds out which session a request belongs to, and takes the gate's own
 // prefix off its path.
@@ -267,6 +271,10 @@ func identify(r *http.Request) (k key, token string, v Visit, err error) {
 		role, rest, _ := strings.Cut(rest, "/")
 		k.resource, k.role = sallyport.ResourceID(resource), sallyport.RoleID(role)
 		v.Base, v.Path = prefix+resource+"/"+role, "/"+rest
+	} else if named, ok := strings.CutPrefix(v.Path, clusters); ok {
+		resource, rest, _ := strings.Cut(named, "/")
+		k.resource = sallyport.ResourceID(resource)
+		v.Base, v.Path = clusters+resource, "/"+rest
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)

@@ -39,7 +39,7 @@ func (d directory) Resource(id sallyport.ResourceID) (session.Resource, bool) {
 				ns = r.Patients.Of(id)
 			}
 			return session.Resource{
-				ID: id, Patients: ns, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password),
+				ID: id, Patients: ns, Protocol: string(r.Type), Credential: vault.Ref(r.Credential.Password), Credentials: roleCredentials(r),
 				BeforeRelease: r.Intent == config.BeforeRelease,
 				Idle:          r.Limits.Idle, MaxSession: r.Limits.MaxSession, MaxSessions: r.Limits.Sessions,
 				Retention: retentionOf(d.cfg, r),

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/connector/bigquery"
 	"github.com/sallyport-dev/sallyport/internal/connector/gcs"
 	"github.com/sallyport-dev/sallyport/internal/connector/httpapi"
+	"github.com/sallyport-dev/sallyport/internal/connector/kubernetes"
 	"github.com/sallyport-dev/sallyport/internal/googleauth"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
@@ -40,7 +41,7 @@ func (g *Gateway) openHTTP(ctx context.Context) error {
 		handlers[r.Name] = h
 	}
 	g.gate = httpgate.New(httpgate.Options{
-		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol, gcs.Protocol, bigquery.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
+		Engine: g.engine, Handlers: handlers, Protocols: []string{httpapi.Protocol, gcs.Protocol, bigquery.Protocol, kubernetes.Protocol}, TLS: g.httpTLS, Now: g.deps.Now, Log: g.deps.Log,
 	})
 	return nil
 }
@@ -76,6 +77,12 @@ func (g *Gateway) handler(ctx context.Context, r config.Resource, src Sources) (
 			return nil, err
 		}
 		return gcs.New(cfg)
+	case config.Cluster:
+		cfg, err := KubernetesConfig(ctx, r, src, g.deps)
+		if err != nil {
+			return nil, err
+		}
+		return kubernetes.New(cfg)
 	}
 	cfg, err := HTTPConfig(ctx, r, src, g.deps)
 	if err != nil {
@@ -184,6 +191,16 @@ func CheckResource(ctx context.Context, r config.Resource, src Sources, deps Dep
 			return err
 		}
 		t, err := gcs.New(cfg)
+		if err == nil {
+			t.Close()
+		}
+		return err
+	case config.Cluster:
+		cfg, err := KubernetesConfig(ctx, r, src, deps)
+		if err != nil {
+			return err
+		}
+		t, err := kubernetes.New(cfg)
 		if err == nil {
 			t.Close()
 		}

@@ -52,6 +52,8 @@ func (g *Gateway) configuration() evidence.Configuration {
 			target = r.GCS.URL
 		case config.Warehouse:
 			target = r.BigQuery.URL + "/" + r.BigQuery.Project
+		case config.Cluster:
+			target = r.Kubernetes.URL
 		}
 		c.Resources = append(c.Resources, evidence.ConfigResource{
 			Name: r.Name, Type: string(r.Type), Target: target, TLS: string(r.TLS.Mode), Lineage: string(r.Lineage),

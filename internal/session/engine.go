@@ -72,6 +72,8 @@ type Resource struct {
 	ID         sallyport.ResourceID
 	Protocol   string
 	Credential vault.Ref
+	// Credentials are those of roles, in place of Credential; nil where all have one.
+	Credentials map[sallyport.RoleID]vault.Ref
 	// BeforeRelease lets statements that are proven read-only run while their
 	// intents are made durable; nothing of an answer leaves before.
 	BeforeRelease bool

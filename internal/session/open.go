@@ -30,8 +30,8 @@ type Ask struct {
 	// have one of them.
 	Protocols []string
 	Token     string // an issuer's JWT or a gateway token; never kept
-	// Resource and Role are what is asked for. Where both are empty, a gateway
-	// token's own count.
+	// Resource and Role are what is asked for. Where both are empty, or the role
+	// alone, a gateway token's own count.
 	Resource sallyport.ResourceID
 	Role     sallyport.RoleID
 	Client   string // address and application, for the record
@@ -107,7 +107,7 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Resource == "" && a.Role == "" {
+	if a.Role == "" && (a.Resource == "" || a.Resource == bound.Resource) {
 		a.Resource, a.Role = bound.Resource, bound.Role
 	}
 	r, ok := e.deps.Directory.Resource(a.Resource)
@@ -369,7 +369,14 @@ func (s *Session) touch() { s.touched.Store(int64(s.engine.deps.Now().Sub(s.open
 // Lease returns the target's credential for the connector to log in with. It is
 // never shown to the caller.
 func (s *Session) Lease(ctx context.Context) (*vault.Lease, error) {
-	return s.engine.deps.Vault.Lease(ctx, s.resource.Credential)
+	ref := s.resource.Credential
+	if s.resource.Credentials != nil {
+		if ref = s.resource.Credentials[s.role]; ref == "" {
+			return nil, sallyport.E(sallyport.Denied, "credential", "the resource has no credential for this role").
+				WithHint("ask for another role, or have the operator give this one a credential")
+		}
+	}
+	return s.engine.deps.Vault.Lease(ctx, ref)
 }
 
 // Target says how the connector reached the target.
