@@ -222,7 +222,18 @@ func (d *decider) context(r *request, needs need, lifted bool) types.Record {
 	if a := d.approvalFor(lifted); a != nil {
 		put(needApproval, "approval", func() types.Value { return approvalRecord(a) })
 	}
+	if k := d.kubernetes(); k != nil {
+		put(needKubernetes, "kubernetes", func() types.Value { return kubernetesRecord(k) })
+	}
 	return types.NewRecord(m)
+}
+
+// kubernetes is what the statement asks of a cluster, or nil.
+func (d *decider) kubernetes() *sallyport.Kubernetes {
+	if d.query.Statement == nil {
+		return nil
+	}
+	return d.query.Statement.Kubernetes
 }
 
 // isoWeekday returns 1 for Monday to 7 for Sunday.
@@ -284,6 +295,23 @@ func grantRecord(g *sallyport.Grant) types.Record {
 	return types.NewRecord(types.RecordMap{
 		"id": types.String(g.ID), "request": types.String(g.Request), "role": types.String(g.Role),
 	})
+}
+
+// kubernetesRecord leaves labels out where they are not known, so that a rule that
+// rests on them cannot be evaluated, and a forbid then denies.
+func kubernetesRecord(k *sallyport.Kubernetes) types.Record {
+	m := types.RecordMap{
+		"verb": types.String(k.Verb), "group": types.String(k.Group), "resource": types.String(k.Resource), "subresource": types.String(k.Subresource),
+		"namespace": types.String(k.Namespace), "name": types.String(k.Name),
+	}
+	if k.LabelsKnown {
+		labels := make([]types.Value, len(k.Labels))
+		for i, l := range k.Labels {
+			labels[i] = types.String(l)
+		}
+		m["labels"] = types.NewSet(labels...)
+	}
+	return types.NewRecord(m)
 }
 
 func approvalRecord(a *sallyport.Approval) types.Record {

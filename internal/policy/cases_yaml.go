@@ -53,6 +53,16 @@ type (
 		Predicates []columnYAML `yaml:"predicates"`
 		Flows      []flowYAML   `yaml:"flows"`
 		Refused    string       `yaml:"refused"`
+		Kubernetes *kubeYAML    `yaml:"kubernetes"`
+	}
+	kubeYAML struct {
+		Verb        string    `yaml:"verb"`
+		Group       string    `yaml:"group"`
+		Resource    string    `yaml:"resource"`
+		Subresource string    `yaml:"subresource"`
+		Namespace   string    `yaml:"namespace"`
+		Name        string    `yaml:"name"`
+		Labels      *[]string `yaml:"labels"` // default: not known
 	}
 	accessYAML struct {
 		Effect  string       `yaml:"effect"`
@@ -140,7 +150,7 @@ func (y *principalYAML) principal() sallyport.Principal {
 // Labels need to be given once for each column.
 func (y *statementYAML) statement() (*sallyport.Statement, error) {
 	b := columnBuilder{labels: map[string][]sallyport.Label{}}
-	st := &sallyport.Statement{Protocol: "test", Class: y.Class, Refused: y.Refused}
+	st := &sallyport.Statement{Protocol: "test", Class: y.Class, Refused: y.Refused, Kubernetes: y.Kubernetes.call()}
 	for _, name := range y.Effects {
 		e, err := parseEffect(name)
 		if err != nil {
@@ -183,6 +193,17 @@ func (y *statementYAML) statement() (*sallyport.Statement, error) {
 		})
 	}
 	return st, b.err
+}
+
+func (y *kubeYAML) call() *sallyport.Kubernetes {
+	if y == nil {
+		return nil
+	}
+	k := &sallyport.Kubernetes{Verb: y.Verb, Group: y.Group, Resource: y.Resource, Subresource: y.Subresource, Namespace: y.Namespace, Name: y.Name}
+	if y.Labels != nil {
+		k.Labels, k.LabelsKnown = *y.Labels, true
+	}
+	return k
 }
 
 // columnBuilder resolves the names of columns and remembers their labels.

@@ -209,6 +209,7 @@ const (
 	needNow
 	needGrant
 	needApproval
+	needKubernetes
 	needAttributes // of the principal or the object
 )
 
@@ -235,6 +236,8 @@ func needOf(key string) (need, bool) {
 		return needGrant, true
 	case "approval":
 		return needApproval, true
+	case "kubernetes":
+		return needKubernetes, true
 	}
 	return 0, false
 }
@@ -242,5 +245,5 @@ func needOf(key string) (need, bool) {
 const (
 	needTime    = needHour | needWeekday | needNow
 	needContext = needAttributes - 1 // the whole context
-	contextKeys = "approval, class, columns, grant, hour, in_transaction, labels, now, source, weekday"
+	contextKeys = "approval, class, columns, grant, hour, in_transaction, kubernetes, labels, now, source, weekday"
 )

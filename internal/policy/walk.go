@@ -30,7 +30,9 @@ type attribute struct{ of, name string }
 func (a attribute) optional() bool {
 	switch a.of {
 	case "context":
-		return a.name == "approval" || a.name == "grant"
+		return a.name == "approval" || a.name == "grant" || a.name == "kubernetes"
+	case "context.kubernetes":
+		return a.name == "labels"
 	case "principal":
 		return a.name != "id" && a.name != "kind"
 	}
@@ -86,7 +88,7 @@ func (w *walker) value(v types.Value) {
 func (w *walker) attribute(arg xast.IsNode, name string, seen map[attribute]bool) bool {
 	v, ok := arg.(xast.NodeTypeVariable)
 	if !ok {
-		w.nested(arg, name)
+		w.nested(arg, name, seen)
 		return true
 	}
 	seen[attribute{string(v.Name), name}] = true
@@ -111,13 +113,20 @@ func (w *walker) attribute(arg xast.IsNode, name string, seen map[attribute]bool
 }
 
 // nested handles an attribute of something that is not a variable.
-func (w *walker) nested(arg xast.IsNode, name string) {
+func (w *walker) nested(arg xast.IsNode, name string, seen map[attribute]bool) {
 	of, ok := arg.(xast.NodeTypeAccess)
 	if !ok || !isVariable(of.Arg, "context") {
 		w.needs |= needAttributes // of whatever entity arg may turn out to be
 		return
 	}
 	switch of.Value {
+	case "kubernetes":
+		seen[attribute{"context.kubernetes", name}] = true
+		switch name {
+		case "verb", "group", "resource", "subresource", "namespace", "name", "labels":
+		default:
+			w.k.errorf("context.kubernetes has no %q; it has verb, group, resource, subresource, namespace, name and labels", name)
+		}
 	case "approval":
 		switch name {
 		case "request", "approver", "method", "at":

@@ -56,6 +56,8 @@ type Rule struct {
 	Action   Action
 	Label    sallyport.Label
 	Operator *operator.Operator
+	// Strings has Mask leave numbers and booleans, which are no identifiers there.
+	Strings bool
 }
 
 // Rules say what happens to which path, and to what no path names.
@@ -80,6 +82,7 @@ type bound struct {
 	action      Action
 	op          *operator.Operator
 	entity      scan.Entity
+	strings     bool   // only strings are masked
 	placeholder string // for what the operator has no answer for
 }
 
@@ -104,7 +107,7 @@ func Compile(m *text.Masker, r Rules) (*Masker, error) {
 }
 
 func (m *Masker) bind(r Rule) bound {
-	b := bound{action: r.Action, op: r.Operator, placeholder: "[TEXT]"}
+	b := bound{action: r.Action, op: r.Operator, strings: r.Strings, placeholder: "[TEXT]"}
 	for _, e := range scan.Entities() {
 		if e.Label() == r.Label {
 			b.entity, b.placeholder = e, "["+e.String()+"]"

@@ -59,7 +59,7 @@ func (r *run) null(i, end int, b *bound) {
 // number masks the number at i.
 func (r *run) number(i int, b *bound) (end int) {
 	end = lex.Number(r.edit.Src, i)
-	if end < 0 || b.action == Keep {
+	if end < 0 || b.action == Keep || b.action == Mask && b.strings {
 		return end
 	}
 	v := r.edit.Src[i:end]

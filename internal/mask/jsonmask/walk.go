@@ -112,7 +112,7 @@ func (r *run) any(i, depth int, p place) (end int, kept bool) {
 		return r.text(i, p, rule)
 	case 't', 'f':
 		end = lex.Scalar(src, i)
-		if end > 0 && rule.action == Mask {
+		if end > 0 && rule.action == Mask && !rule.strings {
 			r.null(i, end, rule)
 		}
 	case 'n':

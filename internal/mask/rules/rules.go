@@ -91,6 +91,9 @@ func (s *Set) JSON() *jsonmask.Masker { return s.json }
 // StrictJSON returns the masker of JSON documents that masks what no path names.
 func (s *Set) StrictJSON() *jsonmask.Masker { return s.strict }
 
+// JSONPaths returns the rules for places of JSON documents that the file has.
+func (s *Set) JSONPaths() map[string]jsonmask.Rule { return s.file.jsonRules(jsonmask.Scan).Paths }
+
 // File returns what the set was compiled from.
 func (s *Set) File() *File { return s.file }
 
