@@ -104,7 +104,7 @@ demo-deps:
 	test/scripts/install-system demo
 
 .PHONY: test-deps
-test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rsyslog, Node.js clients, the analyser of GoogleSQL
+test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rsyslog, Node.js clients, the analyser of GoogleSQL, Kubernetes
 	test/scripts/install-system test
 	test/scripts/install-postgres
 	cd test/fhirvalid && go mod download
@@ -114,6 +114,8 @@ test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rs
 	cd test/bigquerypeer/readapi && go mod download
 	cd test/googlelogin/goclient && go mod download
 	test/scripts/install-bqanalyzer
+	cd test/kubepeer/kubelet && go mod download
+	test/scripts/install-kubernetes
 
 # npm itself may have to be installed first.
 $(CLIENTS): test/clients/package.json test/clients/package-lock.json
