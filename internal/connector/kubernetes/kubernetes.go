@@ -24,8 +24,10 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/analyze/kube"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
+	"github.com/sallyport-dev/sallyport/internal/mask/kubemask"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/session"
+	"github.com/sallyport-dev/sallyport/internal/terminal"
 )
 
 // Protocol is the connector's name in the configuration and on the record.
@@ -55,11 +57,23 @@ type Config struct {
 type Target struct {
 	cfg    Config
 	client *upstream.Client
+	masks  *kubemask.Masks
+	// terminal has the masks of logs, and of what runs in containers.
+	terminal *terminal.Masks
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
 func New(cfg Config) (*Target, error) {
-	return &Target{cfg: cfg, client: upstream.NewClient(Protocol, cfg.Base, cfg.TLS, cfg.Auth, cfg.Timeout)}, nil
+	t := &Target{cfg: cfg}
+	var err error
+	if t.masks, err = kubemask.New(cfg.Masking, cfg.Now); err != nil {
+		return nil, err
+	}
+	if t.terminal, err = terminal.New(cfg.Masking); err != nil {
+		return nil, err
+	}
+	t.client = upstream.NewClient(Protocol, cfg.Base, cfg.TLS, cfg.Auth, cfg.Timeout)
+	return t, nil
 }
 
 // Close closes connections that are idle.

@@ -100,6 +100,11 @@ func Describe(ctx context.Context, c *Client, s *session.Session, to *url.URL) (
 	return c.send(ctx, s, Request{Verb: http.MethodGet, To: to, Header: http.Header{"Accept-Encoding": {"identity"}}})
 }
 
+// Look is [Describe] with headers: the form that is asked for, and as whom.
+func Look(ctx context.Context, c *Client, s *session.Session, to *url.URL, h http.Header) (*http.Response, error) {
+	return c.send(ctx, s, Request{Verb: http.MethodGet, To: to, Header: h})
+}
+
 func (c *Client) send(ctx context.Context, s *session.Session, r Request) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Verb, c.base.String(), r.Body)
 	if err != nil {

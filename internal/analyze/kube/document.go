@@ -1,0 +1,254 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/mask/kubemask"
+	"github.com/sallyport-dev/sallyport/internal/mask/scan"
+)
+
+// Limits of a body.
+const (
+	maxDepth  = 100
+	maxFields = 50 // that are named
+)
+
+// Document is the body of a request: an object, a change of one, options, or a list
+// of changes.
+type Document struct{ root any }
+
+// Parse reads a body. It refuses what two readers could read in two ways: a member
+// that is there twice, a second document, bytes that are not UTF-8. Errors have kind
+// Invalid and hold nothing of the body.
+func Parse(b []byte) (*Document, error) {
+	invalid := sallyport.E(sallyport.Invalid, "kubernetes body", "the request's body is not JSON of one document").
+		WithHint("send valid JSON in which no member is there twice")
+	if !utf8.Valid(b) {
+		return nil, invalid
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	root, err := value(d, 0)
+	if err != nil {
+		return nil, invalid
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, invalid
+	}
+	return &Document{root}, nil
+}
+
+var errTwice = errors.New("a member is there twice, or the document is too deep")
+
+// value reads one value.
+func value(d *json.Decoder, depth int) (any, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	open, ok := t.(json.Delim)
+	if !ok {
+		return t, nil
+	}
+	if depth++; depth > maxDepth {
+		return nil, errTwice
+	}
+	if open == '[' {
+		list := []any{}
+		for d.More() {
+			v, err := value(d, depth)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := d.Token()
+		return list, err
+	}
+	object := map[string]any{}
+	for d.More() {
+		k, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := k.(string)
+		if _, twice := object[name]; twice {
+			return nil, errTwice
+		}
+		if object[name], err = value(d, depth); err != nil {
+			return nil, err
+		}
+	}
+	_, err = d.Token()
+	return object, err
+}
+
+// Labels are those that the object has, where the body is one.
+func (d *Document) Labels() map[string]string {
+	object, _ := d.root.(map[string]any)
+	metadata, _ := object["metadata"].(map[string]any)
+	labels, _ := metadata["labels"].(map[string]any)
+	out := map[string]string{}
+	for k, v := range labels {
+		if s, ok := v.(string); ok {
+			out[k] = s
+		}
+	}
+	return out
+}
+
+// Workload reports whether objects of a kind have the specification of a pod in them.
+func Workload(group, resource string) bool {
+	switch group {
+	case "":
+		return resource == "pods" || resource == "replicationcontrollers" || resource == "podtemplates"
+	case "apps":
+		return resource != "scales"
+	case "batch":
+		return true
+	}
+	return false
+}
+
+// Risks name what a pod would get beyond what it is: the node's files, its network, a
+// Secret, another service account. Whoever makes such a pod can read what they may not
+// read themselves. They are looked for by name wherever they stand in the body, and in
+// the paths of a list of changes.
+func (d *Document) Risks() []string {
+	var found []string
+	walk(d.root, nil, func(path []string, v any) {
+		name := path[len(path)-1]
+		if risky(name, v) && !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	})
+	for _, segments := range d.changed() {
+		for _, name := range segments {
+			if riskyName(name) && !slices.Contains(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// changed are the paths of a list of changes, in segments.
+func (d *Document) changed() (out [][]string) {
+	list, _ := d.root.([]any)
+	for _, item := range list {
+		op, _ := item.(map[string]any)
+		for _, member := range []string{"path", "from"} {
+			if path, _ := op[member].(string); path != "" {
+				path = strings.NewReplacer("~1", "/", "~0", "~").Replace(path)
+				out = append(out, strings.Split(path, "/"))
+			}
+		}
+	}
+	return out
+}
+
+// risky reports whether a member gives a pod what it has not by itself.
+func risky(name string, v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case bool:
+		return v && riskyName(name)
+	case string:
+		return riskyName(name) && v != "" && v != "default"
+	case []any:
+		return riskyName(name) && len(v) > 0
+	}
+	return riskyName(name)
+}
+
+func riskyName(name string) bool {
+	switch name {
+	case "hostPath", "hostNetwork", "hostPID", "hostIPC", "privileged", "add", "secret", "secretName", "secretKeyRef", "secretRef", "nodePublishSecretRef",
+		"serviceAccountToken", "serviceAccountName", "serviceAccount", "procMount", "hostProcess", "volumeDevices":
+		return true
+	}
+	return false
+}
+
+// Minting says whether a Secret would get a credential of a service account.
+func (d *Document) Minting() []string {
+	var found []string
+	walk(d.root, nil, func(path []string, v any) {
+		if s, ok := v.(string); ok && strings.HasPrefix(s, "kubernetes.io/service-account") && (path[len(path)-1] == "type" || path[len(path)-1] == "value") && len(found) == 0 {
+			found = append(found, "service-account-token")
+		}
+	})
+	return found
+}
+
+// Masked names the fields in which something stands that a mask has put there.
+func (d *Document) Masked() []string {
+	var found []string
+	words := placeholders()
+	walk(d.root, nil, func(path []string, v any) {
+		s, ok := v.(string)
+		if !ok || len(found) == maxFields {
+			return
+		}
+		if strings.Contains(s, kubemask.EncodedSentinel) || strings.Contains(s, "[") && slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) }) {
+			found = append(found, fieldName(path))
+		}
+	})
+	return found
+}
+
+// placeholders are the texts that masks put in the place of what they take away.
+func placeholders() []string {
+	out := []string{kubemask.Sentinel, "[TEXT]", "[ENCODED]", "[PHOTO]", "[UNPARSABLE]"}
+	for _, e := range scan.Entities() {
+		out = append(out, "["+e.String()+"]")
+	}
+	return out
+}
+
+// fieldName writes a path for people. A name that may be data is left out.
+func fieldName(path []string) string {
+	out := make([]string, len(path))
+	for i, p := range path {
+		if out[i] = p; len(p) > 64 || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_./[]") != "" && !strings.HasPrefix(p, "[") {
+			out[i] = "*"
+		}
+	}
+	return strings.ReplaceAll(strings.Join(out, "."), ".[", "[")
+}
+
+// walk calls f for every value below another, with the path to it, in order.
+func walk(v any, path []string, f func(path []string, v any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		names := make([]string, 0, len(v))
+		for name := range v {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			below := append(path[:len(path):len(path)], name)
+			f(below, v[name])
+			walk(v[name], below, f)
+		}
+	case []any:
+		for i, item := range v {
+			below := append(path[:len(path):len(path)], "["+strconv.Itoa(i)+"]")
+			f(below, item)
+			walk(item, below, f)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kubernetes
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/analyze/kube"
+)
+
+// body is the body of a request: a document of JSON in which no member is there twice,
+// so that every reader finds the same in it.
+type body struct {
+	json  []byte
+	media string // "" for no body
+	doc   *kube.Document
+}
+
+// readBody reads the body of a request to its end.
+func (t *Target) readBody(w http.ResponseWriter, r *http.Request, c *call) (*body, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.cfg.MaxRequest))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, status(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", bad("the request's body is larger than this resource allows", "send less at once, or have max_request raised"))
+	case err != nil:
+		return nil, sallyport.E(sallyport.Invalid, Protocol, "the request's body did not come whole").Because(err)
+	case len(b) == 0:
+		return &body{}, nil
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return nil, bad("the request has a body, which its method has not", "send it without")
+	}
+	out := &body{json: b}
+	if err := out.form(r.Header.Get("Content-Type")); err != nil {
+		return nil, err
+	}
+	if out.doc, err = kube.Parse(out.json); err != nil {
+		return nil, err
+	}
+	if c.workload() {
+		c.Risks = out.doc.Risks()
+	}
+	if c.Group == "" && c.Resource == "secrets" {
+		c.Risks = append(c.Risks, out.doc.Minting()...)
+	}
+	return out, nil
+}
+
+// form brings a body into JSON, whose type it gets.
+func (b *body) form(contentType string) error {
+	media, _, err := mime.ParseMediaType(contentType)
+	if contentType == "" {
+		media, err = "application/json", nil
+	}
+	unknown := status(http.StatusUnsupportedMediaType, "UnsupportedMediaType", bad("the request's body is in a form that cannot be judged",
+		"send JSON or YAML; client libraries have application/json as the content type of their configuration"))
+	if err != nil {
+		return unknown
+	}
+	switch media {
+	case "application/json", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json":
+		b.media = media
+		return nil
+	case "application/yaml":
+		b.media = "application/json"
+	case "application/apply-patch+yaml":
+		b.media = media // and JSON is YAML
+	default:
+		return unknown
+	}
+	// The cluster's own reader of YAML; it is strict here.
+	if b.json, err = yaml.YAMLToJSONStrict(b.json); err != nil {
+		return bad("the request's body is no YAML of one document", "send valid YAML in which no member is there twice, or JSON")
+	}
+	return nil
+}
+
+// patch reports whether the body is a list of changes.
+func (b *body) patch() bool { return strings.HasSuffix(b.media, "json-patch+json") }
+
+// unmasked refuses a body with what a mask has put in a value's place: it would be
+// written over the value.
+func (b *body) unmasked() error {
+	if b.doc == nil {
+		return nil
+	}
+	fields := b.doc.Masked()
+	if len(fields) == 0 {
+		return nil
+	}
+	more := ""
+	if len(fields) > 5 {
+		fields, more = fields[:5], " and others"
+	}
+	return status(http.StatusUnprocessableEntity, "Invalid", bad("the request would write masks over values, in "+strings.Join(fields, ", ")+more,
+		"what you read was masked; send the real values, or a patch without these fields"))
+}
