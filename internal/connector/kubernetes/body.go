@@ -39,7 +39,7 @@ func (t *Target) readBody(w http.ResponseWriter, r *http.Request, c *call) (*bod
 		return nil, bad("the request has a body, which its method has not", "send it without")
 	}
 	out := &body{json: b}
-	if err := out.form(r.Header.Get("Content-Type")); err != nil {
+	if err := t.form(out, r.Header.Get("Content-Type")); err != nil {
 		return nil, err
 	}
 	if out.doc, err = kube.Parse(out.json); err != nil {
@@ -55,7 +55,7 @@ func (t *Target) readBody(w http.ResponseWriter, r *http.Request, c *call) (*bod
 }
 
 // form brings a body into JSON, whose type it gets.
-func (b *body) form(contentType string) error {
+func (t *Target) form(b *body, contentType string) error {
 	media, _, err := mime.ParseMediaType(contentType)
 	if contentType == "" {
 		media, err = "application/json", nil
@@ -68,6 +68,13 @@ func (b *body) form(contentType string) error {
 	switch media {
 	case "application/json", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json":
 		b.media = media
+		return nil
+	case protobufType:
+		var ok bool
+		if b.json, ok = fromProtobuf(t.kinds, b.json); !ok {
+			return unknown
+		}
+		b.media = "application/json"
 		return nil
 	case "application/yaml":
 		b.media = "application/json"

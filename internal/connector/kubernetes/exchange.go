@@ -44,7 +44,7 @@ const (
 // exchange answers a request for a document.
 func (t *Target) exchange(w http.ResponseWriter, r *http.Request, v httpgate.Visit, c *call) error {
 	told := func(err error) error {
-		fail(w, err)
+		failed(w, r, err)
 		return err
 	}
 	e := &exchange{t: t, sess: v.Session, request: r, c: c}
@@ -176,12 +176,12 @@ func (e *exchange) like(output int) mask.Count {
 func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
 	settle := func(r session.Result) error { return e.sess.Settle(p, r) }
 	if err := e.recordRequest(p); err != nil {
-		fail(w, err)
+		failed(w, e.request, err)
 		return errors.Join(err, settle(session.Result{Status: "skipped"}))
 	}
 	res, err := e.send(p)
 	if err != nil {
-		fail(w, err)
+		failed(w, e.request, err)
 		return errors.Join(err, settle(session.Result{Status: upstream.Unanswered(err)}))
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed

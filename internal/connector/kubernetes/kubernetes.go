@@ -20,6 +20,8 @@ import (
 	"net/url"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/analyze/kube"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
@@ -60,6 +62,7 @@ type Target struct {
 	masks  *kubemask.Masks
 	// terminal has the masks of logs, and of what runs in containers.
 	terminal *terminal.Masks
+	kinds    *runtime.Scheme // of bodies in protobuf
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
@@ -71,6 +74,9 @@ func New(cfg Config) (*Target, error) {
 	}
 	if t.terminal, err = terminal.New(cfg.Masking); err != nil {
 		return nil, err
+	}
+	if t.kinds, err = kinds(); err != nil {
+		return nil, sallyport.E(sallyport.Internal, Protocol, "the types of Kubernetes do not fit together").Because(err)
 	}
 	t.client = upstream.NewClient(Protocol, cfg.Base, cfg.TLS, cfg.Auth, cfg.Timeout)
 	return t, nil
@@ -85,7 +91,7 @@ func (t *Target) Target() session.Target {
 }
 
 // Fail implements [httpgate.Handler].
-func (t *Target) Fail(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) }
+func (t *Target) Fail(w http.ResponseWriter, r *http.Request, err error) { failed(w, r, err) }
 
 // Serve implements [httpgate.Handler].
 func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit) {
@@ -96,7 +102,7 @@ func (t *Target) Serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit)
 // to the client already.
 func (t *Target) serve(w http.ResponseWriter, r *http.Request, v httpgate.Visit) error {
 	told := func(err error) error {
-		fail(w, err)
+		failed(w, r, err)
 		return err
 	}
 	if err := unusable(r); err != nil {

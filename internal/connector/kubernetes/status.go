@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
@@ -65,11 +66,6 @@ func statusOf(err error) (int, []byte) {
 	if errors.As(err, &own) {
 		code, reason = own.code, own.reason
 	}
-	msg, hint := sallyport.Public(err)
-	msg = "sallyport: " + msg
-	if hint != "" {
-		msg += " (" + hint + ")"
-	}
 	b, merr := json.Marshal(struct {
 		Kind       string   `json:"kind"`
 		APIVersion string   `json:"apiVersion"`
@@ -78,21 +74,63 @@ func statusOf(err error) (int, []byte) {
 		Message    string   `json:"message"`
 		Reason     string   `json:"reason,omitempty"`
 		Code       int      `json:"code"`
-	}{Kind: "Status", APIVersion: "v1", Status: "Failure", Message: msg, Reason: reason, Code: code})
+	}{Kind: "Status", APIVersion: "v1", Status: "Failure", Message: message(err), Reason: reason, Code: code})
 	if merr != nil {
 		b = []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure"}`) // texts only; it cannot be
 	}
 	return code, append(b, '\n')
 }
 
-// fail answers with an error in the API's form.
-func fail(w http.ResponseWriter, err error) {
-	code, body := statusOf(err)
+// failed answers with an error: in the API's form, or for discovery as text, since
+// clients show nothing else of an error of discovery.
+func failed(w http.ResponseWriter, r *http.Request, err error) {
+	if !discovers(r) {
+		fail(w, err)
+		return
+	}
+	code, _ := statusOf(err)
+	h := headers(w, code)
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(message(err) + "\n")) // a client that is gone has nothing to be told
+}
+
+// discovers reports whether a request asks what a cluster has.
+func discovers(r *http.Request) bool {
+	path := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case len(path) > 2 && path[0] == "k8s":
+		path = path[2:]
+	case len(path) > 3 && path[0] == "r":
+		path = path[3:]
+	}
+	switch path[0] {
+	case "api":
+		return len(path) < 3
+	case "apis":
+		return len(path) < 4
+	case "openapi", "version":
+		return true
+	}
+	return false
+}
+
+// message is what a client is told, with what to do about it.
+func message(err error) string {
+	msg, hint := sallyport.Public(err)
+	msg = "sallyport: " + msg
+	if hint != "" {
+		msg += " (" + hint + ")"
+	}
+	return msg
+}
+
+// headers sets those of an error.
+func headers(w http.ResponseWriter, code int) http.Header {
 	h := w.Header()
 	for name := range h {
 		h.Del(name)
 	}
-	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	switch code {
 	case http.StatusUnauthorized:
@@ -100,6 +138,13 @@ func fail(w http.ResponseWriter, err error) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	}
+	return h
+}
+
+// fail answers with an error in the API's form.
+func fail(w http.ResponseWriter, err error) {
+	code, body := statusOf(err)
+	headers(w, code).Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // a client that is gone has nothing to be told
 }

@@ -74,7 +74,9 @@ type Masker struct {
 	root   int     // the state of a document
 	rules  []bound // by number; the first is the default
 	names  bool    // the scanner looks for names
-	runs   sync.Pool
+	// numbers are those of the names that occur in paths, from 1.
+	numbers map[string]int
+	runs    sync.Pool
 }
 
 // bound is a rule, ready for use.
@@ -101,6 +103,10 @@ func Compile(m *text.Masker, r Rules) (*Masker, error) {
 	var names []string
 	if j.states, j.root, names, err = compile(patterns, j.rules); err != nil {
 		return nil, err
+	}
+	j.numbers = make(map[string]int, len(names))
+	for i, name := range names {
+		j.numbers[name] = i + 1
 	}
 	j.runs.New = func() any { return &run{m: j, loci: newLoci(names)} }
 	return j, nil

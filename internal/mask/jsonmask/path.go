@@ -75,16 +75,20 @@ func cutStep(s string) (st step, rest string, ok bool) {
 
 // state is a place in documents as far as the paths tell places apart.
 type state struct {
-	rule    int  // number of the rule that begins here, or -1
-	live    bool // a path may still end below
-	members map[string]member
-	other   int // any other member
+	rule    int         // number of the rule that begins here, or -1
+	live    bool        // a path may still end below
+	members map[int]int // by number of the name, from 1, where that is not as other
+	other   int         // any other member
 	element int
 }
 
-// member is where a name that occurs in paths leads, and the number of the name,
-// from 1.
-type member struct{ state, name int }
+// below returns the state of a member whose name has a number.
+func (s *state) below(name int) int {
+	if to, ok := s.members[name]; ok {
+		return to
+	}
+	return s.other
+}
 
 // position is a path of which so many steps are done.
 type position struct{ pattern, steps int }
@@ -121,14 +125,16 @@ func compile(patterns []pattern, rules []bound) (states []state, root int, names
 		}
 		set := a.sets[i]
 		s := state{
-			rule: a.rule(set), members: make(map[string]member),
+			rule: a.rule(set), members: map[int]int{},
 			other: a.id(a.follow(set, step{any: true})), element: a.id(a.follow(set, step{index: true})),
 		}
 		for _, p := range set {
 			s.live = s.live || p.steps < len(patterns[p.pattern].steps)
 		}
 		for i, name := range a.names {
-			s.members[name] = member{a.id(a.follow(set, step{name: name})), i + 1}
+			if to := a.id(a.follow(set, step{name: name})); to != s.other {
+				s.members[i+1] = to
+			}
 		}
 		states = append(states, s)
 	}

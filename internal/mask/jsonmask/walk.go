@@ -174,18 +174,17 @@ func (r *run) object(i, depth int, p place) (end int, kept bool) {
 // counts the names of the object that have changed.
 func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (end int, kept bool) {
 	s := &r.m.states[p.state]
-	m, named := s.members[string(key)]
+	number, named := r.m.numbers[string(key)]
 	at := r.locus
-	r.locus = r.loci.below(at, m.name)
+	r.locus = r.loci.below(at, number)
 	if !named {
-		m.state = s.other
 		if action := r.m.rules[p.rule].action; action == Scan || action == Mask {
 			r.name(key, i, stop, renamed)
 		}
 	}
 	under := r.under
 	r.under = r.edit.Src[i+1 : stop-1]
-	end, kept = r.any(v, depth, r.enter(m.state, p.rule))
+	end, kept = r.any(v, depth, r.enter(s.below(number), p.rule))
 	r.locus, r.under = at, under
 	return end, kept
 }

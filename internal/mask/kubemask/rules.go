@@ -14,6 +14,14 @@ import (
 // the object of a watch or of a row, an item of a list or a row's in a watch.
 const roots = "$ $.items[*] $.object $.object.rows[*].object"
 
+// places are roots, and where in an object an annotation repeats it.
+func places() (out []string) {
+	for _, root := range strings.Fields(roots) {
+		out = append(out, root, root+".metadata.annotations"+lastApplied)
+	}
+	return out
+}
+
 // lastApplied is the annotation in which kubectl keeps an object as it was applied.
 const lastApplied = "['kubectl.kubernetes.io/last-applied-configuration']"
 
@@ -56,7 +64,7 @@ func (m *Masks) keep(p Plan, paths map[string]jsonmask.Rule) {
 			}
 		}
 	}
-	for _, root := range strings.Fields(roots) {
+	for _, root := range places() {
 		for _, name := range names {
 			if p.Base == Whole && strings.HasPrefix(name, managed) {
 				continue
