@@ -231,8 +231,8 @@ func TestHeld(t *testing.T) {
 func TestLogs(t *testing.T) {
 	w := newWorld(t)
 	w.cluster.CreatePod(kubepeer.Pod{Namespace: "clinic", Name: "web-1"})
-	w.cluster.Log("clinic", "web-1", "", kubepeer.Piece{Text: "started\npatient 219-0"}, kubepeer.Piece{Text: "9-9999 seen\n"}, kubepeer.Piece{Text: "\x1b[31m219-\x1b[0m09-9999\nlast"})
-	w.cluster.EndLog("clinic", "web-1", "")
+	w.cluster.Log("clinic", "web-1", "main", kubepeer.Piece{Text: "started\npatient 219-0"}, kubepeer.Piece{Text: "9-9999 seen\n"}, kubepeer.Piece{Text: "\x1b[31m219-\x1b[0m09-9999\nlast"})
+	w.cluster.EndLog("clinic", "web-1", "main")
 	got := w.run(t, "", "logs", "-f", "web-1", "-n", "clinic")
 	if got.Code != 0 || !strings.Contains(got.Out, "started\npatient [SSN] seen\n") || !strings.HasSuffix(strings.TrimSpace(got.Out), "last") || strings.Contains(got.Out, "9999") {
 		t.Errorf("the log: %s", got)
