@@ -24,6 +24,7 @@ type envFlags struct {
 	project        string
 	clients        []string
 	connect        string // file with the authorities of CONNECT
+	kubeconfig     string // file to write
 }
 
 func (a *app) envCommand() *cobra.Command {
@@ -40,6 +41,7 @@ func (a *app) envCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.sidecar, "sidecar", "", "HOST:PORT of a running sidecar that clients of Google Cloud ask, instead of the file that login wrote")
 	cmd.Flags().StringVar(&f.project, "project", "", "project of Google Cloud that these clients ask in")
 	cmd.Flags().StringSliceVar(&f.clients, "client", googleClients(), "clients of Google Cloud to print")
+	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "file to write what clients of Kubernetes need to, instead of printing it")
 	cmd.Flags().StringVar(&f.connect, "connect", "", "file that \"sallyport ca print --bundle\" was written to: print what clients need that are given a proxy, and no other address")
 	return cmd
 }
@@ -53,6 +55,8 @@ type environment struct {
 	proxy string
 	// notes say what has no variable.
 	notes []string
+	// document is printed in place of everything else; nil for none.
+	document any
 }
 
 // env prints what a client needs. It never prints a token.
@@ -81,6 +85,9 @@ func (a *app) env(ctx context.Context, resource string, f envFlags) error {
 	}
 	if err != nil {
 		return err
+	}
+	if e.document != nil {
+		return writeJSON(a.Stdout, e.document)
 	}
 	switch format {
 	case "json":
@@ -126,13 +133,16 @@ func (a *app) environmentOf(c *client, r resourceInfo, f envFlags) (environment,
 			return environment{}, usage("--postgres must be HOST:PORT")
 		}
 		return postgresEnv(host, port, f.role, r.Name, ca), nil
-	case "http", "bigquery", "gcs":
+	case "http", "bigquery", "gcs", "kubernetes":
 		address := first(f.http, c.reach(r.Listener, "8480"))
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return environment{}, usage("--http must be HOST:PORT")
 		}
 		if _, _, err := net.SplitHostPort(f.sidecar); f.sidecar != "" && err != nil {
 			return environment{}, usage("--sidecar must be HOST:PORT")
+		}
+		if r.Type == "kubernetes" {
+			return a.kubeEnv(r, address, ca, f)
 		}
 		if r.Type == "http" {
 			return httpEnv(address, ca, f.sidecar), nil
