@@ -128,7 +128,7 @@ func (d *downstream) all(res *http.Response, m *mask.Body) error {
 			break
 		}
 		if err != nil {
-			return d.broken(m, upstream.Plain(err))
+			return d.broken(m, plain(err))
 		}
 	}
 	rest, err := m.Flush()
@@ -143,6 +143,14 @@ func (d *downstream) all(res *http.Response, m *mask.Body) error {
 	}
 	d.count(m)
 	return nil
+}
+
+// plain is an error of reading an answer as it may be logged.
+func plain(err error) error {
+	if errors.Is(err, upstream.ErrCredential) {
+		return upstream.ErrCredential
+	}
+	return upstream.Plain(err)
 }
 
 func (d *downstream) head(res *http.Response) {

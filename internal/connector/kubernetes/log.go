@@ -39,7 +39,7 @@ func (e *exchange) deliverLog(w http.ResponseWriter, p session.Permit, res *http
 	if err == nil {
 		out := run.Output(terminal.Stdout, lines{w})
 		_, err = io.CopyBuffer(struct{ io.Writer }{out}, upstream.Guard(res.Request, e.t.client.CredentialHeaders(), res.Body), make([]byte, pieceSize))
-		err = errors.Join(upstream.Plain(err), out.Close())
+		err = errors.Join(plain(err), out.Close())
 	}
 	r := run.Finish(terminal.Exit{}, err)
 	r.Code, r.Tag = "200", "200 OK"

@@ -29,7 +29,7 @@ func (e *exchange) lookUp(ctx context.Context) error {
 	case e.c.Verb == "create" && e.c.Subresource == "" && e.body.doc != nil:
 		e.c.Labels, e.c.LabelsKnown = pairs(e.body.doc.Labels()), true
 		return nil
-	case !e.c.changes():
+	case !e.c.changes() || e.t.cfg.Layout.Statement(e.t.cfg.Resource, &e.c.Call).Refused != "":
 		return nil
 	}
 	if err := e.sess.Witnessed(ctx, func() session.Command { return e.command() }); err != nil {
