@@ -15,17 +15,31 @@ import (
 type accepted struct {
 	tables []string // as tables
 	others []string
+	schema string // of schemas alone: as the client says it
 }
 
-// maxAccept bounds the forms of a request.
-const maxAccept = 16
+// maxAccept bounds the forms of a request, and maxSchema what it says of a schema's, in
+// bytes.
+const (
+	maxAccept = 16
+	maxSchema = 1 << 10
+)
 
 // acceptable reads which forms of JSON a client takes.
 func acceptable(h http.Header, c *call) (accepted, error) {
 	var out accepted
 	all := strings.Join(h.Values("Accept"), ",")
-	if all == "" || c.logs() || !c.IsResource && strings.HasPrefix(c.path, "/openapi/") {
-		return out, nil // a log is text, and schemas come in forms of their own
+	if all == "" || c.logs() {
+		return out, nil // a log is text
+	}
+	if !c.IsResource && strings.HasPrefix(c.path, "/openapi/") {
+		// Schemas come in forms of their own, and a client that wants one reads no other:
+		// older releases of kubectl take them in protobuf alone. They hold nothing of
+		// what is in the cluster.
+		if len(all) <= maxSchema && !strings.ContainsFunc(all, func(r rune) bool { return r < ' ' || r > '~' }) {
+			out.schema = all
+		}
+		return out, nil
 	}
 	forms := strings.Split(all, ",")
 	if len(forms) > maxAccept {
@@ -79,6 +93,8 @@ func (a accepted) header(c *call, plain bool) string {
 		forms = append(append([]string(nil), a.tables...), a.others...)
 	}
 	switch {
+	case a.schema != "":
+		return a.schema
 	case len(forms) > 0:
 		return strings.Join(forms, ",")
 	case !c.IsResource || c.logs():
