@@ -112,8 +112,10 @@ func TestRefused(t *testing.T) {
 		{"POST", "/api/v1/namespaces/clinic/secrets", `{"data":{"900112233":"W1NFQ1JFVF0="}}`, 422, "data.*", nil},
 		{"POST", "/api/v1/namespaces/clinic/serviceaccounts/default/token", `{}`, 403, "administer", nil},
 		{"POST", pods, `{"spec":{"containers":[],"volumes":[{"name":"a","hostPath":{"path":"/"}}]}}`, 403, "administer", nil},
-		{"PATCH", "/apis/apps/v1/namespaces/clinic/deployments/web", `[{"op":"add","path":"/spec/template/spec/serviceAccountName","value":"admin"}]`, 403, "administer",
-			[]func(*http.Request){header("Content-Type", "application/json-patch+json")}},
+		{
+			"PATCH", "/apis/apps/v1/namespaces/clinic/deployments/web", `[{"op":"add","path":"/spec/template/spec/serviceAccountName","value":"admin"}]`, 403, "administer",
+			[]func(*http.Request){header("Content-Type", "application/json-patch+json")},
+		},
 		{"POST", "/api/v1/namespaces/clinic/secrets", `{"type":"kubernetes.io/service-account-token"}`, 403, "administer", nil},
 		{"PATCH", pods + "/web/ephemeralcontainers", `{}`, 403, "execute", nil},
 		{"GET", pods + "/web/log?insecureSkipTLSVerifyBackend=true", "", 400, "certificate", nil},

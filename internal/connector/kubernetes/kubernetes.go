@@ -69,14 +69,14 @@ type Target struct {
 func New(cfg Config) (*Target, error) {
 	t := &Target{cfg: cfg}
 	var err error
-	if t.masks, err = kubemask.New(cfg.Masking, cfg.Now); err != nil {
+	if t.kinds, err = kinds(); err != nil {
+		return nil, sallyport.E(sallyport.Internal, Protocol, "the types of Kubernetes do not fit together").Because(err)
+	}
+	if t.masks, err = kubemask.New(cfg.Masking, cfg.Now, fieldNames(t.kinds)...); err != nil {
 		return nil, err
 	}
 	if t.terminal, err = terminal.New(cfg.Masking); err != nil {
 		return nil, err
-	}
-	if t.kinds, err = kinds(); err != nil {
-		return nil, sallyport.E(sallyport.Internal, Protocol, "the types of Kubernetes do not fit together").Because(err)
 	}
 	t.client = upstream.NewClient(Protocol, cfg.Base, cfg.TLS, cfg.Auth, cfg.Timeout)
 	return t, nil

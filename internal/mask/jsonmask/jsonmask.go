@@ -64,6 +64,9 @@ type Rule struct {
 type Rules struct {
 	Paths   map[string]Rule
 	Default Rule
+	// Names are further names of members that hold no data, as those in paths do:
+	// they stay wherever they stand.
+	Names []string
 }
 
 // Masker masks documents by rules and a profile. It does not change and is safe
@@ -107,6 +110,11 @@ func Compile(m *text.Masker, r Rules) (*Masker, error) {
 	j.numbers = make(map[string]int, len(names))
 	for i, name := range names {
 		j.numbers[name] = i + 1
+	}
+	for _, name := range r.Names {
+		if _, ok := j.numbers[name]; !ok {
+			j.numbers[name] = 0 // it leads where any other does
+		}
 	}
 	j.runs.New = func() any { return &run{m: j, loci: newLoci(names)} }
 	return j, nil

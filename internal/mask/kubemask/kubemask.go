@@ -66,15 +66,17 @@ type Plan struct {
 // Masks are the masks of one set of rules. They are safe for concurrent use.
 type Masks struct {
 	set     *rules.Set
+	fields  []string
 	base64  *operator.Operator
 	plain   *operator.Operator
 	mu      sync.Mutex
 	maskers map[Plan]*jsonmask.Masker // guarded by mu
 }
 
-// New makes the masks. Errors have Kind Invalid.
-func New(set *rules.Set, now func() time.Time) (*Masks, error) {
-	m := &Masks{set: set, maskers: map[Plan]*jsonmask.Masker{}}
+// New makes the masks. fields are the names of the fields of Kubernetes' own types,
+// which hold no data. Errors have Kind Invalid.
+func New(set *rules.Set, now func() time.Time, fields ...string) (*Masks, error) {
+	m := &Masks{set: set, fields: fields, maskers: map[Plan]*jsonmask.Masker{}}
 	var err error
 	if m.base64, err = operator.Compile(operator.Spec{Kind: operator.Const, Value: EncodedSentinel}, nil, now); err != nil {
 		return nil, err

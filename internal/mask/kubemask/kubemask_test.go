@@ -71,11 +71,13 @@ func TestPod(t *testing.T) {
 		kept   []string
 	}{
 		"scanned": {
-			kubemask.Plan{Base: kubemask.Scan, Builtin: true}, []string{ssn, "212-555-0101"},
+			kubemask.Plan{Base: kubemask.Scan, Builtin: true},
+			[]string{ssn, "212-555-0101"},
 			[]string{"web-1", "2125550142ab", `"2026-01-12T09:30:00Z"`, "registry.example/web@sha256:1c0c", `"app":"web"`, "10.0.0.7", `"f:app"`, `"100m"`, "8080", "--ssn", `"name":"SSN"`},
 		},
 		"strict": {
-			kubemask.Plan{Base: kubemask.Whole, Builtin: true}, []string{ssn, "212-555-0101", `"web"`, "--ssn", "managedFields", "f:app"},
+			kubemask.Plan{Base: kubemask.Whole, Builtin: true},
+			[]string{ssn, "212-555-0101", `"web"`, "--ssn", "managedFields", "f:app"},
 			[]string{"web-1", "2125550142ab", "registry.example/web@sha256:1c0c", `"phase":"Running"`, "8080"},
 		},
 		"strict, of another type": {

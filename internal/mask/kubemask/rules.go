@@ -44,6 +44,9 @@ func (m *Masks) rules(p Plan) jsonmask.Rules {
 	if p.Base != Raw {
 		m.keep(p, r.Paths)
 	}
+	if p.Builtin {
+		r.Names = m.fields
+	}
 	if p.Base != Raw && p.Data == NoData {
 		maps.Copy(r.Paths, m.set.JSONPaths())
 	}
@@ -167,4 +170,11 @@ const builtinKept = `.type .reason .code .immutable
 	.status.initContainerStatuses[*].name .status.initContainerStatuses[*].image .status.initContainerStatuses[*].imageID
 	.status.initContainerStatuses[*].containerID .status.initContainerStatuses[*].state.terminated.startedAt
 	.status.initContainerStatuses[*].state.terminated.finishedAt .status.initContainerStatuses[*].state.terminated.reason
+	.status.initContainerStatuses[*].state.running .status.initContainerStatuses[*].lastState.running
+	.status.initContainerStatuses[*].state.waiting.reason
+	.status.ephemeralContainerStatuses[*].name .status.ephemeralContainerStatuses[*].image .status.ephemeralContainerStatuses[*].imageID
+	.status.ephemeralContainerStatuses[*].containerID .status.ephemeralContainerStatuses[*].state.running
+	.status.ephemeralContainerStatuses[*].lastState.running .status.ephemeralContainerStatuses[*].state.waiting.reason
+	.status.ephemeralContainerStatuses[*].state.terminated.reason .status.ephemeralContainerStatuses[*].state.terminated.startedAt
+	.status.ephemeralContainerStatuses[*].state.terminated.finishedAt .status.ephemeralContainerStatuses[*].state.terminated.containerID
 	.subsets .endpoints[*].addresses .endpoints[*].targetRef .endpoints[*].nodeName .addressType .ports .value .preemptionPolicy .globalDefault`
