@@ -84,8 +84,8 @@ func (c *Call) namespace() string {
 		return c.Namespace
 	case ClusterScoped(c.Group, c.Resource):
 		return "-"
-	case c.Name == "" && (c.Verb == "list" || c.Verb == "watch" || c.Verb == "deletecollection"):
-		return "*"
+	case c.Verb == "list" || c.Verb == "watch" || c.Verb == "deletecollection":
+		return "*" // also where a field selector names one object
 	}
 	return "-"
 }
@@ -112,5 +112,5 @@ func (c *Call) Readable() string {
 // Streams reports whether a call opens streams into a container: what answers it is
 // no document.
 func (c *Call) Streams() bool {
-	return c.IsResource && c.Group == "" && c.Resource == "pods" && (c.Subresource == "exec" || c.Subresource == "attach" || c.Subresource == "portforward")
+	return c.IsResource && c.Group == "" && c.Resource == "pods" && len(c.Tail) == 0 && (c.Subresource == "exec" || c.Subresource == "attach" || c.Subresource == "portforward")
 }

@@ -90,6 +90,7 @@ func TestObjects(t *testing.T) {
 		"get c/pods/web/log":      "prod/c/pods/web/log",
 		"list c/deployments.apps": "prod/c/deployments.apps",
 		"list */pods":             "prod/*/pods",
+		"list */secrets/db":       "prod/*/secrets/db",
 		"list -/nodes":            "prod/-/nodes",
 		"get -/nodes/n1":          "prod/-/nodes/n1",
 		"get c/namespaces/c":      "prod/-/namespaces/c",
