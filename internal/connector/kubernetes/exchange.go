@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -241,11 +240,4 @@ func (e *exchange) recordRequest(p session.Permit) error {
 	}
 	e.counts = append(e.counts, b.Counts(e.like(-1))...)
 	return e.sess.Record(p, recordRequest, m)
-}
-
-// drained reports whether nothing comes any more.
-func drained(r io.Reader) bool {
-	var one [1]byte
-	n, err := io.ReadFull(r, one[:])
-	return n == 0 && errors.Is(err, io.EOF)
 }
