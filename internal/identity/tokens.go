@@ -183,15 +183,21 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (sallyport.Princi
 		return p, Binding{}, err
 	}
 	st, err := t.lookup(ctx, raw)
+	return t.enter(ctx, st, "", err)
+}
+
+// enter writes down what came of a look for a token, and returns the principal that
+// logs in with it. key names the key that stood for the token, if one did.
+func (t *Tokens) enter(ctx context.Context, st StoredToken, key string, err error) (sallyport.Principal, Binding, error) {
+	p := st.principal(t.now())
+	p.Authn.KeyID = key
 	if err != nil {
 		var proved *sallyport.Principal
 		if st.ID != "" {
-			p := st.principal(t.now())
 			proved = &p
 		}
 		return sallyport.Principal{}, Binding{}, refused(ctx, t.journal, proved, err)
 	}
-	p := st.principal(t.now())
 	if err := accepted(ctx, t.journal, p); err != nil {
 		return sallyport.Principal{}, Binding{}, err
 	}
@@ -205,7 +211,12 @@ func (t *Tokens) lookup(ctx context.Context, raw string) (StoredToken, error) {
 	if len(raw) != tokenLength {
 		return StoredToken{}, refusal(errors.New("this is not a gateway token"), hint)
 	}
-	st, err := t.store.Token(ctx, sha256.Sum256([]byte(raw)))
+	return t.find(ctx, sha256.Sum256([]byte(raw)), hint)
+}
+
+// find is lookup by the token's hash.
+func (t *Tokens) find(ctx context.Context, hash [sha256.Size]byte, hint string) (StoredToken, error) {
+	st, err := t.store.Token(ctx, hash)
 	switch {
 	case sallyport.KindOf(err) == sallyport.NotFound:
 		return StoredToken{}, refusal(errors.New("the gateway token is not known"), hint)

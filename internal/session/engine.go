@@ -35,6 +35,8 @@ type Identifier interface {
 	// Authenticate accepts an issuer's JWT or a gateway token. Errors have Kind
 	// Unauthenticated, or Unavailable when the issuer's keys are too old.
 	Authenticate(ctx context.Context, raw string) (sallyport.Principal, identity.Binding, error)
+	// Recognise is Authenticate for who proved a key that stands for a gateway token.
+	Recognise(ctx context.Context, p identity.Proved) (sallyport.Principal, identity.Binding, error)
 	// Watch returns a channel that is closed when the token with the given id is
 	// revoked or expires.
 	Watch(tokenID string) (<-chan struct{}, func())

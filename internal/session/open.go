@@ -30,6 +30,8 @@ type Ask struct {
 	// have one of them.
 	Protocols []string
 	Token     string // an issuer's JWT or a gateway token; never kept
+	// Proved takes the place of Token for who proved a key that stands for one.
+	Proved identity.Proved
 	// Resource and Role are what is asked for. Where both are empty, or the role
 	// alone, a gateway token's own count.
 	Resource sallyport.ResourceID
@@ -102,7 +104,7 @@ func (s *Session) Fingerprint(b []byte) string { return s.engine.deps.Vault.Fing
 // given yet, it files a request and waits. The returned session forwards
 // nothing until [Session.Begin].
 func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
-	p, bound, err := e.deps.Identify.Authenticate(ctx, a.Token)
+	p, bound, err := e.identify(ctx, a)
 	a.Token = ""
 	if err != nil {
 		return nil, err
@@ -145,6 +147,14 @@ func (e *Engine) Open(ctx context.Context, a Ask) (*Session, error) {
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.watch()
 	return s, nil
+}
+
+// identify turns what the caller presents into a principal.
+func (e *Engine) identify(ctx context.Context, a Ask) (sallyport.Principal, identity.Binding, error) {
+	if a.Proved.Valid() {
+		return e.deps.Identify.Recognise(ctx, a.Proved)
+	}
+	return e.deps.Identify.Authenticate(ctx, a.Token)
 }
 
 // token returns 80 random bits in lower-case base32.
@@ -362,6 +372,9 @@ func (s *Session) clock() {
 		}
 	}
 }
+
+// Touch tells the idle clock that a statement that runs for long is still at work.
+func (s *Session) Touch() { s.touch() }
 
 // touch tells the idle clock that a statement came.
 func (s *Session) touch() { s.touched.Store(int64(s.engine.deps.Now().Sub(s.opened))) }
