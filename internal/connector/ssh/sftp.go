@@ -6,8 +6,8 @@ package ssh
 import "context"
 
 // sftp serves the subsystem of that name, which the client has asked for. It runs in
-// the channel's own goroutine until the channel ends; ctx ends with the channel, and
-// its cause says why.
+// a goroutine of the channel's own and returns how the channel ends; ctx ends with
+// the channel, and its cause says why.
 func (c *channel) sftp(ctx context.Context) exit {
-	return c.refused(c.k.refuse(ctx, "subsystem", "the subsystem sftp", "files cannot be reached over this connection", "use a command that the resource lists"))
+	return c.said(c.k.refuse(ctx, "subsystem", "sftp", "files cannot be reached over this connection", "run commands at the target instead"))
 }
