@@ -74,6 +74,7 @@ func (c *Config) setDefaults() {
 	c.Listen.API.Address = "127.0.0.1:8443"
 	c.Listen.Postgres.Address = "127.0.0.1:6432"
 	c.Listen.HTTP.Address = "127.0.0.1:8480"
+	c.Listen.SSH.Address = "127.0.0.1:8422"
 	c.Policy.Reload = 5 * time.Second
 	c.Requests = Requests{
 		Wait: 20 * time.Second, Expires: time.Hour, Window: time.Hour,
@@ -97,6 +98,14 @@ type Listen struct {
 	// Connect answers CONNECT for resources that have connect set. It is off without
 	// an address, and may do without TLS on the loopback.
 	Connect Listener `yaml:"connect"`
+	// SSH serves resources that speak SSH. It is opened where there is one.
+	SSH PlainListener `yaml:"ssh"`
+}
+
+// PlainListener is an address whose protocol encrypts by itself.
+type PlainListener struct {
+	// Address is host:port; the host is never left out.
+	Address string `yaml:"address"`
 }
 
 // Listener is one address and its certificate.
@@ -167,6 +176,7 @@ const (
 	CloudStorage ResourceType = "gcs"
 	Warehouse    ResourceType = "bigquery"
 	Cluster      ResourceType = "kubernetes"
+	Machine      ResourceType = "ssh"
 )
 
 // Resource is one target.
@@ -189,6 +199,8 @@ type Resource struct {
 	BigQuery *BigQuery `yaml:"bigquery"`
 	// Kubernetes is where the cluster is, of a resource of type "kubernetes".
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
+	// SSH is who the target is and what may be run there, of a resource of type "ssh".
+	SSH *SSH `yaml:"ssh"`
 	// Analyser, when given, is a role without rights to data, for preflight
 	// lineage.
 	Analyser *Credential `yaml:"analyser"`

@@ -71,6 +71,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 			API:      config.Listener{Address: "127.0.0.1:8443", TLS: config.KeyPair{Cert: "/etc/gw/api.crt", Key: "/etc/gw/api.key"}},
 			Postgres: config.Listener{Address: "127.0.0.1:6432", TLS: config.KeyPair{Cert: "/etc/gw/pg.crt", Key: "/etc/sallyport/pg.key"}},
 			HTTP:     config.Listener{Address: "127.0.0.1:8480"},
+			SSH:      config.PlainListener{Address: "127.0.0.1:8422"},
 		},
 		Auditors: []string{"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"},
 		Identity: identity.Config{

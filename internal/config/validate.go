@@ -50,6 +50,7 @@ func (c *Config) Validate() []Problem {
 	}
 	c.validateHTTPListener(&f)
 	c.validateConnect(&f)
+	c.validateSSHListener(&f)
 	c.Ledger.validate(&f)
 	c.validateAuditors(&f)
 	for _, err := range c.Identity.Validate() {
@@ -273,7 +274,7 @@ func (c *Config) validateResources(f *findings) {
 }
 
 func (r Resource) validate(key string, f *findings) {
-	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage), string(Warehouse), string(Cluster))
+	oneOf(f, key+".type", string(r.Type), string(Postgres), string(HTTPAPI), string(CloudStorage), string(Warehouse), string(Cluster), string(Machine))
 	if r.HTTP != nil && r.Type != HTTPAPI {
 		f.add(key+".http", "is for resources of type http")
 	}
@@ -286,7 +287,14 @@ func (r Resource) validate(key string, f *findings) {
 	if r.Kubernetes != nil && r.Type != Cluster {
 		f.add(key+".kubernetes", "is for resources of type kubernetes")
 	}
+	if r.SSH != nil && r.Type != Machine {
+		f.add(key+".ssh", "is for resources of type ssh")
+	}
 	r.validateConnect(key, f)
+	if r.Type == Machine {
+		r.validateSSH(key, f)
+		return
+	}
 	if r.OverHTTP() {
 		r.validateOverHTTP(key, f)
 		return

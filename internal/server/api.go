@@ -76,6 +76,8 @@ func newAPI(g *Gateway) *api {
 		"POST /v1/audit/reviews":                a.reviewActivity,
 		"GET /v1/identities":                    a.listIdentities,
 		"POST /v1/identities/review":            a.reviewIdentity,
+		"GET /v1/ssh":                           a.showSSH,
+		"POST /v1/ssh/certificate":              a.certifySSH,
 	} {
 		a.mux.Handle(pattern, a.json(serve))
 	}

@@ -96,6 +96,7 @@ type Gateway struct {
 	gate      *httpgate.Gate     // nil when no resource speaks HTTP
 	connect   *connect.Server    // nil without listen.connect
 	authority *connect.Authority // of its certificates; nil with it
+	ssh       *sshFront          // nil when no resource speaks SSH
 
 	apiListener, pgListener, httpListener, connectListener net.Listener
 	apiTLS, pgTLS, httpTLS, connectTLS                     *tls.Config
@@ -108,7 +109,7 @@ type Gateway struct {
 func Open(ctx context.Context, cfg *config.Config, deps Deps) (g *Gateway, err error) {
 	g = &Gateway{cfg: cfg, deps: deps}
 	for _, step := range []func(context.Context) error{
-		g.openListeners, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine, g.openHTTP, g.openConnect,
+		g.openListeners, g.openSSHListener, g.openLedger, g.openVault, g.openStore, g.openEpoch, g.openWitness, g.openPolicy, g.openRecord, g.openIdentity, g.openGrants, g.openEngine, g.openHTTP, g.openConnect, g.openSSH,
 		g.openRetention, g.openShipping,
 	} {
 		if err := step(ctx); err != nil {
@@ -315,6 +316,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	if g.connect != nil {
 		eg.Go(func() error { return g.connect.Serve(ectx, g.connectListener) })
+	}
+	if g.ssh != nil {
+		eg.Go(func() error { return g.ssh.connector.Serve(ectx, g.ssh.listener) })
 	}
 	eg.Go(func() error { g.index.run(ectx); return nil })
 	eg.Go(func() error { g.policy.watch(ectx, g.cfg.Policy.Reload); return nil })

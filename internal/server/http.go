@@ -168,6 +168,9 @@ func (g *Gateway) listenerOf(r config.Resource) string {
 	if r.OverHTTP() {
 		return g.HTTPAddress()
 	}
+	if r.Type == config.Machine {
+		return g.SSHAddress()
+	}
 	return g.PostgresAddress()
 }
 
@@ -214,6 +217,10 @@ func CheckResource(ctx context.Context, r config.Resource, src Sources, deps Dep
 		if err == nil {
 			t.Close()
 		}
+		return err
+	}
+	if r.Type == config.Machine {
+		_, err := SSHConfig(ctx, r, src, deps)
 		return err
 	}
 	_, err := TargetConfig(ctx, r, src, deps)

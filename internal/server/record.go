@@ -54,6 +54,8 @@ func (g *Gateway) configuration() evidence.Configuration {
 			target = r.BigQuery.URL + "/" + r.BigQuery.Project
 		case config.Cluster:
 			target = r.Kubernetes.URL
+		case config.Machine:
+			target = r.SSH.User + "@" + r.Address
 		}
 		c.Resources = append(c.Resources, evidence.ConfigResource{
 			Name: r.Name, Type: string(r.Type), Target: target, TLS: string(r.TLS.Mode), Lineage: string(r.Lineage),

@@ -307,6 +307,7 @@ listen:
   api: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   postgres: {address: 127.0.0.1:0, tls: {cert: gw.crt, key: gw.key}}
   http: {address: 127.0.0.1:0}
+  ssh: {address: 127.0.0.1:0}
 %sauditors: [%s]
 api: {auditors: ["group:auditors"], administrators: ["group:security"], privacy: ["group:privacy-office"]}
 identity:
