@@ -171,7 +171,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "", "table, json or csv; some commands have more")
 	root.AddCommand(
 		a.serveCommand(), a.witnessCommand(), a.configCommand(), a.vaultCommand(), a.versionCommand(),
-		a.loginCommand(), a.whoamiCommand(), a.tokenCommand(), a.kubeTokenCommand(), a.envCommand(), a.sidecarCommand(), a.caCommand(),
+		a.loginCommand(), a.whoamiCommand(), a.tokenCommand(), a.kubeTokenCommand(), a.envCommand(), a.sshCertCommand(), a.sidecarCommand(), a.caCommand(),
 		a.requestCommand(), a.grantCommand(), a.sessionCommand(),
 		a.evidenceCommand(), a.auditCommand(), a.identityCommand(), a.ledgerCommand(), a.policyCommand(), a.resourceCommand(), a.maskCommand(), a.shipCommand(),
 		a.retentionCommand(),

@@ -20,6 +20,7 @@ import (
 type envFlags struct {
 	role           string
 	postgres, http string // addresses of listeners, where they are not what the gateway tells
+	ssh            string // the same
 	sidecar        string
 	project        string
 	clients        []string
@@ -38,6 +39,7 @@ func (a *app) envCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.role, "role", "", "role")
 	cmd.Flags().StringVar(&f.postgres, "postgres", "", "HOST:PORT of the gateway's PostgreSQL listener, when it is not the API's host and the port that it tells")
 	cmd.Flags().StringVar(&f.http, "http", "", "the same of its HTTP listener")
+	cmd.Flags().StringVar(&f.ssh, "ssh", "", "the same of its SSH listener")
 	cmd.Flags().StringVar(&f.sidecar, "sidecar", "", "HOST:PORT of a running sidecar that clients of Google Cloud ask, instead of the file that login wrote")
 	cmd.Flags().StringVar(&f.project, "project", "", "project of Google Cloud that these clients ask in")
 	cmd.Flags().StringSliceVar(&f.clients, "client", googleClients(), "clients of Google Cloud to print")
@@ -81,7 +83,7 @@ func (a *app) env(ctx context.Context, resource string, f envFlags) error {
 	if f.connect != "" {
 		e, err = a.connectEnv(ctx, c, r, f)
 	} else {
-		e, err = a.environmentOf(c, r, f)
+		e, err = a.environmentOf(ctx, c, r, f)
 	}
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func (a *app) env(ctx context.Context, resource string, f envFlags) error {
 }
 
 // environmentOf is the environment for a type of resource.
-func (a *app) environmentOf(c *client, r resourceInfo, f envFlags) (environment, error) {
+func (a *app) environmentOf(ctx context.Context, c *client, r resourceInfo, f envFlags) (environment, error) {
 	ca := ""
 	if c.ca != "" {
 		var err error
@@ -148,6 +150,8 @@ func (a *app) environmentOf(c *client, r resourceInfo, f envFlags) (environment,
 			return httpEnv(address, ca, f.sidecar), nil
 		}
 		return a.googleEnv(r, address, ca, f)
+	case "ssh":
+		return a.environmentOfSSH(ctx, c, r, f)
 	}
 	return environment{}, sallyport.E(sallyport.Invalid, "env", "clients of resources of the type "+clean(r.Type)+" are not known to this program").
 		WithHint("are the versions of the gateway and of this program the same?")

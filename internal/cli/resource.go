@@ -66,7 +66,7 @@ func (a *app) scan(ctx context.Context, cfg *config.Config, r config.Resource, r
 	}
 	if r.Type != config.Postgres {
 		return sallyport.E(sallyport.Invalid, "resource scan", "only databases have columns that could be looked through").
-			WithHint("give the labels of an API's answers in http.labels, or for single routes in http.routes")
+			WithHint("give the labels of an API's answers in http.labels, or for single routes in http.routes; those of what commands print in ssh.labels")
 	}
 	r.Labels = "" // the file is what comes out of this
 	src := server.Sources{Lease: v.Lease, Lexicon: lexicon.Load, Log: slog.New(slog.DiscardHandler)}

@@ -76,6 +76,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	if address := g.ConnectAddress(); address != "" {
 		fmt.Fprintf(a.Stdout, "connect   %s\n", address)
 	}
+	if address := g.SSHAddress(); address != "" {
+		fmt.Fprintf(a.Stdout, "ssh       %s\n", address)
+	}
 	fmt.Fprintf(a.Stdout, "verifier  %s\n", strings.Join(g.VerifierKeys(), "\nverifier  "))
 	return g.Run(ctx)
 }
