@@ -23,6 +23,7 @@ type connection struct {
 	up       upstream
 	slots    chan struct{}  // one for each open channel
 	channels sync.WaitGroup // one for each open channel
+	readers  sync.WaitGroup // of goroutines that end with one of the two connections
 
 	mu       sync.Mutex
 	refusals int   // guarded by mu
@@ -61,6 +62,7 @@ func (k *connection) run(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) 
 	k.channels.Wait()
 	timer.Stop()
 	k.up.close()
+	k.readers.Wait()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.failed

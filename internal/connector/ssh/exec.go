@@ -82,45 +82,79 @@ type program struct {
 	streams *terminal.Run
 	ch      ssh.Channel // at the target
 	once    sync.Once   // for hangUp
+	gone    chan struct{}
+	ended   chan struct{} // closed when the target has said all there is to say
+	exit    exit          // how the program ended; to be read when ended is closed
+	known   bool          // whether the target told
 }
 
-// launch starts a program and carries its streams until it has ended.
+// launch starts a program and carries its streams until it has ended, or until
+// nobody is there any more whom they could be carried to.
 func (c *channel) launch(ctx context.Context, permit session.Permit, streams *terminal.Run, line string) (exit, error) {
 	ch, reqs, err := c.k.up.open(ctx, permit)
 	if err != nil {
 		return exit{}, err
 	}
-	p := &program{c: c, streams: streams, ch: ch}
-	var work sync.WaitGroup
-	ended := make(chan struct{})
-	var x exit
-	known := false
-	work.Go(func() { defer close(ended); x, known = p.ending(reqs) })
+	p := &program{c: c, streams: streams, ch: ch, gone: make(chan struct{}), ended: make(chan struct{})}
+	out, errs := streams.Output(terminal.Stdout, c.ch), streams.Output(terminal.Stderr, c.ch.Stderr())
+	// A target may keep a channel open for as long as it likes, so that what reads
+	// from it ends with the connection at the latest.
+	c.k.readers.Go(func() {
+		defer close(p.ended)
+		var both sync.WaitGroup
+		both.Go(func() { p.deliver(out, ch) })
+		both.Go(func() { p.deliver(errs, ch.Stderr()) })
+		p.exit, p.known = ending(reqs)
+		both.Wait()
+	})
 	defer context.AfterFunc(ctx, p.hangUp)() // it stops waiting; a hang-up that runs does no harm
-	if err = p.begin(line); err != nil {
+	if err := p.begin(line); err != nil {
 		p.hangUp()
-		work.Wait()
 		return exit{}, err
 	}
 	c.working(p)
 	defer c.working(nil)
-	out, errs := streams.Output(terminal.Stdout, c.ch), streams.Output(terminal.Stderr, c.ch.Stderr())
-	work.Go(func() { p.deliver(out, ch) })
-	work.Go(func() { p.deliver(errs, ch.Stderr()) })
-	c.k.channels.Go(p.feed) // ends with the client's channel
-	if c.tty == nil {
-		work.Go(func() { p.busy(ended) })
-	}
-	work.Wait()
+	c.k.readers.Go(p.feed)
+	p.wait()
 	_ = ch.Close() // before the client hears of the end: nothing goes to the target after it
+	err = errors.Join(out.Close(), errs.Close())
+	select {
+	case <-p.ended:
+		if p.known && err == nil {
+			return p.exit, nil
+		}
+	default:
+	}
 	switch {
-	case known:
-		return x, nil
 	case ctx.Err() != nil:
 		return exit{}, context.Cause(ctx)
+	case err != nil:
+		return exit{}, err
 	}
 	return exit{}, sallyport.E(sallyport.Unavailable, "target", "the target did not say how the command ended").
 		WithHint("look at the target before you run it again")
+}
+
+// wait waits for the end of the program. While a command without a terminal runs,
+// which may be silent for long, the session is not taken for idle; at a terminal,
+// silence is somebody who went away.
+func (p *program) wait() {
+	var busy <-chan time.Time
+	if idle := p.c.k.sess.Resource().Idle; idle > 0 && p.c.tty == nil {
+		tick := time.NewTicker(max(idle/4, time.Millisecond))
+		defer tick.Stop()
+		busy = tick.C
+	}
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-p.gone:
+			return
+		case <-busy:
+			p.c.k.sess.Touch()
+		}
+	}
 }
 
 // begin has the target start the program.
@@ -153,7 +187,7 @@ func (p *program) begin(line string) error {
 }
 
 // ending reads what the target says of the program until it closes the channel.
-func (p *program) ending(reqs <-chan *ssh.Request) (x exit, known bool) {
+func ending(reqs <-chan *ssh.Request) (x exit, known bool) {
 	for r := range reqs {
 		switch r.Type {
 		case "exit-status":
@@ -184,8 +218,7 @@ func signalName(s string) bool {
 // deliver carries one stream of output. When it cannot go on, neither can the
 // program.
 func (p *program) deliver(to *terminal.Output, from io.Reader) {
-	_, err := io.Copy(to, from)
-	if err = errors.Join(err, to.Close()); err != nil {
+	if _, err := io.Copy(to, from); err != nil {
 		p.hangUp()
 		_, _ = io.Copy(io.Discard, from) // until the target has closed the channel
 	}
@@ -215,31 +248,12 @@ func (p *program) feed() {
 	}
 }
 
-// busy keeps the session from being taken for idle while a command without a
-// terminal runs, which may be silent for long. At a terminal, silence is somebody
-// who went away.
-func (p *program) busy(ended <-chan struct{}) {
-	idle := p.c.k.sess.Resource().Idle
-	if idle <= 0 {
-		return
-	}
-	tick := time.NewTicker(max(idle/4, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ended:
-			return
-		case <-tick.C:
-			p.c.k.sess.Touch()
-		}
-	}
-}
-
 // hangUp ends the program as the loss of a terminal would, and the channel to it.
 func (p *program) hangUp() {
 	p.once.Do(func() {
 		p.signal("HUP")
 		_ = p.ch.Close() // what is gone is closed
+		close(p.gone)
 	})
 }
 

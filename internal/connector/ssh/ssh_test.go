@@ -69,6 +69,7 @@ type world struct {
 	http *caller
 	// hostKey is the gateway's.
 	hostKey string
+	banner  strings.Builder // of the last dial
 }
 
 // setup changes what start does.
@@ -126,17 +127,23 @@ func (w *world) identity(name string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	key, err := ssh.NewPublicKey(public)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	got := w.http.certify("box", "ops", string(ssh.MarshalAuthorizedKey(key)))
 	w.put(name+"-cert.pub", got.Certificate+"\n")
-	return w.put(name, string(pem.EncodeToMemory(block)))
+	return w.put(name, string(pemOf(w.t, private)))
+}
+
+// pemOf is a private key as a file has it.
+func pemOf(t *testing.T, key ed25519.PrivateKey) []byte {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(block)
 }
 
 // config writes a configuration of OpenSSH's client that logs in with a certificate.
