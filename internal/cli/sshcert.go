@@ -72,6 +72,9 @@ func (a *app) sshCert(ctx context.Context, f sshFlags) error {
 	if f.resource == "" || f.role == "" {
 		return usage("name --resource and --role")
 	}
+	if i, err := os.Stat(f.config); f.config != "" && err == nil && !i.Mode().IsRegular() {
+		return usage("--config must name a file, which is replaced; without it the section is printed")
+	}
 	path, err := a.sshKeyPath(f)
 	if err != nil {
 		return err

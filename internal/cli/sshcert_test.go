@@ -63,9 +63,26 @@ func TestSSHCert(t *testing.T) {
 			t.Errorf("ssh: %v %s", err, out)
 		}
 	}
+	if _, errs, code := sallyport("ssh-cert", "--resource", "box", "--role", "ops", "--config", os.DevNull); code != cli.ExitUsage {
+		t.Errorf("with a device for a file: %d %s", code, errs)
+	}
 	out, errs, code := sallyport("ssh-cert", "--resource", "box", "--role", "ops")
 	if code != cli.ExitOK || !strings.Contains(out, "User box+ops\n") || !strings.Contains(out, "ssh/box+ops-cert.pub\"\n") {
 		t.Errorf("without --key: %d %s %s", code, out, errs)
+	}
+	// The client may get its certificate by itself, whenever it connects.
+	renewing := filepath.Join(dir, "renewing")
+	if err := os.RemoveAll(filepath.Join(dir, ".config")); err != nil {
+		t.Fatal(err)
+	}
+	text := "Match originalhost box exec \"sallyport ssh-cert --resource box --role ops >/dev/null\"\n" + out
+	if err := os.WriteFile(renewing, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "ssh", "-F", renewing, "-o", "BatchMode=yes", "box", "echo hello")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "SSH_AUTH_SOCK=", "SALLYPORT_SERVER=https://"+g.APIAddress(), "SALLYPORT_CA="+g.CA, "SALLYPORT_TOKEN="+g.CIToken(t))
+	if out, err := cmd.Output(); err != nil || string(out) != "hello\n" {
+		t.Errorf("a client that gets its certificate: %v %s", err, out)
 	}
 	out, errs, code = sallyport("env", "box", "--role", "ops")
 	if code != cli.ExitOK || !strings.Contains(out, "export SALLYPORT_SSH_USER=box+ops\n") || !strings.Contains(out, "]:") {
