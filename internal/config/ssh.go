@@ -35,6 +35,9 @@ type SSH struct {
 	Shell SSHShell `yaml:"shell"`
 	// Env are the names of variables that pass from the client to the target.
 	Env []string `yaml:"env"`
+	// Forward are the host:port that connections may be made to from the target, where
+	// policy permits it. What passes there is not masked.
+	Forward []string `yaml:"forward"`
 	// Input has what is typed recorded, masked.
 	Input bool `yaml:"input"`
 	// Keepalive is the pace at which client and target are asked for a sign of life.
@@ -79,6 +82,12 @@ func (s *SSH) validate(key string, r Resource, f *findings) {
 			return c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9')
 		}) {
 			f.add(fmt.Sprintf("%s.env[%d]", key, i), "%q is not the name of a variable; there are no patterns", clip(name))
+		}
+	}
+	for i, to := range s.Forward {
+		at := fmt.Sprintf("%s.forward[%d]", key, i)
+		if host, port := hostPort(f, at, to); to != "" && (host == "" || port == "0") {
+			f.add(at, "%q leads nowhere; there are no patterns", clip(to))
 		}
 	}
 	if s.Keepalive < 0 || s.Keepalive > maxKeepalive || s.Keepalive > 0 && s.Keepalive < time.Second {

@@ -94,7 +94,7 @@ func (g *Gateway) openSSH(ctx context.Context) error {
 func SSHConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (ssh.TargetConfig, error) {
 	s := r.SSH
 	cfg := ssh.TargetConfig{
-		Resource: r.Name, Address: r.Address, User: s.User, Auth: ssh.Auth(s.Auth), Env: s.Env, Input: s.Input, Keepalive: s.Keepalive,
+		Resource: r.Name, Address: r.Address, User: s.User, Auth: ssh.Auth(s.Auth), Env: s.Env, Forward: s.Forward, Input: s.Input, Keepalive: s.Keepalive,
 	}
 	for _, line := range s.HostKeys {
 		key, err := config.ParseHostKey(line)

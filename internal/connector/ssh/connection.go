@@ -34,7 +34,8 @@ type connection struct {
 // run serves the connection until the client or the session ends it, and returns
 // why the gateway ended it; nil where the client did.
 func (k *connection) run(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) error {
-	ctx := k.sess.Context()
+	ctx, cancel := context.WithCancelCause(k.sess.Context())
+	defer cancel(session.ErrCancelled)
 	gone := make(chan struct{})
 	var own sync.WaitGroup
 	own.Go(func() { _ = k.srv.Wait(); close(gone) }) // that it ended is all there is to know
@@ -51,6 +52,7 @@ func (k *connection) run(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) 
 	own.Go(func() { alive(gone, k.srv, k.target.cfg.Keepalive) })
 	select {
 	case <-gone:
+		cancel(session.ErrCancelled) // nobody waits any more for what is held
 	case <-ctx.Done():
 		k.fail(context.Cause(ctx))
 		k.part(gone)
@@ -133,23 +135,44 @@ func (k *connection) global(ctx context.Context, r *ssh.Request) {
 
 // accept takes a channel or refuses it.
 func (k *connection) accept(ctx context.Context, n ssh.NewChannel) {
+	if n.ChannelType() == "direct-tcpip" {
+		if d, to, ok := k.target.listed(n.ExtraData()); ok {
+			k.slot(n, func() { k.forward(ctx, n, d, to) })
+			return
+		}
+	}
 	if reason, err := k.admit(ctx, n); err != nil {
-		message, hint := sallyport.Public(err)
-		_ = n.Reject(reason, "sallyport: "+message+"; to do: "+hint) // as above
+		reject(n, reason, err)
 		return
 	}
-	ch, reqs, err := n.Accept()
-	if err != nil {
-		<-k.slots
-		return
-	}
-	k.channels.Go(func() {
-		defer func() { <-k.slots }()
-		(&channel{k: k, ch: ch, reqs: reqs}).serve(ctx)
+	k.slot(n, func() {
+		if ch, reqs, err := n.Accept(); err == nil { // else the client is gone
+			(&channel{k: k, ch: ch, reqs: reqs}).serve(ctx)
+		}
 	})
 }
 
-// admit judges a channel by its type, and takes a slot for it.
+// slot serves a channel while it has one of the connection's places.
+func (k *connection) slot(n ssh.NewChannel, serve func()) {
+	select {
+	case k.slots <- struct{}{}:
+		k.channels.Go(func() {
+			defer func() { <-k.slots }()
+			serve()
+		})
+	default:
+		reject(n, ssh.ResourceShortage, sallyport.E(sallyport.Exhausted, "ssh", "too many channels are open on one connection").
+			WithHint("end some of them, or open another connection"))
+	}
+}
+
+// reject refuses a channel with the words for why.
+func reject(n ssh.NewChannel, reason ssh.RejectionReason, err error) {
+	message, hint := sallyport.Public(err)
+	_ = n.Reject(reason, "sallyport: "+printable(message)+"; to do: "+printable(hint)) // a client that is gone is noticed elsewhere
+}
+
+// admit judges a channel by its type.
 func (k *connection) admit(ctx context.Context, n ssh.NewChannel) (ssh.RejectionReason, error) {
 	switch n.ChannelType() {
 	case "session":
@@ -164,13 +187,7 @@ func (k *connection) admit(ctx context.Context, n ssh.NewChannel) (ssh.Rejection
 	if closed {
 		return ssh.Prohibited, k.refuse(ctx, "channel session", "", "the client said that there would be no more sessions", "connect again")
 	}
-	select {
-	case k.slots <- struct{}{}:
-		return 0, nil
-	default:
-		return ssh.ResourceShortage, sallyport.E(sallyport.Exhausted, "ssh", "too many sessions are open on one connection").
-			WithHint("end some of them, or open another connection")
-	}
+	return 0, nil
 }
 
 // alive asks the other side for a sign of life until done is closed, and ends a

@@ -56,6 +56,59 @@ func TestForwardsAreRefused(t *testing.T) {
 	}
 }
 
+// A connection that the resource lists is made where policy shows what comes back as
+// it is, and what passed is counted.
+func TestListedForward(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	defer served.Wait()
+	defer ln.Close() //nolint:errcheck // nobody is served any more
+	served.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				defer c.Close() //nolint:errcheck // it was read to its end
+				b, _ := io.ReadAll(c)
+				_, _ = fmt.Fprintf(c, "got %d bytes", len(b))
+			})
+		}
+	})
+	to := ln.Addr().String()
+	for _, may := range []string{"read", "readRaw"} {
+		w := start(t, setup{
+			extra:  "      forward: [\"" + to + "\"]\n",
+			policy: policy + `permit(principal, action in [Action::"read", Action::"write", Action::"` + may + `"], resource in Path::"box/forward");`,
+		})
+		w.config()
+		if may == "read" {
+			if a := w.ssh("hello", "-W", to, "box"); a.code != 255 || !strings.Contains(a.err, "cannot be masked") {
+				t.Errorf("without readRaw: %+v", a)
+			}
+			continue
+		}
+		w.ssh("hello", "-W", to, "box").want(t, "a listed connection", 0, "got 5 bytes", "")
+		if a := w.ssh("hello", "-W", "localhost:"+w.peer.Port, "box"); a.code != 255 || !strings.Contains(a.err, "forwarding is not allowed") {
+			t.Errorf("another connection: %+v", a)
+		}
+		found := false
+		for name, b := range w.Traces(t) {
+			found = found || strings.Contains(name, "/ledger/wal/") && bytes.Contains(b, []byte(`"tag":"sent 5 `)) && bytes.Contains(b, []byte(" received 11 "))
+			if bytes.Contains(b, []byte("got 5 bytes")) {
+				t.Errorf("%s holds what passed", name)
+			}
+		}
+		if !found {
+			t.Error("the outcome does not count what passed")
+		}
+	}
+}
+
 // library logs in with the library, which can ask for what OpenSSH's client cannot.
 func (w *world) library() *ssh.Client {
 	w.t.Helper()

@@ -34,6 +34,7 @@ type TargetConfig struct {
 	Commands *shell.Commands
 	Shell    *shell.Commands // what an interactive shell is judged by
 	Env      []string        // names of variables that pass
+	Forward  []string        // host:port that connections may be made to from the target
 	Input    bool            // record what is typed
 	// Keepalive is the pace at which both sides are asked for a sign of life; 0 is
 	// never.

@@ -41,21 +41,36 @@ type upstream struct {
 	over bool     // guarded by mu
 }
 
-// open opens a channel for the statement of a permit.
+// open opens a channel for the command of a permit.
 func (u *upstream) open(ctx context.Context, p session.Permit) (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, reqs, err := u.channel(ctx, p, "session", nil)
+	if err != nil && sallyport.KindOf(err) == sallyport.Internal {
+		return nil, nil, sallyport.E(sallyport.Unavailable, "target", "the target opens no session").
+			WithHint("try again; if it stays so, the operator must look at the target").Because(err)
+	}
+	return ch, reqs, err
+}
+
+// forward opens a channel for the forwarded connection of a permit.
+func (u *upstream) forward(ctx context.Context, p session.Permit, d directTCP) (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, reqs, err := u.channel(ctx, p, "direct-tcpip", ssh.Marshal(d))
+	if err != nil && sallyport.KindOf(err) == sallyport.Internal {
+		return nil, nil, sallyport.E(sallyport.Unavailable, "target", "the target cannot connect there").
+			WithHint("does it allow that, and is something listening?").Because(err)
+	}
+	return ch, reqs, err
+}
+
+// channel opens a channel; why the target opens none is an error without a kind.
+func (u *upstream) channel(ctx context.Context, p session.Permit, kind string, payload []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	if !p.Valid(u.k.sess) {
-		return nil, nil, sallyport.E(sallyport.Internal, "target", "a statement has no permit")
+		return nil, nil, sallyport.E(sallyport.Conflict, "target", "a statement has no permit")
 	}
 	conn, err := u.connected(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ch, reqs, err := conn.OpenChannel("session", nil)
-	if err != nil {
-		return nil, nil, sallyport.E(sallyport.Unavailable, "target", "the target opens no session").
-			WithHint("try again; if it stays so, the operator must look at the target").Because(err)
-	}
-	return ch, reqs, nil
+	return conn.OpenChannel(kind, payload)
 }
 
 // connected returns the connection, and makes one where there is none.
