@@ -118,7 +118,10 @@ func (r Resource) validateSSH(key string, f *findings) {
 		name string
 		set  bool
 	}{
-		{"database", r.Database != ""}, {"analyser", r.Analyser != nil}, {"labels", r.Labels != ""}, {"patients", r.Patients != nil},
+		{"database", r.Database != ""},
+		{"analyser", r.Analyser != nil},
+		{"labels", r.Labels != ""},
+		{"patients", r.Patients != nil},
 		{"tls", r.TLS.CA != "" || r.TLS.ServerName != ""},
 	} {
 		if x.set {

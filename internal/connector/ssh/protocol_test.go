@@ -236,8 +236,9 @@ func TestMultiplexing(t *testing.T) {
 func TestRekeying(t *testing.T) {
 	w := start(t, setup{})
 	w.config("RekeyLimit 1M")
-	a := w.ssh(strings.Repeat("hello\n", 1_000_000), "-v", "box", "cat")
-	if a.code != 0 || a.out != strings.Repeat("hello\n", 1_000_000) {
+	text := strings.Repeat("a line of a text that is long enough to be sent in few pieces\n", 100_000)
+	a := w.ssh(text, "-v", "box", "cat")
+	if a.code != 0 || a.out != text {
 		t.Errorf("%d bytes, %d", len(a.out), a.code)
 	}
 	if n := strings.Count(a.err, "SSH2_MSG_NEWKEYS received"); n < 5 {
