@@ -373,9 +373,6 @@ func (s *Session) clock() {
 	}
 }
 
-// Touch tells the idle clock that a statement that runs for long is still at work.
-func (s *Session) Touch() { s.touch() }
-
 // touch tells the idle clock that a statement came.
 func (s *Session) touch() { s.touched.Store(int64(s.engine.deps.Now().Sub(s.opened))) }
 

@@ -152,7 +152,7 @@ func (p *program) wait() {
 		case <-p.gone:
 			return
 		case <-busy:
-			p.c.k.sess.Touch()
+			p.c.k.sess.Busy()
 		}
 	}
 }
@@ -230,9 +230,6 @@ func (p *program) feed() {
 	for {
 		n, err := p.c.ch.Read(buf)
 		if n > 0 {
-			if p.c.tty != nil {
-				p.c.k.sess.Touch()
-			}
 			if terr := p.streams.Typed(buf[:n]); terr != nil {
 				p.hangUp()
 				return

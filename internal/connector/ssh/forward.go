@@ -167,7 +167,7 @@ func (t *tunnel) copyOut() {
 	for {
 		n, err := t.ch.Read(buf)
 		if n > 0 {
-			t.k.sess.Touch()
+			t.k.sess.Busy()
 			t.sent.add(buf[:n])
 			if _, werr := t.up.Write(buf[:n]); werr != nil {
 				return
@@ -188,7 +188,7 @@ func (t *tunnel) copyIn() {
 	for {
 		n, err := t.up.Read(buf)
 		if n > 0 {
-			t.k.sess.Touch()
+			t.k.sess.Busy()
 			t.received.add(buf[:n])
 			m, merr := shown.Write(mask.FromUpstream(buf[:n]))
 			if merr != nil {
