@@ -33,6 +33,8 @@ type SSH struct {
 	Labels []sallyport.Label `yaml:"labels"`
 	// Shell is of interactive shells.
 	Shell SSHShell `yaml:"shell"`
+	// Files is what is shown of the target's files; without it none is.
+	Files *Files `yaml:"files"`
 	// Env are the names of variables that pass from the client to the target.
 	Env []string `yaml:"env"`
 	// Forward are the host:port that connections may be made to from the target, where
@@ -77,6 +79,9 @@ func (s *SSH) validate(key string, r Resource, f *findings) {
 	}
 	validateCommands(key+".commands", s.Commands, f)
 	oneOf(f, key+".unlisted", s.Unlisted, "refuse", "judge")
+	if s.Files != nil {
+		s.Files.validate(key+".files", f)
+	}
 	for i, name := range s.Env {
 		if name == "" || strings.ContainsFunc(name, func(c rune) bool {
 			return c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9')

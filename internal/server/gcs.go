@@ -48,12 +48,5 @@ func GCSConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (
 
 // derivedObjects opens the store of a resource's masked objects.
 func (g *Gateway) derivedObjects(r config.Resource) (*derived.Store, error) {
-	s, err := derived.Open(derived.Options{
-		Dir: g.path("masked", string(r.Name)), Keys: g.vault, Now: g.deps.Now, Rand: g.deps.Rand, Release: g.deps.Version, MaxSource: int64(r.GCS.MaxObject),
-	})
-	if err != nil {
-		return nil, err
-	}
-	g.opened(func(context.Context) error { s.Close(); return nil })
-	return s, nil
+	return g.maskedFiles(r, int64(r.GCS.MaxObject))
 }

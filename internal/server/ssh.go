@@ -79,6 +79,9 @@ func (g *Gateway) openSSH(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if cfg.Files, err = g.sftpRelay(r, cfg); err != nil {
+			return err
+		}
 		if targets[r.Name], err = ssh.NewTarget(cfg); err != nil {
 			return err
 		}
@@ -113,6 +116,11 @@ func SSHConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (
 	}
 	if cfg.Shell, err = shell.NewCommands(nil, false, labels); err != nil {
 		return cfg, err
+	}
+	if s.Files != nil {
+		if cfg.Layout, err = filesLayout(s.Files); err != nil {
+			return cfg, err
+		}
 	}
 	cfg.Masking, err = MaskingRules(ctx, string(r.Masking), src, deps.Now)
 	return cfg, err

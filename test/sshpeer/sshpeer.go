@@ -39,6 +39,8 @@ type Options struct {
 	// SFTP is the command of the subsystem; without one, the server's own. "none" is
 	// a server without that subsystem.
 	SFTP string
+	// Dir is the directory of the server's files; without one, a new one.
+	Dir string
 	// Lines are added to the server's configuration, and may not repeat what is there.
 	Lines []string
 }
@@ -56,8 +58,7 @@ type Server struct {
 	// PrivateKey is the login key in OpenSSH's form, and KeyFile where it is.
 	PrivateKey []byte
 	KeyFile    string
-	// Dir is an empty directory that the user may write to. The subsystem sftp begins
-	// in it.
+	// Dir is a directory that the user may write to. The subsystem sftp begins in it.
 	Dir string
 
 	child *peer.Child
@@ -84,7 +85,10 @@ func Start(t peer.T, o Options) *Server {
 			t.Fatal(err)
 		}
 	}
-	s := &Server{Host: "127.0.0.1", User: who.Username, Dir: t.TempDir()}
+	s := &Server{Host: "127.0.0.1", User: who.Username, Dir: o.Dir}
+	if s.Dir == "" {
+		s.Dir = t.TempDir()
+	}
 	own := t.TempDir()
 	s.HostSigner, _ = key(t, filepath.Join(own, "host"))
 	s.HostKey = line(s.HostSigner)

@@ -9,7 +9,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/analyze/files"
 	"github.com/sallyport-dev/sallyport/internal/analyze/shell"
+	"github.com/sallyport-dev/sallyport/internal/connector/ssh/sftp"
 	"github.com/sallyport-dev/sallyport/internal/mask/rules"
 	"github.com/sallyport-dev/sallyport/internal/terminal"
 )
@@ -40,6 +42,10 @@ type TargetConfig struct {
 	// never.
 	Keepalive time.Duration
 	Masking   *rules.Set
+	// Layout is what is shown of the target's files, and Files serves them. Without
+	// them there are none.
+	Layout *files.Layout
+	Files  *sftp.Relay
 }
 
 // Target is what all sessions on one resource share.
