@@ -203,12 +203,18 @@ func (s *serving) write(q wire.Request) error {
 		h.size += int64(len(q.Data))
 	}
 	err = s.fits(at, uint64(len(q.Data)))
-	if err == nil {
+	if err == nil && h.torn == nil {
 		h.put.add(at, q.Data)
 	}
 	h.mu.Unlock()
-	if err != nil {
-		return err
+	if h.torn == nil {
+		h.torn = err
+	}
+	if h.torn != nil {
+		// Clients go by the last answer that comes: it is this one, and so are those after
+		// it.
+		h.flight.Wait()
+		return h.torn
 	}
 	id := q.ID
 	q.Handle = h.theirs

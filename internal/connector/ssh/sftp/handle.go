@@ -29,6 +29,7 @@ type handle struct {
 	masked    *derived.Object // what is read in place of the file
 
 	flight sync.WaitGroup // requests that are not answered
+	torn   error          // why nothing more is written; the loop's
 
 	mu       sync.Mutex
 	got, put transfer // guarded by mu
@@ -131,6 +132,9 @@ func (s *serving) release(id uint32, status string, ask bool) error {
 	if h.masked != nil {
 		_ = h.masked.Close() // it was only read
 	}
+	if err == nil {
+		err = h.torn // the file is not what the client wanted it to be
+	}
 	return s.settled(h, status, err)
 }
 
@@ -139,10 +143,12 @@ func (s *serving) settled(h *handle, status string, err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	res := session.Result{Status: status, Bytes: h.got.n + h.put.n, Masked: h.counts}
-	var failed answer = answer(h.code)
+	failed := answer(h.code)
 	switch a, is := err.(answer); { //nolint:errorlint // it is never wrapped
 	case is:
 		failed = a
+	case err != nil && h.torn != nil:
+		res.Status = "error"
 	case err != nil:
 		res.Status = "unknown"
 	}

@@ -218,6 +218,8 @@ func (s *serving) find(raw []byte, follow bool) (spot, error) {
 		return spot{}, sallyport.E(sallyport.Invalid, "sftp", "the path is none that can be judged").
 			WithHint("send a path of at most 4,096 bytes, in UTF-8, without control characters")
 	}
+	// What ends so is a directory, and a link to one is not meant itself.
+	follow = follow || strings.HasSuffix(string(raw), "/") || strings.HasSuffix(string(raw), "/.")
 	at, rest := named, ""
 	if !follow {
 		at, rest = path.Dir(named), path.Base(named)
