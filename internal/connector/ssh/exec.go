@@ -21,6 +21,9 @@ import (
 
 // exec runs a command line.
 func (c *channel) exec(ctx context.Context, text string) exit {
+	if x, is := c.copying(ctx, text); is {
+		return x
+	}
 	return c.run(ctx, c.k.target.cfg.Commands.Line(c.k.target.cfg.Resource, text), text)
 }
 

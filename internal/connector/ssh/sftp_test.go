@@ -230,4 +230,3 @@ func (s *share) nothing(names ...string) {
 		}
 	}
 }
-

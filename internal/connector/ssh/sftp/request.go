@@ -123,46 +123,10 @@ func offered() []string {
 // begin opens the subsystem at the target. What is asked there to find out where
 // paths lead is asked under its permit.
 func (s *serving) begin() error {
-	_, p, err := s.ch.Session.Permit(s.holds, session.Command{
-		Statement: &sallyport.Statement{Protocol: files.Protocol, Class: "files.begin", Readable: "files.begin", Effects: []sallyport.Effect{sallyport.Control}},
-		Text:      []byte("sftp"), Notify: s.ch.Say,
-	})
-	if err == nil {
-		s.start = p
-		err = s.connect(p)
-	}
-	if err != nil {
-		s.ch.Say(sallyport.Public(err))
-	}
-	return err
-}
-
-func (s *serving) connect(p session.Permit) error {
-	conn, err := s.ch.Upstream(s.ctx, p)
+	hello, err := s.greeted()
 	if err != nil {
 		return err
 	}
-	s.up = newUpstream(s.ch.Session, conn, func(err error) { s.cancel(err) })
-	context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	hello, err := s.up.greet(p)
-	if err != nil {
-		return err
-	}
-	s.limits = wire.Limits{Packet: wire.MaxPacket, Read: 32 << 10, Write: 32 << 10, Handles: maxHandles}
-	if hello.Extensions[wire.ExtLimits] == "1" {
-		if err := s.bounds(p); err != nil {
-			return err
-		}
-	}
-	rep, err := s.up.want(s.ctx, p, wire.Request{Type: wire.Realpath, Path: []byte(".")}, wire.NameReply)
-	home, ok := "", false
-	if err == nil && len(rep.Names) == 1 {
-		home, ok = files.Canonical("/", string(rep.Names[0].Name))
-	}
-	if !ok {
-		return errors.Join(sallyport.E(sallyport.Unavailable, "sftp", "the target does not say where its files begin"), err)
-	}
-	s.home = home
 	var extensions []string
 	own := offered()
 	for i := 0; i < len(own); i += 2 {
@@ -171,6 +135,48 @@ func (s *serving) connect(p session.Permit) error {
 		}
 	}
 	return s.out.own(wire.AppendVersion(nil, extensions...))
+}
+
+// greeted opens the subsystem and returns what the target says of itself.
+func (s *serving) greeted() (wire.Reply, error) {
+	_, p, err := s.ch.Session.Permit(s.holds, session.Command{
+		Statement: &sallyport.Statement{Protocol: files.Protocol, Class: "files.begin", Readable: "files.begin", Effects: []sallyport.Effect{sallyport.Control}},
+		Text:      []byte("sftp"), Notify: s.ch.Say,
+	})
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	s.start = p
+	return s.connect(p)
+}
+
+func (s *serving) connect(p session.Permit) (wire.Reply, error) {
+	conn, err := s.ch.Upstream(s.ctx, p)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	s.up = newUpstream(s.ch.Session, conn, func(err error) { s.cancel(err) })
+	context.AfterFunc(s.ctx, func() { _ = conn.Close() })
+	hello, err := s.up.greet(p)
+	if err != nil {
+		return hello, err
+	}
+	s.limits = wire.Limits{Packet: wire.MaxPacket, Read: 32 << 10, Write: 32 << 10, Handles: maxHandles}
+	if hello.Extensions[wire.ExtLimits] == "1" {
+		if err := s.bounds(p); err != nil {
+			return hello, err
+		}
+	}
+	rep, err := s.up.want(s.ctx, p, wire.Request{Type: wire.Realpath, Path: []byte(".")}, wire.NameReply)
+	home, ok := "", false
+	if err == nil && len(rep.Names) == 1 {
+		home, ok = files.Canonical("/", string(rep.Names[0].Name))
+	}
+	if !ok {
+		return hello, errors.Join(sallyport.E(sallyport.Unavailable, "sftp", "the target does not say where its files begin"), err)
+	}
+	s.home = home
+	return hello, nil
 }
 
 // bounds takes the target's limits over where they are smaller than the relay's.
