@@ -28,7 +28,9 @@ func (c *channel) sftp(ctx context.Context) exit {
 			if err != nil {
 				x = c.said(err)
 			}
-			c.end(x) // nothing more is read of the client then
+			// Whoever writes to the client may still be at it, which CloseWrite does not bear.
+			_, _ = c.ch.SendRequest("exit-status", false, ssh.Marshal(exitStatus{uint32(x.Code)})) //nolint:gosec // ours
+			_ = c.ch.Close()                                                                       // nothing more is read of the client then
 		},
 	})
 	_ = err // it was told
