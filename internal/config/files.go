@@ -49,9 +49,10 @@ func (x *Files) validate(key string, f *findings) {
 			f.add(fmt.Sprintf("%s.prefixes[%d].prefix", key, i), "is missing")
 		}
 	}
-	for name, n := range map[string]Bytes{"max_file": x.MaxFile, "max_masked": x.MaxMasked} {
-		if n < 1 {
-			f.add(key+"."+name, "is %v; want at least 1", n)
-		}
+	if x.MaxFile < 1 {
+		f.add(key+".max_file", "is %v; want at least 1", x.MaxFile)
+	}
+	if x.MaxMasked < 1 {
+		f.add(key+".max_masked", "is %v; want at least 1", x.MaxMasked)
 	}
 }

@@ -92,6 +92,7 @@ type Making struct {
 	Source objectmask.Source
 	Masks  *objectmask.Masks
 	Scan   bool       // as objectmask.Options has it
+	Pack   bool       // as well
 	Like   mask.Count // what the counts have in common
 }
 
@@ -156,6 +157,9 @@ func (s *Store) name(k Key, m Making) string {
 	scan := "strict"
 	if m.Scan {
 		scan = "scan"
+	}
+	if m.Pack {
+		scan += "/packed"
 	}
 	for _, part := range []string{"sallyport/derived/1", string(k.Resource), k.Bucket, k.Object, k.Version, m.Masks.Version(), scan, s.o.Release} {
 		b = append(binary.AppendUvarint(b, uint64(len(part))), part...)

@@ -239,7 +239,7 @@ func (w *sealing) all(ctx context.Context, name string, m Making) error {
 	if err := w.put(head); err != nil {
 		return err
 	}
-	o := objectmask.Options{Scan: m.Scan, Like: m.Like, MaxUnpacked: w.store.o.MaxSource}
+	o := objectmask.Options{Scan: m.Scan, Pack: m.Pack, Like: m.Like, MaxUnpacked: w.store.o.MaxSource}
 	result, err := m.Masks.Mask(ctx, m.Source, o, w.masked)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -102,6 +102,7 @@ func parsers() []string {
 		"internal/wire/bqanalyzer",
 		"internal/wire/grpc",
 		"internal/wire/pgwire",
+		"internal/wire/sftp",
 		"internal/witness",
 	}
 }

@@ -225,9 +225,13 @@ func (p *copies) settle(t files.Transfer, x exit, err error) error {
 		word string
 	}{{&p.up, "received"}, {&p.down, "sent"}} {
 		n, text := f.note(f.word)
-		res.Bytes += n
 		if text == "" {
 			continue
+		}
+		if f.flow == &p.down {
+			res.Bytes = n
+		} else if !t.Sends {
+			res.Tag = fmt.Sprintf("upload %d", n)
 		}
 		if rerr := p.c.k.sess.Record(p.permit, "note", mask.Synthetic([]byte(text))); rerr != nil {
 			return rerr

@@ -8,12 +8,15 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/sallyport-dev/sallyport/test/sshpeer"
 )
@@ -155,6 +158,23 @@ func TestSFTP(t *testing.T) {
 	}
 	s.is(filepath.Join(s.own, "copy/big"), big)
 	s.is(filepath.Join(s.dir, "drop/again/a.txt"), "hello\n")
+	s.Stop(t)
+	var ledger []byte
+	for name, b := range s.Traces(t) {
+		if strings.Contains(name, "/ledger/wal/") {
+			ledger = append(ledger, b...)
+		}
+	}
+	for _, want := range []string{`"files.get ` + s.dir + `/public/a.txt"`, `"tag":"download","rows":0,"bytes":6,`, `"tag":"upload 10"`, `"files.rename ` + s.dir + `/drop/b.txt to `, `"tag":"list"`} {
+		if !bytes.Contains(ledger, []byte(want)) {
+			t.Errorf("the ledger has no %s", want)
+		}
+	}
+}
+
+type visit struct {
+	Name string `parquet:"name"`
+	SSN  string `parquet:"ssn"`
 }
 
 // patients is a file with a canary, in several formats.
@@ -169,10 +189,34 @@ func patients(t *testing.T) map[string]string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var table bytes.Buffer
+	p := parquet.NewGenericWriter[visit](&table)
+	if _, err := p.Write([]visit{{"Ada Example", canary}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
 	return map[string]string{
-		"p.csv": csv, "p.csv.gz": z.String(), "p.json": `{"name":"Ada Example","ssn":"` + canary + `"}`, "p.ndjson": `{"ssn":"` + canary + `"}` + "\n",
+		"p.parquet": table.String(), "p.csv": csv, "p.csv.gz": z.String(), "p.json": `{"name":"Ada Example","ssn":"` + canary + `"}`, "p.ndjson": `{"ssn":"` + canary + `"}` + "\n",
 		"p.txt": "Seen today. SSN " + canary + ".\n",
 	}
+}
+
+// unpacked is what is in a file that is packed, and the file otherwise.
+func unpacked(t *testing.T, name string, b []byte) []byte {
+	t.Helper()
+	if !strings.HasSuffix(name, ".gz") {
+		return b
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err == nil {
+		b, err = io.ReadAll(z)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A masked file is another file, with its own size, whole or in part; what no mask
@@ -189,8 +233,8 @@ func TestSFTPMasked(t *testing.T) {
 		for name := range patients(t) {
 			a := s.sftp("get "+s.dir+"/"+dir+"/"+name+" got", "ls -l "+s.dir+"/"+dir+"/"+name)
 			b, err := os.ReadFile(filepath.Join(s.own, "got"))
-			if a.code != 0 || err != nil || len(b) == 0 || bytes.Contains(b, []byte(canary)) {
-				t.Fatalf("%s: %d %q %v\n%s\n%s", name, a.code, b, err, a.out, a.err)
+			if clear := unpacked(t, name, b); a.code != 0 || err != nil || len(clear) == 0 || bytes.Contains(clear, []byte(canary)) {
+				t.Fatalf("%s: %d %q %v\n%s\n%s", name, a.code, clear, err, a.out, a.err)
 			}
 			if !strings.Contains(a.out, fmt.Sprintf(" %d ", len(b))) {
 				t.Errorf("%s: %d bytes came, and the listing says\n%s", name, len(b), a.out)

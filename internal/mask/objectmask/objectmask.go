@@ -68,6 +68,8 @@ type Options struct {
 	// as a permit for readScanned allows. Without it an object of free text is refused,
 	// and in others what no rule names is masked whole.
 	Scan bool
+	// Pack has an object that was packed by gzip packed again once it is masked.
+	Pack bool
 	// Like is what the counts have in common.
 	Like mask.Count
 	// MaxUnpacked bounds an object after unpacking, and after masking, in bytes; 0 is
@@ -155,27 +157,52 @@ func (m *Masks) Mask(ctx context.Context, src Source, o Options, deliver func(ma
 	if err != nil {
 		return Result{}, err
 	}
-	deliver = within(deliver, o.MaxUnpacked)
+	r := Result{Kind: kind, ContentType: what.contentType(kind)}
+	if kind == payload.Text && !o.Scan {
+		return Result{}, sallyport.E(sallyport.Denied, opMask, "the object is free text, which this role may not see").
+			WithHint("a permit for readScanned shows it without what the scanner finds")
+	}
+	run := func(deliver func(mask.Masked) error) error {
+		return m.run(ctx, in, src, kind, o, &r, within(deliver, o.MaxUnpacked))
+	}
+	if what.packed && o.Pack {
+		err = packed(run, deliver)
+	} else {
+		err = run(deliver)
+	}
+	return r, err
+}
+
+// packed packs what run delivers.
+func packed(run func(func(mask.Masked) error) error, deliver func(mask.Masked) error) error {
+	_, err := mask.Rewrite(mask.Count{}, func(_ *text.Work, out io.Writer) error {
+		z := gzip.NewWriter(out)
+		if err := run(func(p mask.Masked) error { _, err := p.WriteTo(z); return err }); err != nil {
+			return err
+		}
+		return z.Close()
+	}, deliver)
+	return err
+}
+
+// run masks an object of a kind.
+func (m *Masks) run(ctx context.Context, in *input, src Source, kind payload.Kind, o Options, r *Result, deliver func(mask.Masked) error) (err error) {
 	by := &m.strict
 	if o.Scan {
 		by = &m.scanned
 	}
-	r := Result{Kind: kind, ContentType: what.contentType(kind)}
-	switch {
-	case kind == payload.Text && !o.Scan:
-		return Result{}, sallyport.E(sallyport.Denied, opMask, "the object is free text, which this role may not see").
-			WithHint("a permit for readScanned shows it without what the scanner finds")
-	case kind == Parquet:
+	switch kind {
+	case Parquet:
 		in.close() // it is read from its end
 		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error {
 			return by.parquet.Copy(ctx, out, &ranges{ctx: ctx, src: src}, src.Size(), w)
 		}, deliver)
-	case kind == Avro:
+	case Avro:
 		r.Counts, err = mask.Rewrite(o.Like, func(w *text.Work, out io.Writer) error { return by.avro.Copy(ctx, out, in, w) }, deliver)
 	default:
 		r.Counts, err = by.mask(ctx, in, kind, o, deliver)
 	}
-	return r, err
+	return err
 }
 
 const opMask = "mask object"

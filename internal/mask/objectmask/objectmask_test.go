@@ -5,7 +5,9 @@ package objectmask_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -264,5 +266,43 @@ func BenchmarkObject(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestPack packs again what was packed, and nothing else.
+func TestPack(t *testing.T) {
+	t.Parallel()
+	m := masks(t)
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	if _, err := w.Write([]byte(table)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"a.csv.gz": z.Bytes(), "a.csv": []byte(table)} {
+		src := &masktest.Source{Called: name, Data: content}
+		want, plain, err := apply(t, m, src, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []byte
+		r, err := m.Mask(t.Context(), src, objectmask.Options{Scan: true, Pack: true}, func(p mask.Masked) error { out = p.AppendTo(out); return nil })
+		if err != nil || len(r.Counts) != len(plain.Counts) {
+			t.Fatalf("%s: %v, %d counts, want %d", name, err, len(r.Counts), len(plain.Counts))
+		}
+		if name == "a.csv.gz" {
+			z, err := gzip.NewReader(bytes.NewReader(out))
+			if err == nil {
+				out, err = io.ReadAll(z)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(out) != want {
+			t.Errorf("%s became %q, want %q", name, out, want)
+		}
 	}
 }

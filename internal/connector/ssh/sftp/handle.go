@@ -142,7 +142,7 @@ func (s *serving) release(id uint32, status string, ask bool) error {
 func (s *serving) settled(h *handle, status string, err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	res := session.Result{Status: status, Bytes: h.got.n + h.put.n, Masked: h.counts}
+	res := session.Result{Status: status, Bytes: h.got.n, Masked: h.counts}
 	failed := answer(h.code)
 	switch a, is := err.(answer); { //nolint:errorlint // it is never wrapped
 	case is:
@@ -159,9 +159,9 @@ func (s *serving) settled(h *handle, status string, err error) error {
 	case h.dir:
 		res.Tag = "list"
 	case h.got.begun && h.put.begun:
-		res.Tag = "both ways"
+		res.Tag = fmt.Sprintf("download, upload %d", h.put.n)
 	case h.put.begun:
-		res.Tag = "upload"
+		res.Tag = fmt.Sprintf("upload %d", h.put.n)
 	case h.got.begun:
 		res.Tag = "download"
 	}

@@ -163,7 +163,7 @@ func (s *serving) resize(h *handle, child string, a *wire.Attrs, m sallyport.Mas
 	if err != nil {
 		return
 	}
-	o, err := s.r.cfg.Derived.Kept(k, derived.Making{Masks: s.r.objects, Scan: m.Scan, Like: s.like(h.admission, m.Output)})
+	o, err := s.r.cfg.Derived.Kept(k, derived.Making{Masks: s.r.objects, Scan: m.Scan, Pack: true, Like: s.like(h.admission, m.Output)})
 	if err != nil || o == nil {
 		return
 	}

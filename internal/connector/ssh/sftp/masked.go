@@ -91,7 +91,7 @@ func (s *serving) instead(p session.Permit, theirs []byte, real string, a wire.A
 		return nil, err
 	}
 	src := &source{s: s, permit: p, theirs: theirs, name: real, attrs: a}
-	m := derived.Making{Source: src, Masks: s.r.objects, Scan: v.scan, Like: like}
+	m := derived.Making{Source: src, Masks: s.r.objects, Scan: v.scan, Pack: true, Like: like}
 	for i := 1; ; i++ {
 		o, err := s.r.cfg.Derived.Get(s.ctx, k, m)
 		if err == nil {
