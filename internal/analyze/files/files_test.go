@@ -120,10 +120,21 @@ func TestEntries(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	for _, tc := range [][2]string{
-		{"a", "/home/x/a"}, {"", "/home/x"}, {".", "/home/x"}, {"..", "/home"}, {"/a//b/./c/../d/", "/a/b/d"}, {"/../../x", "/x"}, {"//x", "/x"},
-		{"/a\x00b", ""}, {"/a\nb", ""}, {"/a\xff", ""}, {"/" + strings.Repeat("a", 256), ""}, {"/" + strings.Repeat("a/", 3000), ""}, {"/a\u0085", ""},
+		{"a", "/base/x/a"},
+		{"", "/base/x"},
+		{".", "/base/x"},
+		{"..", "/base"},
+		{"/a//b/./c/../d/", "/a/b/d"},
+		{"/../../x", "/x"},
+		{"//x", "/x"},
+		{"/a\x00b", ""},
+		{"/a\nb", ""},
+		{"/a\xff", ""},
+		{"/" + strings.Repeat("a", 256), ""},
+		{"/" + strings.Repeat("a/", 3000), ""},
+		{"/a\u0085", ""},
 	} {
-		if got, ok := files.Canonical("/home/x", tc[0]); got != tc[1] && ok || ok != (tc[1] != "") {
+		if got, ok := files.Canonical("/base/x", tc[0]); got != tc[1] && ok || ok != (tc[1] != "") {
 			t.Errorf("%q became %q, %v", tc[0], got, ok)
 		}
 	}
@@ -132,8 +143,12 @@ func TestCanonical(t *testing.T) {
 func TestLayoutInvalid(t *testing.T) {
 	t.Parallel()
 	for _, o := range []files.Options{
-		{Root: "srv"}, {Root: "/srv/"}, {Root: "/srv", Prefixes: []files.Prefix{{Prefix: "/etc"}}}, {Prefixes: []files.Prefix{{Prefix: "/a"}, {Prefix: "/a"}}},
-		{Prefixes: []files.Prefix{{Prefix: ""}}}, {Prefixes: []files.Prefix{{Prefix: "/a/../b"}}},
+		{Root: "srv"},
+		{Root: "/srv/"},
+		{Root: "/srv", Prefixes: []files.Prefix{{Prefix: "/etc"}}},
+		{Prefixes: []files.Prefix{{Prefix: "/a"}, {Prefix: "/a"}}},
+		{Prefixes: []files.Prefix{{Prefix: ""}}},
+		{Prefixes: []files.Prefix{{Prefix: "/a/../b"}}},
 	} {
 		if _, err := files.NewLayout(o); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%+v: %v", o, err)

@@ -32,7 +32,10 @@ func TestSCP(t *testing.T) {
 	s.file("data/p.csv", "mrn,ssn\n1,"+canary+"\n")
 	s.mine("up.txt", "mine\n")
 	for _, args := range [][]string{
-		{"box:" + s.dir + "/public/a.txt", "got.txt"}, {"box:" + s.dir + "/data/p.csv", "p.csv"}, {"up.txt", "box:" + s.dir + "/drop/up.txt"}, {"-r", "box:" + s.dir + "/public", "tree"},
+		{"box:" + s.dir + "/public/a.txt", "got.txt"},
+		{"box:" + s.dir + "/data/p.csv", "p.csv"},
+		{"up.txt", "box:" + s.dir + "/drop/up.txt"},
+		{"-r", "box:" + s.dir + "/public", "tree"},
 		{"-p", "up.txt", "box:" + s.dir + "/drop/timed.txt"},
 	} {
 		if a := s.scp(args...); a.code != 0 {
@@ -67,8 +70,11 @@ func TestRsync(t *testing.T) {
 	s.mine("up.txt", big)
 	s.link("../data", "public/five")
 	for _, args := range [][]string{
-		{"-a", "box:" + s.dir + "/public/", "tree"}, {"-rtz", "up.txt", "box:" + s.dir + "/drop/"}, {"-rt", "--delete", "--inplace", "tree/in/", "box:" + s.dir + "/drop/in"},
-		{"-t", "box:" + s.dir + "/public/a b.txt", "spaced.txt"}, {"-t", "up.txt", "box:drop/relative.txt"},
+		{"-a", "box:" + s.dir + "/public/", "tree"},
+		{"-rtz", "up.txt", "box:" + s.dir + "/drop/"},
+		{"-rt", "--delete", "--inplace", "tree/in/", "box:" + s.dir + "/drop/in"},
+		{"-t", "box:" + s.dir + "/public/a b.txt", "spaced.txt"},
+		{"-t", "up.txt", "box:drop/relative.txt"},
 	} {
 		if a := s.rsync(args...); a.code != 0 {
 			t.Errorf("rsync %q: %d\n%s", args, a.code, a.err)

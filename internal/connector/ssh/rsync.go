@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 	"sync"
@@ -44,7 +43,7 @@ func (c *channel) copying(ctx context.Context, text string) (x exit, is bool) {
 // rsync runs rsync at the target. Its protocol is not read, so that nothing of it can
 // be masked: it passes where policy shows all that it could carry as it is.
 func (c *channel) rsync(ctx context.Context, text string, t files.Transfer) exit {
-	found, err := c.k.target.cfg.Files.Resolve(ctx, sftp.Channel{Session: c.k.sess, Say: c.say, Upstream: c.subsystem}, !t.Sends, t.Paths)
+	found, err := c.k.target.cfg.Files.Resolve(ctx, sftp.Channel{Session: c.k.sess, Say: c.say, Upstream: c.subsystem, Go: c.k.readers.Go}, !t.Sends, t.Paths)
 	if err != nil {
 		return c.said(err)
 	}
@@ -74,7 +73,7 @@ func (c *channel) rsync(ctx context.Context, text string, t files.Transfer) exit
 		err = sallyport.E(sallyport.NotFound, "rsync", "the target does not find a path").WithHint("look at the paths with sftp").Because(err)
 		return c.said(errors.Join(err, c.k.sess.Settle(permits[0], session.Result{Status: "error"})))
 	}
-	p := &copies{c: c, permit: permits[0]}
+	p := &copies{c: c, permit: permits[0], up: flow{hash: sha256.New()}, down: flow{hash: sha256.New()}}
 	x, err := p.run(ctx, t.Line(real))
 	if serr := p.settle(t, x, err); serr != nil {
 		return c.said(serr)
@@ -93,71 +92,44 @@ type copies struct {
 	down   flow
 }
 
-// flow counts and sums one direction.
-type flow struct {
-	mu  sync.Mutex
-	n   uint64    // guarded by mu
-	sum hash.Hash // guarded by mu
-}
-
-func (f *flow) add(b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.sum == nil {
-		f.sum = sha256.New()
-	}
-	f.n += uint64(len(b))
-	f.sum.Write(b)
-}
-
-// note says what has passed, for the record.
-func (f *flow) note(direction string) (n uint64, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.sum == nil {
-		return 0, ""
-	}
-	return f.n, fmt.Sprintf("(rsync %s %d bytes of its protocol, sha256 %x)\n", direction, f.n, f.sum.Sum(nil))
-}
-
 // run starts the program and carries both directions until it has ended.
 func (p *copies) run(ctx context.Context, line string) (exit, error) {
 	ch, reqs, err := p.c.k.up.open(ctx, p.permit)
 	if err != nil {
 		return exit{}, err
 	}
-	prog := &program{c: p.c, ch: ch}
-	var work sync.WaitGroup
-	ended := make(chan struct{})
-	var x exit
-	known := false
-	work.Go(func() { defer close(ended); x, known = prog.ending(reqs) })
+	prog := &program{c: p.c, ch: ch, gone: make(chan struct{}), ended: make(chan struct{})}
+	var failed error
+	p.c.k.readers.Go(func() {
+		defer close(prog.ended)
+		var both sync.WaitGroup
+		both.Go(func() {
+			if failed = p.deliver(ch); failed != nil {
+				prog.hangUp()
+			}
+		})
+		both.Go(func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }) // what it says of files that may not be shown
+		prog.exit, prog.known = ending(reqs)
+		both.Wait()
+	})
 	defer context.AfterFunc(ctx, prog.hangUp)() // it stops waiting; a hang-up that runs does no harm
 	if ok, err := ch.SendRequest("exec", true, ssh.Marshal(textRequest{line})); err != nil || !ok {
 		prog.hangUp()
-		work.Wait()
 		return exit{}, sallyport.E(sallyport.Unavailable, "target", "the target did not start the command").WithHint("the operator must look at the target").Because(err)
 	}
-	p.c.k.channels.Go(func() { p.feed(ch) }) // ends with the client's channel
 	p.c.working(prog)
 	defer p.c.working(nil)
-	var failed error
-	work.Go(func() {
-		if failed = p.deliver(ch); failed != nil {
-			prog.hangUp()
-			_, _ = io.Copy(io.Discard, ch) // until the target has closed the channel
-		}
-	})
-	work.Go(func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }) // what it says of files that may not be shown
-	work.Go(func() { prog.busy(ended) })
-	work.Wait()
+	p.c.k.readers.Go(func() { p.feed(ch) })
+	prog.wait()
 	_ = ch.Close() // before the client hears of the end: nothing goes to the target after it
-	switch {
-	case failed != nil:
-		return exit{}, failed
-	case known:
-		return x, nil
-	case ctx.Err() != nil:
+	select {
+	case <-prog.ended:
+		if prog.known && failed == nil {
+			return prog.exit, nil
+		}
+	default:
+	}
+	if ctx.Err() != nil {
 		return exit{}, context.Cause(ctx)
 	}
 	return exit{}, sallyport.E(sallyport.Unavailable, "target", "the target did not say how the command ended").WithHint("look at the target before you run it again")
@@ -220,22 +192,9 @@ func (p *copies) settle(t files.Transfer, x exit, err error) error {
 	case x.Code != 0:
 		res.Status = "error"
 	}
-	for _, f := range []struct {
-		*flow
-		word string
-	}{{&p.up, "received"}, {&p.down, "sent"}} {
-		n, text := f.note(f.word)
-		if text == "" {
-			continue
-		}
-		if f.flow == &p.down {
-			res.Bytes = n
-		} else if !t.Sends {
-			res.Tag = fmt.Sprintf("upload %d", n)
-		}
-		if rerr := p.c.k.sess.Record(p.permit, "note", mask.Synthetic([]byte(text))); rerr != nil {
-			return rerr
-		}
-	}
+	up, upSum := p.up.sum()
+	down, downSum := p.down.sum()
+	res.Bytes = down
+	res.Tag = fmt.Sprintf("%s: sent %d %s received %d %s", res.Tag, up, p.c.k.sess.Fingerprint(upSum), down, p.c.k.sess.Fingerprint(downSum))
 	return p.c.k.sess.Settle(p.permit, res)
 }

@@ -23,7 +23,7 @@ func (c *channel) sftp(ctx context.Context) exit {
 	}
 	var x exit
 	err := c.k.target.cfg.Files.Serve(ctx, sftp.Channel{
-		Session: c.k.sess, Client: touched{c}, Say: c.say, Upstream: c.subsystem,
+		Session: c.k.sess, Client: touched{c}, Say: c.say, Upstream: c.subsystem, Go: c.k.readers.Go,
 		Finish: func(err error) {
 			if err != nil {
 				x = c.said(err)
@@ -45,7 +45,7 @@ type touched struct{ c *channel }
 func (t touched) Read(b []byte) (int, error) {
 	n, err := t.c.ch.Read(b)
 	if n > 0 {
-		t.c.k.sess.Touch()
+		t.c.k.sess.Busy()
 	}
 	return n, err
 }
@@ -59,8 +59,8 @@ func (c *channel) subsystem(ctx context.Context, p session.Permit) (io.ReadWrite
 	if err != nil {
 		return nil, err
 	}
-	c.k.up.work.Go(func() { ssh.DiscardRequests(reqs) })
-	c.k.up.work.Go(func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }) // the target's own words, which may name what is not shown
+	c.k.readers.Go(func() { ssh.DiscardRequests(reqs) })
+	c.k.readers.Go(func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }) // the target's own words, which may name what is not shown
 	if ok, err := ch.SendRequest("subsystem", true, ssh.Marshal(textRequest{"sftp"})); err != nil || !ok {
 		_ = ch.Close() // it is of no use
 		return nil, sallyport.E(sallyport.Unavailable, "target", "the target has no subsystem sftp").WithHint("ask the target's operator").Because(err)

@@ -164,13 +164,24 @@ func TestSFTPHandles(t *testing.T) {
 		}
 	}
 	for _, q := range []wire.Request{
-		{Type: wire.Write, Handle: h.Handle, Data: []byte("x")}, {Type: wire.Readdir, Handle: h.Handle}, {Type: wire.Fsetstat, Handle: h.Handle, Attrs: wire.Attrs{Flags: wire.AttrPermissions, Permissions: 0o600}},
-		{Type: wire.Extended, Extension: []byte(wire.ExtCopyData), Handle: h.Handle, ToHandle: h.Handle}, {Type: wire.Extended, Extension: []byte(wire.ExtFstatvfs), Handle: []byte("none")},
-		{Type: 77}, {Type: wire.Extended, Extension: []byte("vendor-id"), Rest: str("x")}, {Type: wire.Extended, Extension: []byte(wire.ExtExpandPath), Path: []byte("~root/x")},
-		{Type: wire.Extended, Extension: []byte(wire.ExtHome), Path: []byte("root")}, {Type: wire.Open, Path: []byte("a\x00b"), Flags: wire.FlagRead}, {Type: wire.Open, Path: []byte("/" + strings.Repeat("a/", 5000)), Flags: wire.FlagRead},
-		{Type: wire.Open, Path: []byte("\xff\xfe"), Flags: wire.FlagRead}, {Type: wire.Opendir, Path: path}, {Type: wire.Open, Path: []byte(s.dir + "/public"), Flags: wire.FlagRead},
-		{Type: wire.Open, Path: []byte(s.dir + "/data/p.csv"), Flags: wire.FlagRead | wire.FlagWrite}, {Type: wire.Open, Path: []byte(s.dir + "/data/p.csv"), Flags: wire.FlagRead | wire.FlagTrunc},
-		{Type: wire.Stat, Path: []byte(s.dir + "/public/none")}, {Type: wire.Readlink, Path: path},
+		{Type: wire.Write, Handle: h.Handle, Data: []byte("x")},
+		{Type: wire.Readdir, Handle: h.Handle},
+		{Type: wire.Fsetstat, Handle: h.Handle, Attrs: wire.Attrs{Flags: wire.AttrPermissions, Permissions: 0o600}},
+		{Type: wire.Extended, Extension: []byte(wire.ExtCopyData), Handle: h.Handle, ToHandle: h.Handle},
+		{Type: wire.Extended, Extension: []byte(wire.ExtFstatvfs), Handle: []byte("none")},
+		{Type: 77},
+		{Type: wire.Extended, Extension: []byte("vendor-id"), Rest: str("x")},
+		{Type: wire.Extended, Extension: []byte(wire.ExtExpandPath), Path: []byte("~root/x")},
+		{Type: wire.Extended, Extension: []byte(wire.ExtHome), Path: []byte("root")},
+		{Type: wire.Open, Path: []byte("a\x00b"), Flags: wire.FlagRead},
+		{Type: wire.Open, Path: []byte("/" + strings.Repeat("a/", 5000)), Flags: wire.FlagRead},
+		{Type: wire.Open, Path: []byte("\xff\xfe"), Flags: wire.FlagRead},
+		{Type: wire.Opendir, Path: path},
+		{Type: wire.Open, Path: []byte(s.dir + "/public"), Flags: wire.FlagRead},
+		{Type: wire.Open, Path: []byte(s.dir + "/data/p.csv"), Flags: wire.FlagRead | wire.FlagWrite},
+		{Type: wire.Open, Path: []byte(s.dir + "/data/p.csv"), Flags: wire.FlagRead | wire.FlagTrunc},
+		{Type: wire.Stat, Path: []byte(s.dir + "/public/none")},
+		{Type: wire.Readlink, Path: path},
 	} {
 		if r := one.ask(q); r.Type != wire.StatusReply || r.Code == wire.OK {
 			t.Errorf("%+v: %+v", q, r)

@@ -37,7 +37,6 @@ type handle struct {
 	size     int64    // of a file that is appended to; guarded by mu
 	code     wire.Code
 	counts   []mask.Count // guarded by mu
-	hidden   int          // names that were given out masked; guarded by mu
 }
 
 // transfer is what has passed in one direction.
@@ -159,11 +158,11 @@ func (s *serving) settled(h *handle, status string, err error) error {
 	case h.dir:
 		res.Tag = "list"
 	case h.got.begun && h.put.begun:
-		res.Tag = fmt.Sprintf("download, upload %d", h.put.n)
+		res.Tag = s.tag("download", &h.got) + " " + s.tag("upload", &h.put)
 	case h.put.begun:
-		res.Tag = fmt.Sprintf("upload %d", h.put.n)
+		res.Tag = s.tag("upload", &h.put)
 	case h.got.begun:
-		res.Tag = "download"
+		res.Tag = s.tag("download", &h.got)
 	}
 	for _, n := range []string{h.got.note("download"), h.put.note("upload")} {
 		if n == "" {
@@ -177,6 +176,12 @@ func (s *serving) settled(h *handle, status string, err error) error {
 		return serr
 	}
 	return err
+}
+
+// tag says on the ledger what has passed. The sum there is keyed, so that nobody
+// guesses a small file by it.
+func (s *serving) tag(direction string, t *transfer) string {
+	return fmt.Sprintf("%s %d %s", direction, t.n, s.ch.Session.Fingerprint(t.sum.Sum(nil)))
 }
 
 // Kinds of what a recording holds of files.

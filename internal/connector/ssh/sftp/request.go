@@ -157,7 +157,7 @@ func (s *serving) connect(p session.Permit) (wire.Reply, error) {
 	}
 	s.up = newUpstream(s.ch.Session, conn, func(err error) { s.cancel(err) })
 	context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	hello, err := s.up.greet(p)
+	hello, err := s.up.greet(s.ctx, p, s.ch.Go)
 	if err != nil {
 		return hello, err
 	}

@@ -26,10 +26,7 @@ func (r *Relay) Resolve(ctx context.Context, c Channel, follow bool, paths []str
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &serving{r: r, ch: c, ctx: ctx, cancel: cancel, holds: ctx, out: &outlet{w: io.Discard}}
-	defer func() {
-		s.end(err)
-		s.up.wait()
-	}()
+	defer func() { s.end(err) }()
 	if _, err := s.greeted(); err != nil {
 		return nil, err
 	}

@@ -89,6 +89,9 @@ type Channel struct {
 	Say func(message, hint string)
 	// Upstream opens the subsystem at the target, against a permit.
 	Upstream func(ctx context.Context, p session.Permit) (io.ReadWriteCloser, error)
+	// Go runs what reads from either side, which the owner of both connections waits
+	// for: it ends with them at the latest.
+	Go func(func())
 	// Finish ends the channel and has reads of Client return. It is called once, when
 	// nothing more will be written; err is nil when the client was done.
 	Finish func(err error)
@@ -102,8 +105,7 @@ func (r *Relay) Serve(ctx context.Context, c Channel) error {
 	s := &serving{r: r, ch: c, ctx: ctx, cancel: cancel, handles: map[uint32]*handle{}, out: &outlet{w: c.Client}, free: make(chan []byte, maxQueue+1)}
 	s.holds, s.left = context.WithCancelCause(ctx)
 	packets := make(chan []byte, maxQueue)
-	var readers sync.WaitGroup
-	readers.Go(func() {
+	c.Go(func() {
 		defer close(packets)
 		s.receive(packets)
 	})
@@ -122,8 +124,6 @@ func (r *Relay) Serve(ctx context.Context, c Channel) error {
 	if err == nil {
 		c.Finish(nil)
 	}
-	readers.Wait()
-	s.up.wait()
 	return err
 }
 
@@ -221,7 +221,7 @@ func (s *serving) run(packets <-chan []byte) error {
 func (s *serving) end(err error) {
 	status := "cut" // what the client has not closed
 	for id := range s.handles {
-		s.release(id, status, err == nil)
+		_ = s.release(id, status, err == nil) // a session whose record fails ends by itself
 	}
 	if s.up == nil {
 		return

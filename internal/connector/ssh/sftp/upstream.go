@@ -17,13 +17,14 @@ import (
 )
 
 // upstream is the target's side. Requests go out in the order of the calls; answers
-// are handed to who waits for them by one goroutine, which [upstream.wait] waits for.
+// are handed to who waits for them by one goroutine, which is the channel's owner's: a
+// target may keep its side open for as long as it likes.
 type upstream struct {
-	sess *session.Session
-	conn io.ReadWriteCloser
-	lost func(error) // tells that nothing more will come
-	slot chan struct{}
-	done chan struct{}
+	sess  *session.Session
+	conn  io.ReadWriteCloser
+	lost  func(error) // tells that nothing more will come
+	slot  chan struct{}
+	hello chan []byte // the first packet, or nil
 
 	write sync.Mutex // held while a packet is written
 	buf   []byte     // guarded by write
@@ -36,34 +37,29 @@ type upstream struct {
 
 func newUpstream(sess *session.Session, conn io.ReadWriteCloser, lost func(error)) *upstream {
 	return &upstream{
-		sess: sess, conn: conn, lost: lost, slot: make(chan struct{}, maxFlight), done: make(chan struct{}), waiting: map[uint32]func([]byte){},
+		sess: sess, conn: conn, lost: lost, slot: make(chan struct{}, maxFlight), hello: make(chan []byte, 1), waiting: map[uint32]func([]byte){},
 	}
 }
 
 var errLost error = sallyport.E(sallyport.Unavailable, "sftp", "the connection to the target is lost").WithHint("connect again; what was being written may be there in part")
 
-// greet exchanges the versions and begins to take answers.
-func (u *upstream) greet(p session.Permit) (wire.Reply, error) {
+// greet exchanges the versions. run runs what takes the answers.
+func (u *upstream) greet(ctx context.Context, p session.Permit, run func(func())) (wire.Reply, error) {
 	if !p.Valid(u.sess) {
 		return wire.Reply{}, errPermit()
 	}
-	in := bufio.NewReaderSize(u.conn, 64<<10)
+	run(u.answers)
 	_, err := u.conn.Write(wire.AppendRequest(nil, wire.Request{Type: wire.Init, ID: wire.Version}))
 	var hello wire.Reply
 	if err == nil {
-		var b []byte
-		if b, err = wire.ReadPacket(in, nil); err == nil {
-			hello, err = wire.ParseReply(b)
-		}
+		hello, err = await(ctx, u.hello)
 	}
 	if err == nil && (hello.Type != wire.VersionReply || hello.ID != wire.Version) {
 		err = errors.New("it answers with another version")
 	}
 	if err != nil {
-		close(u.done)
 		return hello, sallyport.E(sallyport.Unavailable, "sftp", "the target has no sftp-server that speaks version 3").WithHint("ask the target's operator").Because(err)
 	}
-	go u.answers(in)
 	return hello, nil
 }
 
@@ -72,8 +68,15 @@ func errPermit() error {
 }
 
 // answers hands answers out until there are none.
-func (u *upstream) answers(in io.Reader) {
-	defer close(u.done)
+func (u *upstream) answers() {
+	in := bufio.NewReaderSize(u.conn, 64<<10)
+	first, err := wire.ReadPacket(in, nil)
+	if err != nil {
+		u.hello <- nil
+		u.gone(err)
+		return
+	}
+	u.hello <- first
 	var buf []byte
 	for {
 		b, err := wire.ReadPacket(in, buf)
@@ -91,7 +94,7 @@ func (u *upstream) answers(in io.Reader) {
 		then := u.waiting[r.ID]
 		delete(u.waiting, r.ID)
 		u.mu.Unlock()
-		if then == nil {
+		if then == nil { // or the channel has ended
 			u.gone(errors.New("it answers what nobody asked"))
 			return
 		}
@@ -204,19 +207,8 @@ type answer wire.Code
 // Error says what the status means.
 func (a answer) Error() string { return wire.Code(a).String() }
 
-// close ends the connection to the target.
+// close ends the connection to the target. Whoever waits for an answer gets none.
 func (u *upstream) close(err error) {
-	u.mu.Lock()
-	if u.over == nil {
-		u.over = errors.Join(errLost, err)
-	}
-	u.mu.Unlock()
+	u.gone(err)
 	_ = u.conn.Close() // nothing of it counts any more
-}
-
-// wait waits until no answer is handed out any more.
-func (u *upstream) wait() {
-	if u != nil {
-		<-u.done
-	}
 }
