@@ -79,7 +79,7 @@ func traitsOf(op Op) (t traits, ok bool) {
 	case List:
 		t = traits{"list", []sallyport.Effect{sallyport.Read}, true, false}
 	case Readlink:
-		t = one("readlink", sallyport.Read)
+		t = traits{"readlink", []sallyport.Effect{sallyport.Read}, true, false}
 	case Volume:
 		t = one("volume", sallyport.Read)
 	case Get:

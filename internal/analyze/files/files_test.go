@@ -66,6 +66,7 @@ func TestStatement(t *testing.T) {
 		{files.List, "/srv", "files.list /srv; read h/srv; shows h/srv/body []; shows h/srv/data/body [phi]; shows h/srv/drop/body [phi.note]"},
 		{files.List, "/srv/data", "files.list /srv/data; read h/srv/data; shows h/srv/data/body [phi]; shows h/srv/data/public/body [public]"},
 		{files.Stat, "/srv/data/x/y", "files.stat /srv/data/*; read h/srv/data/*; shows h/srv/data/*/body [phi]"},
+		{files.Readlink, "/srv/data/l", "files.readlink /srv/data/*; read h/srv/data/*; shows h/srv/data/*/body [phi]"},
 		{files.Put, "/srv/drop/n.txt", "files.put /srv/drop/n.txt; write h/srv/drop/n.txt"},
 		{files.Edit, "/srv/drop/n.txt", "files.edit /srv/drop/n.txt; read h/srv/drop/n.txt; write h/srv/drop/n.txt; shows h/srv/drop/n.txt/body [phi.note]"},
 		{files.Remove, "/srv/drop/n.txt", "files.remove /srv/drop/n.txt; delete h/srv/drop/n.txt"},

@@ -251,6 +251,26 @@ func TestSFTPMaskedPackets(t *testing.T) {
 	s.nothing()
 }
 
+// Where a link leads is a name as any other.
+func TestSFTPReadlink(t *testing.T) {
+	s := startShare(t)
+	s.link("visit-"+canary+".txt", "data/one")
+	s.link("a.txt", "public/two")
+	s.link("../elsewhere/x", "public/three")
+	k := s.dial().begin()
+	for name, want := range map[string]string{"data/one": "", "public/two": "a.txt", "public/three": "", "data/secret/none": ""} {
+		r := k.ask(wire.Request{Type: wire.Readlink, Path: []byte(s.dir + "/" + name)})
+		got := ""
+		if len(r.Names) == 1 {
+			got = string(r.Names[0].Name)
+		}
+		if want != "" && got != want || strings.Contains(got, canary) || want == "" && got != "" && name != "data/one" {
+			t.Errorf("%s leads to %q, %+v", name, got, r)
+		}
+	}
+	s.nothing()
+}
+
 // A client that asks for much and reads nothing holds up itself alone, and leaves
 // nothing behind when it goes.
 func TestSFTPSlowReader(t *testing.T) {

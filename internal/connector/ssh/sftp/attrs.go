@@ -225,7 +225,11 @@ func (s *serving) leads(a *session.Admission, link string, rep wire.Reply) (mask
 	if !ok || !s.r.cfg.Layout.Visible(to) {
 		return mask.Masked{}, sallyport.E(sallyport.Denied, "sftp", "the link leads outside what the resource shows of its files")
 	}
-	m, _, err := s.name(rep.Names[0].Name, maskOf(a, 0), s.r.cfg.Layout.Plain(to))
+	var hide *sallyport.Mask
+	if v := s.verdict(a); v.masked {
+		hide = &sallyport.Mask{Scan: v.scan}
+	}
+	m, _, err := s.name(rep.Names[0].Name, hide, s.r.cfg.Layout.Plain(to))
 	return m, err
 }
 
