@@ -23,6 +23,7 @@ type Client struct {
 	base      *url.URL
 	http      *http.Client
 	transport *http.Transport
+	upgrades  *http.Transport // for connections that another protocol takes over
 	auth      *Authority
 }
 
@@ -40,7 +41,7 @@ func NewClient(protocol string, base *url.URL, secure *tls.Config, a Auth, timeo
 		HTTP2: &http.HTTP2Config{SendPingTimeout: halfOpen, PingTimeout: halfOpen},
 	}
 	return &Client{
-		protocol: protocol, base: base, transport: t, auth: NewAuthority(a, base),
+		protocol: protocol, base: base, transport: t, upgrades: upgrading(secure, timeout), auth: NewAuthority(a, base),
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
@@ -48,6 +49,7 @@ func NewClient(protocol string, base *url.URL, secure *tls.Config, a Auth, timeo
 // Close closes connections that are idle.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
+	c.upgrades.CloseIdleConnections()
 	c.auth.Close()
 }
 
@@ -106,6 +108,16 @@ func Look(ctx context.Context, c *Client, s *session.Session, to *url.URL, h htt
 }
 
 func (c *Client) send(ctx context.Context, s *session.Session, r Request) (*http.Response, error) {
+	req, err := c.request(ctx, s, r)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.http.Do(req)
+	return c.answer(res, err, http.StatusOK)
+}
+
+// request is a request as it is sent, with the gateway's credential.
+func (c *Client) request(ctx context.Context, s *session.Session, r Request) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Verb, c.base.String(), r.Body)
 	if err != nil {
 		return nil, sallyport.E(sallyport.Invalid, c.protocol, "the request cannot be sent on").Because(errors.Join(ErrUnsent, err))
@@ -121,13 +133,18 @@ func (c *Client) send(ctx context.Context, s *session.Session, r Request) (*http
 		return nil, sallyport.E(sallyport.Unavailable, c.protocol, "the gateway cannot log in to the target").
 			WithHint("the operator must look at the resource's credential").Because(errors.Join(ErrUnsent, err))
 	}
-	res, err := c.http.Do(req)
+	return req, nil
+}
+
+// answer is what came of a request, if it is an answer; least is the lowest status of
+// one.
+func (c *Client) answer(res *http.Response, err error, least int) (*http.Response, error) {
 	if err != nil {
 		return nil, sallyport.E(sallyport.Unavailable, c.protocol, "the target does not answer").
 			WithHint("the request may have been executed; look before you send it again").Because(Plain(err))
 	}
 	// Others are no answers: of an older or another protocol, or of none.
-	if res.StatusCode < http.StatusOK || res.StatusCode > 599 {
+	if res.StatusCode < least || res.StatusCode > 599 {
 		err := sallyport.E(sallyport.Unavailable, c.protocol, "the target answers with a status that is none").
 			WithHint("the request may have been executed; look before you send it again")
 		return nil, errors.Join(err, res.Body.Close())
