@@ -112,7 +112,7 @@ func (m *multiplex) next() (event, error) {
 		}
 		first, second := binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:])
 		if first&(1<<31) == 0 {
-			if first == 0 {
+			if _, ok := m.stream(spdy.StreamId(first)); !ok {
 				return event{}, errProtocol
 			}
 			_, _ = m.r.Discard(8) // they were there
@@ -164,8 +164,8 @@ func (m *multiplex) data() (event, bool, error) {
 	if m.left == 0 {
 		m.of = 0
 	}
-	s, ok := m.stream(id)
-	return event{stream: s, data: p[:n], end: end}, ok && (n > 0 || end), nil
+	s, _ := m.stream(id)
+	return event{stream: s, data: p[:n], end: end}, n > 0 || end, nil
 }
 
 func (m *multiplex) stream(id spdy.StreamId) (Stream, bool) {
