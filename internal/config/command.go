@@ -20,6 +20,9 @@ type Command struct {
 	Labels []sallyport.Label `yaml:"labels"`
 	// Effect is what it does; empty means execute.
 	Effect string `yaml:"effect"`
+	// Shell has "sh -c LINE" in a container count as the line, which is parsed. It means
+	// nothing for resources of type ssh, where everything is a line.
+	Shell bool `yaml:"shell"`
 }
 
 // validateCommands checks the templates of a resource. Their words are checked where

@@ -32,6 +32,8 @@ type Kubernetes struct {
 	// Unlisted says what becomes of other commands: "refuse" or "judge", which lets
 	// policy decide about Command::"RESOURCE/*".
 	Unlisted string `yaml:"unlisted"`
+	// Files is what is shown of the files of containers; none where it is not there.
+	Files *Files `yaml:"files"`
 	// MaxRequest bounds the body of a request.
 	MaxRequest Bytes `yaml:"max_request"`
 	// Timeout is how long the first byte of an answer may take.
@@ -90,6 +92,9 @@ func (k *Kubernetes) validate(key string, r Resource, f *findings) {
 	}
 	validateCommands(key+".commands", k.Commands, f)
 	oneOf(f, key+".unlisted", k.Unlisted, "refuse", "judge")
+	if k.Files != nil {
+		k.Files.validate(key+".files", f)
+	}
 	if k.MaxRequest < 1 || k.MaxRequest > maxMaxRequest {
 		f.add(key+".max_request", "is %v; want 1 to %v", k.MaxRequest, Bytes(maxMaxRequest))
 	}

@@ -41,7 +41,8 @@ func KubernetesConfig(ctx context.Context, r config.Resource, src Sources, deps 
 		objects = append(objects, kube.Objects{Namespaces: o.Namespaces, Resources: o.Resources, Names: o.Names, Labels: o.Labels})
 	}
 	cfg.Layout = kube.NewLayout(k.Labels, objects, k.Secrets)
-	return cfg, nil
+	cfg.Programs, err = kubernetesPrograms(r, deps)
+	return cfg, err
 }
 
 // roleCredentials are those that a resource has for single roles.

@@ -51,12 +51,15 @@ type Config struct {
 	MaxRequest int64
 	// Timeout is how long the first byte of an answer may take.
 	Timeout time.Duration
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Programs say what may run in containers.
+	Programs Programs
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Target serves one cluster. It is an [httpgate.Handler].
 type Target struct {
+	machinery
 	cfg    Config
 	client *upstream.Client
 	masks  *kubemask.Masks
@@ -69,6 +72,9 @@ type Target struct {
 func New(cfg Config) (*Target, error) {
 	t := &Target{cfg: cfg}
 	var err error
+	if t.machinery, err = newMachinery(&t.cfg); err != nil {
+		return nil, err
+	}
 	if t.kinds, err = kinds(); err != nil {
 		return nil, sallyport.E(sallyport.Internal, Protocol, "the types of Kubernetes do not fit together").Because(err)
 	}

@@ -102,13 +102,13 @@ func (o *Offer) take(conn net.Conn, rw *bufio.ReadWriter, wish Wish, now func() 
 		return nil, sallyport.E(sallyport.Unavailable, op, "the client has gone").Because(err)
 	}
 	if o.web {
-		return serve(conn, newWeb(rw.Reader, conn, true, o.fifth, nil), now, Stdin, Resize), nil
+		return serve(conn, newWeb(rw.Reader, conn, true, o.fifth, nil), now, wish.of(Stdin, Resize)...), nil
 	}
 	m, err := newMultiplex(rw.Reader, conn, true, wish)
 	if err != nil {
 		return nil, err
 	}
-	c := serve(conn, m, now, Stdin, Resize)
+	c := serve(conn, m, now, wish.of(Stdin, Resize)...)
 	if err := c.ready(m.open); err != nil {
 		c.Close("")
 		return nil, err

@@ -30,7 +30,7 @@ type Dialer struct {
 // cluster does not take that, as releases before 1.30 do not. The cluster's answer is
 // returned where it refuses; whoever gets it closes it.
 func (d Dialer) Dial(ask Ask, wish Wish) (*Conn, *http.Response, error) {
-	c, res, err := d.web(ask)
+	c, res, err := d.web(ask, wish)
 	if err != nil || c != nil || !again(res.StatusCode) {
 		return c, res, err
 	}
@@ -43,7 +43,7 @@ func again(status int) bool {
 	return status >= http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusNotFound && status != http.StatusTooManyRequests
 }
 
-func (d Dialer) web(ask Ask) (*Conn, *http.Response, error) {
+func (d Dialer) web(ask Ask, wish Wish) (*Conn, *http.Response, error) {
 	var b [16]byte
 	if _, err := io.ReadFull(d.Random, b[:]); err != nil {
 		return nil, nil, sallyport.E(sallyport.Internal, op, "no randomness for a handshake").Because(err)
@@ -60,7 +60,7 @@ func (d Dialer) web(ask Ask) (*Conn, *http.Response, error) {
 		return nil, nil, stranger(raw)
 	}
 	r := bufio.NewReader(raw)
-	return serve(raw, newWeb(r, raw, false, true, d.Random), d.Now, Stdout, Stderr, Status), nil, nil
+	return serve(raw, newWeb(r, raw, false, true, d.Random), d.Now, wish.of(Stdout, Stderr, Status)...), nil, nil
 }
 
 func (d Dialer) spdy(ask Ask, wish Wish) (*Conn, *http.Response, error) {
@@ -76,7 +76,7 @@ func (d Dialer) spdy(ask Ask, wish Wish) (*Conn, *http.Response, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, raw.Close())
 	}
-	c := serve(raw, m, d.Now, Stdout, Stderr, Status)
+	c := serve(raw, m, d.Now, wish.of(Stdout, Stderr, Status)...)
 	if err = m.begin(); err == nil {
 		err = c.ready(m.open)
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,6 +58,11 @@ func (w Wish) has(s Stream) bool {
 		return w.TTY
 	}
 	return s == Status
+}
+
+// of returns those of streams that are wished for; what comes on others is dropped.
+func (w Wish) of(streams ...Stream) []Stream {
+	return slices.DeleteFunc(streams, func(s Stream) bool { return !w.has(s) })
 }
 
 // Limits.
