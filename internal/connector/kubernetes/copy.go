@@ -50,7 +50,8 @@ func (x *running) copy(ctx context.Context, client, target *streams.Conn) (sessi
 		client.Hurry()
 		target.Close("")
 	})
-	err := x.carry(ctx, client, target, &rest)
+	out := archive.NewWriter(client.Writer(streams.Stdout), "/")
+	err := x.carry(ctx, client, target, out, &rest)
 	if err != nil {
 		target.Close("")
 	}
@@ -63,6 +64,10 @@ func (x *running) copy(ctx context.Context, client, target *streams.Conn) (sessi
 	code, known, _ := readEnd(end)
 	if err == nil && !known {
 		err = errBrokeOff
+	}
+	// A client that has the archive's end does not wait for what else there is to say.
+	if err == nil && code == 0 && x.program.Copy == kube.CopyFrom {
+		err = out.Close()
 	}
 	res := session.Result{Status: "ok", Code: fmt.Sprint(code), Tag: fmt.Sprintf("%d files, exit %d", x.files, code), Rows: x.files, Bytes: x.bytes, Masked: x.counts}
 	body := endOf(code)
@@ -79,12 +84,10 @@ func (x *running) copy(ctx context.Context, client, target *streams.Conn) (sessi
 }
 
 // carry moves the archive. It returns when the container's program is done with it.
-func (x *running) carry(ctx context.Context, client, target *streams.Conn, rest *sync.WaitGroup) error {
+func (x *running) carry(ctx context.Context, client, target *streams.Conn, out *archive.Writer, rest *sync.WaitGroup) error {
 	switch x.program.Copy {
 	case kube.CopyFrom:
-		err := x.from(ctx, target.Reader(streams.Stdout), client.Writer(streams.Stdout))
-		// A path that is not there makes an archive of nothing: the exit code says so.
-		return err
+		return x.from(ctx, archive.NewReader(target.Reader(streams.Stdout), "/"), out)
 	case kube.CopyTo:
 		in := target.Writer(streams.Stdin)
 		rest.Go(func() { _, _ = io.Copy(io.Discard, target.Reader(streams.Stdout)) })
@@ -101,13 +104,13 @@ func (x *running) carry(ctx context.Context, client, target *streams.Conn, rest 
 	return nil
 }
 
-// from sends the client an archive of what the container's holds, as it may be seen.
-func (x *running) from(ctx context.Context, from io.Reader, to io.Writer) error {
-	in, out := archive.NewReader(from, "/"), archive.NewWriter(to, "/")
+// from sends the client an archive of what the container's holds, as it may be seen,
+// but for its end.
+func (x *running) from(ctx context.Context, in *archive.Reader, out *archive.Writer) error {
 	for {
 		e, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			return out.Close()
+			return nil
 		}
 		if err == nil {
 			err = x.deliver(ctx, in, out, e)

@@ -20,6 +20,8 @@ const maxStatus = 64 << 10
 
 // ended is what a cluster, or the gateway, says of how a program ended.
 type ended struct {
+	Kind     string   `json:"kind,omitempty"`
+	Version  string   `json:"apiVersion,omitempty"`
 	Metadata struct{} `json:"metadata"`
 	Status   string   `json:"status"`
 	Message  string   `json:"message,omitempty"`
@@ -139,7 +141,7 @@ func (x *running) refused(w http.ResponseWriter, res *http.Response) error {
 		fail(w, err)
 		return err
 	}
-	body, merr := x.told(ended{Status: failed, Reason: reasonOf(res.StatusCode), Code: res.StatusCode}, e.Message)
+	body, merr := x.told(ended{Kind: "Status", Version: "v1", Status: failed, Reason: reasonOf(res.StatusCode), Code: res.StatusCode}, e.Message)
 	if merr != nil {
 		fail(w, merr)
 		return merr
