@@ -4,9 +4,14 @@
 package kubernetes_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,15 +60,60 @@ type ward struct {
 	cluster *kubepeer.Cluster
 	config  string // of kubectl, towards the gateway
 	dir     string // of the pod
+	front   *front
 }
+
+// front counts the connections to a cluster.
+type front struct {
+	net.Listener
+	open atomic.Int64
+	wg   sync.WaitGroup
+}
+
+// newFront passes connections on to an address.
+func newFront(t *testing.T, to string) *front {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{Listener: l}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { _ = l.Close(); cancel(); f.wg.Wait() })
+	f.wg.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := new(net.Dialer).DialContext(ctx, "tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			f.open.Add(1)
+			stop := context.AfterFunc(ctx, func() { _ = in.Close(); _ = out.Close() })
+			var both sync.WaitGroup
+			pass := func(dst, src net.Conn) { _, _ = io.Copy(dst, src); _ = dst.Close(); _ = src.Close() }
+			both.Go(func() { pass(in, out) })
+			both.Go(func() { pass(out, in) })
+			f.wg.Go(func() { both.Wait(); stop(); f.open.Add(-1) })
+		}
+	})
+	return f
+}
+
+// streams is how many connections are open.
+func (f *front) streams() int { return int(f.open.Load()) }
 
 const execCanary = "219-09-9999"
 
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	c := kubepeer.Start(t)
-	w := &ward{cluster: c, Gateway: gatewaytest.Start(t, gatewaytest.Policy(execPolicy), gatewaytest.File("cluster.token", c.GatewayToken),
-		gatewaytest.Resource("prod", "ops", fmt.Sprintf(execResource, c.CAFile, c.URL)), gatewaytest.Waits(0, 30*time.Second))}
+	f := newFront(t, strings.TrimPrefix(c.URL, "https://"))
+	w := &ward{cluster: c, front: f, Gateway: gatewaytest.Start(t, gatewaytest.Policy(execPolicy), gatewaytest.File("cluster.token", c.GatewayToken),
+		gatewaytest.Resource("prod", "ops", fmt.Sprintf(execResource, c.CAFile, "https://"+f.Addr().String())), gatewaytest.Waits(0, 30*time.Second))}
 	c.Allow("Group", "sallyport:ops", "", kubepeer.Everything())
 	c.Namespace("clinic", nil)
 	table := "name,ssn,ward\nQuillfeather," + execCanary + ",B\n"
