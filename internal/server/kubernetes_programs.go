@@ -21,9 +21,6 @@ func kubernetesPrograms(r config.Resource, deps Deps) (kubernetes.Programs, erro
 	var templates []shell.Template
 	for _, c := range k.Commands {
 		t := shell.Template{Name: c.Name, Words: c.Words, Labels: c.Labels, Shell: c.Shell}
-		if len(t.Labels) == 0 {
-			t.Labels = k.Labels
-		}
 		if c.Effect != "" {
 			e, ok := httpapi.ParseEffect(c.Effect)
 			if !ok {
@@ -34,7 +31,7 @@ func kubernetesPrograms(r config.Resource, deps Deps) (kubernetes.Programs, erro
 		templates = append(templates, t)
 	}
 	var err error
-	if p.Commands, err = shell.NewCommands(templates, k.Unlisted == "judge", k.Labels); err != nil {
+	if p.Commands, err = shell.NewCommands(templates, k.Unlisted == "judge", nil); err != nil {
 		return p, err
 	}
 	if k.Files != nil {

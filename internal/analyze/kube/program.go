@@ -164,6 +164,10 @@ func (p *Programs) Judge(resource sallyport.ResourceID, c *Call, w Wish) *Progra
 		what, kept = m.Statement, m.Argv
 		st.Class = "exec"
 	}
+	if out.Copy == NoCopy {
+		labels, _ := p.Layout.Labels(&same)
+		what = labelled(what, labels)
+	}
 	if kept != nil {
 		out.Wish.Command = kept
 	}
@@ -174,6 +178,25 @@ func (p *Programs) Judge(resource sallyport.ResourceID, c *Call, w Wish) *Progra
 	st.Readable += ": " + what.Readable
 	merge(st, what)
 	return out
+}
+
+// labelled gives what a command prints the pod's labels, where its template has none.
+func labelled(st *sallyport.Statement, labels []sallyport.Label) *sallyport.Statement {
+	for i := range st.Accesses {
+		for j := range st.Accesses[i].Columns {
+			if c := &st.Accesses[i].Columns[j]; len(c.Labels) == 0 {
+				c.Labels = labels
+			}
+		}
+	}
+	for i := range st.Outputs {
+		for j := range st.Outputs[i].Sources {
+			if c := &st.Outputs[i].Sources[j]; len(c.Labels) == 0 {
+				c.Labels = labels
+			}
+		}
+	}
+	return st
 }
 
 // merge adds to a statement what another one does; what it prints is all that is
