@@ -34,6 +34,10 @@ func TestNothingWithoutPermit(t *testing.T) {
 		if !errors.Is(err, upstream.ErrUnsent) || sallyport.KindOf(err) != sallyport.Internal || upstream.Unanswered(err) != "skipped" {
 			t.Errorf("%s: %v", name, err)
 		}
+		_, err = c.Upgrade(t.Context(), s, session.Permit{}, upstream.Request{Verb: http.MethodGet, To: c.At("/", ""), Header: http.Header{}})
+		if !errors.Is(err, upstream.ErrUnsent) || sallyport.KindOf(err) != sallyport.Internal {
+			t.Errorf("an upgrade, %s: %v", name, err)
+		}
 	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the target was asked %d times", n)

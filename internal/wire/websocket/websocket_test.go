@@ -57,8 +57,13 @@ func TestFrames(t *testing.T) {
 	for _, k := range []*[4]byte{nil, &key} {
 		var b []byte
 		want := []message{
-			{websocket.Binary, ""}, {websocket.Binary, "a"}, {websocket.Ping, "p"}, {websocket.Text, strings.Repeat("x", 126)},
-			{websocket.Binary, long}, {websocket.Pong, ""}, {websocket.Close, string(websocket.Reason(websocket.Normal, "over"))},
+			{websocket.Binary, ""},
+			{websocket.Binary, "a"},
+			{websocket.Ping, "p"},
+			{websocket.Text, strings.Repeat("x", 126)},
+			{websocket.Binary, long},
+			{websocket.Pong, ""},
+			{websocket.Close, string(websocket.Reason(websocket.Normal, "over"))},
 		}
 		for _, m := range want {
 			b = websocket.Append(b, m.op, k, []byte(m.data[:len(m.data)/2]), []byte(m.data[len(m.data)/2:]))
