@@ -21,10 +21,7 @@ import (
 // stream answers a request for streams into a container.
 func (t *Target) stream(w http.ResponseWriter, r *http.Request, v httpgate.Visit, c *call) error {
 	if c.Subresource == "portforward" {
-		err := status(http.StatusNotImplemented, "", sallyport.E(sallyport.Invalid, Protocol, "the gateway does not pass on "+c.Subresource).
-			WithHint("use a release of it that does"))
-		fail(w, err)
-		return err
+		return t.forward(w, r, v, c)
 	}
 	return t.program(w, r, v, c)
 }
