@@ -76,6 +76,7 @@ func parsers() []string {
 		"internal/catalog",
 		"internal/config",
 		"internal/connector/bigquery/meta",
+		"internal/connector/kubernetes/ports",
 		"internal/detector/dlp",
 		"internal/detector/presidio",
 		"internal/identity",
