@@ -349,25 +349,39 @@ func (k Client) Run(t peer.T, kubeconfig, input string, args ...string) Result {
 // address at which it listens.
 func Forwarded(t peer.T, cmd *exec.Cmd) (local string) {
 	t.Helper()
+	local, _ = ForwardedUntil(t, cmd, &strings.Builder{})
+	return local
+}
+
+// ForwardedUntil is [Forwarded] for a client that is to end by itself: ended is closed
+// then, and errs holds what it said.
+func ForwardedUntil(t peer.T, cmd *exec.Cmd, errs *strings.Builder) (local string, ended <-chan struct{}) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errs strings.Builder
-	cmd.Stderr = &errs
+	cmd.Stderr = errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r := bufio.NewReader(out)
+	line, err := r.ReadString('\n')
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = io.Copy(io.Discard, r)
+		_ = cmd.Wait() // it may be killed
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
+		<-over
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
 	_, local, ok := strings.Cut(line, "Forwarding from ")
 	local, _, _ = strings.Cut(local, " ")
 	if err != nil || !ok {
-		_ = cmd.Wait()
+		<-over
 		t.Fatalf("port-forward said %q: %v\n%s", line, err, errs.String())
 	}
-	return local
+	return local, over
 }
