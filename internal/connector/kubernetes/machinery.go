@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/analyze/shell"
 	"github.com/sallyport-dev/sallyport/internal/mask/objectmask"
 	"github.com/sallyport-dev/sallyport/internal/mask/payload"
-	"github.com/sallyport-dev/sallyport/internal/terminal"
 )
 
 // Programs say what may run in a cluster's containers.
@@ -32,7 +31,6 @@ type Programs struct {
 // machinery is what programs in containers need. It is safe for concurrent use.
 type machinery struct {
 	programs    kube.Programs
-	terminals   *terminal.Masks
 	diagnostics *payload.Masks // of what a cluster says of a program
 	objects     *objectmask.Masks
 	refusals    *refusals
@@ -49,9 +47,6 @@ func newMachinery(cfg *Config) (m machinery, err error) {
 	m = machinery{
 		programs: kube.Programs{Layout: cfg.Layout, Commands: p.Commands, Files: p.Files},
 		refusals: newRefusals(cfg.Now), memory: semaphore.NewWeighted(maskedMemory),
-	}
-	if m.terminals, err = terminal.New(cfg.Masking); err != nil {
-		return m, err
 	}
 	if m.diagnostics, err = payload.New(cfg.Masking, payload.Options{ScanText: true}); err != nil {
 		return m, err

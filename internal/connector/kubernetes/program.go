@@ -26,7 +26,7 @@ var (
 // run carries the streams of a program until it ends, the client goes or the session
 // ends, and returns what came of it when nothing of it is left.
 func (x *running) run(ctx context.Context, client, target *streams.Conn) (session.Result, error) {
-	program, err := x.t.terminals.Start(terminal.Options{
+	program, err := x.t.terminal.Start(terminal.Options{
 		Session: x.sess, Permit: x.permit, Admission: x.admission, TTY: x.wish.TTY, Title: x.program.Statement.Readable, Now: x.t.cfg.Now,
 	})
 	if err != nil {
