@@ -210,7 +210,7 @@ func TestPortForwardEndsWithSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // as above
+	defer conn.Close()                                                                                                      //nolint:errcheck // as above
 	res, err := w.caller.HTTP.PostForm("https://"+w.APIAddress()+"/v1/token/revoke", url.Values{"token": {w.caller.Token}}) //nolint:noctx // it is here
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("revoke: %v %v", res, err)
