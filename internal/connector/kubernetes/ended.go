@@ -42,7 +42,7 @@ type cause struct {
 // The API's words for ends.
 const (
 	succeeded   = "Success"
-	failed      = "Failure"
+	failure     = "Failure"
 	nonZero     = "NonZeroExitCode"
 	causeOfCode = "ExitCode"
 )
@@ -73,7 +73,7 @@ func endOf(code int) []byte {
 	if code != 0 {
 		n := strconv.Itoa(code)
 		e = ended{
-			Status: failed, Reason: nonZero, Message: "command terminated with non-zero exit code: " + n,
+			Status: failure, Reason: nonZero, Message: "command terminated with non-zero exit code: " + n,
 			Details: &causes{[]cause{{causeOfCode, n}}},
 		}
 	}
@@ -141,7 +141,7 @@ func (x *running) refused(w http.ResponseWriter, res *http.Response) error {
 		fail(w, err)
 		return err
 	}
-	body, merr := x.told(ended{Kind: "Status", Version: "v1", Status: failed, Reason: reasonOf(res.StatusCode), Code: res.StatusCode}, e.Message)
+	body, merr := x.told(ended{Kind: "Status", Version: "v1", Status: failure, Reason: reasonOf(res.StatusCode), Code: res.StatusCode}, e.Message)
 	if merr != nil {
 		fail(w, merr)
 		return merr

@@ -142,7 +142,7 @@ func (x *running) end(said []byte, cause error) (code int, body []byte, err erro
 		return code, endOf(code), nil
 	}
 	err = sallyport.E(sallyport.Unavailable, Protocol, "the cluster says that the program did not run, or not how it ended")
-	body, merr := x.told(ended{Status: failed, Reason: "InternalError", Code: 500}, text)
+	body, merr := x.told(ended{Status: failure, Reason: "InternalError", Code: 500}, text)
 	if merr != nil {
 		return 0, failureOf(merr), merr
 	}
