@@ -77,6 +77,8 @@ func TestKubectlOfEachTime(t *testing.T) {
 				wantOf{"get pods -n clinic", 0, "web-1"},
 				wantOf{"get pods -n clinic -l app=web -o name", 0, "pod/web-1"},
 				wantOf{"describe pod web-1 -n clinic", 0, "node-1"},
+				wantOf{"get pod web-1 -n clinic -o jsonpath={.status.containerStatuses[0].restartCount}", 0, "0"},
+				wantOf{"get pod web-1 -n clinic -o yaml --show-managed-fields", 0, "f:restartPolicy"},
 				wantOf{"auth can-i create deployments -n clinic", 0, "yes"},
 				wantOf{"apply -n clinic -f " + first, 0, "deployment.apps/web created"},
 				wantOf{"get deployment web -n clinic -o yaml", 0, "replicas: 1"},

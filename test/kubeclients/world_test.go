@@ -40,6 +40,9 @@ permit(principal in Role::"ops", action in [Action::"destroy", Action::"define"]
 permit(principal in Role::"ops", action == Action::"readScanned", resource);
 permit(principal in Role::"ops", action == Action::"readRaw", resource in Label::"open");
 
+// Who debugs attaches to the container that was added.
+permit(principal in Role::"ops", action == Action::"execute", resource == Command::"prod/attach");
+
 @hold("group:privacy-officers") @expires("15m")
 forbid(principal, action == Action::"destroy", resource) unless { context has approval };
 
