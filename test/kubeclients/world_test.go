@@ -46,6 +46,12 @@ permit(principal in Role::"ops", action == Action::"execute", resource == Comman
 @hold("group:privacy-officers") @expires("15m")
 forbid(principal, action == Action::"destroy", resource) unless { context has approval };
 
+// Who deploys reads back what Helm keeps of a release in Secrets, with their labels.
+permit(principal in Role::"deploy", action in [Action::"read", Action::"write", Action::"delete"], resource in Path::"prod/clinic");
+permit(principal in Role::"deploy", action == Action::"read", resource in Resource::"prod");
+permit(principal in Role::"deploy", action == Action::"readScanned", resource);
+permit(principal in Role::"deploy", action == Action::"readRaw", resource) when { resource in Label::"secret" || resource in Label::"cluster" };
+
 @id("no-ssh-port")
 forbid(principal, action == Action::"execute", resource == Path::"prod/clinic/pods/open/portforward/22");
 `
@@ -64,6 +70,7 @@ func start(t *testing.T) *world {
 	c.Namespace("clinic", map[string]string{"team": "claims"})
 	// The gateway's policy is the boundary that is tested, so the cluster permits all.
 	c.Allow("Group", "sallyport:ops", "", kubepeer.Everything())
+	c.Allow("Group", "sallyport:deploy", "", kubepeer.Everything())
 	g := gatewaytest.Start(t,
 		gatewaytest.Policy(policy),
 		gatewaytest.Waits(0, 30*time.Second),
@@ -77,7 +84,8 @@ func start(t *testing.T) *world {
       labels: [cluster]
       objects:
         - {resources: [pods], names: [open], labels: [open]}
-`, c.CAFile, c.URL)))
+`, c.CAFile, c.URL)),
+		gatewaytest.Resource("prod", "deploy", ""))
 	caller := g.Caller(t, "prod", "ops")
 	w := &world{Gateway: g, cluster: c, caller: caller}
 	w.config = kubepeer.Kubeconfig(t, "https://"+g.HTTPAddress()+"/k8s/prod", g.CA, caller.Token)

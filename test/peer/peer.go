@@ -159,6 +159,17 @@ func Node(ctx context.Context, name string, files fs.FS) (string, error) {
 // GoProgram builds the command of another module of this repository, given by
 // its directory, and returns the program's path.
 func GoProgram(ctx context.Context, dir string) (string, error) {
+	return goProgram(ctx, dir, nil, ".")
+}
+
+// GoProgramOf is [GoProgram] for a command of one of the modules that a module of this
+// repository pins. It is built without C, as test/scripts/install-kubernetes builds, so
+// that what both have in common is compiled once.
+func GoProgramOf(ctx context.Context, dir, pkg string) (string, error) {
+	return goProgram(ctx, dir, []string{"CGO_ENABLED=0"}, pkg)
+}
+
+func goProgram(ctx context.Context, dir string, env []string, pkg string) (string, error) {
 	dir = filepath.Join(pgtest.Root(), filepath.FromSlash(dir))
 	files := make(map[string][]byte)
 	entries, err := os.ReadDir(dir)
@@ -175,7 +186,7 @@ func GoProgram(ctx context.Context, dir string) (string, error) {
 	}
 	name := filepath.Base(dir)
 	built, err := once(name+"-"+digest(files), func(out string) error {
-		return goCommand(ctx, dir, nil, "build", "-trimpath", "-o", filepath.Join(out, name), ".")
+		return goCommand(ctx, dir, env, "build", "-trimpath", "-o", filepath.Join(out, name), pkg)
 	})
 	return filepath.Join(built, name), err
 }
