@@ -115,6 +115,7 @@ test-deps: $(CLIENTS) ## What the tests need: PostgreSQL 14 to 18, PgBouncer, rs
 	cd test/googlelogin/goclient && go mod download
 	test/scripts/install-bqanalyzer
 	cd test/kubepeer/kubelet && go mod download
+	cd test/kubeclients/helm && go mod download
 	test/scripts/install-kubernetes
 
 # npm itself may have to be installed first.
