@@ -134,7 +134,7 @@ func refusedOfCluster(t *testing.T, c *kubepeer.Cluster, v *identity.Verifier, i
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func refusedOfCluster(t *testing.T, c *kubepeer.Cluster, v *identity.Verifier, i
 
 func keyIDOf(t *testing.T, token string) string {
 	t.Helper()
-	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}
