@@ -130,7 +130,7 @@ func SSHConfig(ctx context.Context, r config.Resource, src Sources, deps Deps) (
 func commandsOf(name sallyport.ResourceID, list []config.Command, judge bool, labels []sallyport.Label) (*shell.Commands, error) {
 	var templates []shell.Template
 	for _, c := range list {
-		t := shell.Template{Name: c.Name, Words: c.Words, Labels: c.Labels, Effect: sallyport.Execute}
+		t := shell.Template{Name: c.Name, Words: c.Words, Labels: c.Labels, Effect: sallyport.Execute, Shell: c.Shell}
 		if len(t.Labels) == 0 {
 			t.Labels = labels
 		}

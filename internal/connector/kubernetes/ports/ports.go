@@ -6,34 +6,27 @@
 // and one on which it is told of an error. It is the gateway's side toward a client
 // ([Serve]) and toward a cluster ([Dial]).
 //
-// No length that a peer names is ever held in memory: data is handed on in pieces as
-// it comes. SPDY as it is used here has no windows, so that a stream that nobody reads
+// SPDY as it is used here has no windows, so that a stream that nobody reads
 // holds up the others of its connection.
 package ports
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
 
 	"github.com/moby/spdystream/spdy"
+
+	"github.com/sallyport-dev/sallyport/internal/wire/spdywire"
 )
 
-// Limits.
-const (
-	pieceLen   = 32 << 10
-	maxControl = 16 << 10 // bytes of a frame that is not data
-	maxHeader  = 1 << 10  // bytes of a header's name or value
-	maxHeaders = 32
-	// MaxStreams is how many streams a connection may have at once.
-	MaxStreams = 256
-)
+// MaxStreams is how many streams a connection may have at once.
+const MaxStreams = 256
 
 // ErrProtocol says that the peer does not keep to the protocol.
-var ErrProtocol = errors.New("the peer breaks the rules of the protocol")
+var ErrProtocol = spdywire.ErrProtocol
 
 // errClosed says that a stream or its connection is no more.
 var errClosed = errors.New("the stream is closed")
@@ -46,17 +39,13 @@ type Accept func(*Stream) (begin func(), err error)
 // Conn is a connection with streams. Its methods may be called from any goroutine.
 type Conn struct {
 	raw    io.ReadWriteCloser
-	r      *bufio.Reader
-	framer *spdy.Framer
+	frames *spdywire.Frames
 	server bool
 	accept Accept // of a server; nil for a client
 
-	// Of the goroutine that reads.
-	buf  []byte
-	last spdy.StreamId // that the peer opened
+	last spdy.StreamId // that the peer opened; of the goroutine that reads
 
 	write sync.Mutex // one frame at a time
-	w     *bufio.Writer
 
 	mu      sync.Mutex
 	streams map[spdy.StreamId]*Stream // guarded by mu
@@ -80,11 +69,11 @@ func Dial(raw io.ReadWriteCloser) (*Conn, error) {
 
 func start(raw io.ReadWriteCloser, r *bufio.Reader, server bool, accept Accept) (*Conn, error) {
 	c := &Conn{
-		raw: raw, r: r, server: server, accept: accept, buf: make([]byte, pieceLen), w: bufio.NewWriter(raw),
+		raw: raw, server: server, accept: accept,
 		streams: map[spdy.StreamId]*Stream{}, next: 1, gone: make(chan struct{}),
 	}
 	var err error
-	c.framer, err = spdy.NewFramerWithOptions(c.w, r, spdy.WithMaxControlFramePayloadSize(maxControl), spdy.WithMaxHeaderFieldSize(maxHeader), spdy.WithMaxHeaderCount(maxHeaders))
+	c.frames, err = spdywire.New(r, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -186,61 +175,23 @@ func (c *Conn) end(err error) {
 	}
 }
 
-// frame takes in one frame.
+// frame takes in one frame, or a piece of one.
 func (c *Conn) frame() error {
-	head, err := c.r.Peek(8)
-	if err != nil {
-		if errors.Is(err, io.EOF) && len(head) > 0 {
-			err = io.ErrUnexpectedEOF
-		}
+	frame, d, err := c.frames.Next()
+	switch {
+	case err != nil:
 		return err
+	case frame != nil:
+		return c.control(frame)
 	}
-	first, second := binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:])
-	if first&(1<<31) == 0 {
-		if first == 0 {
-			return ErrProtocol
+	// What comes for a stream that is no more is dropped.
+	if s := c.stream(d.Of); s != nil {
+		if len(d.Bytes) > 0 {
+			_, _ = s.out.Write(d.Bytes) // nobody may read it any more
 		}
-		_, _ = c.r.Discard(8) // they were there
-		return c.data(spdy.StreamId(first), second&0xffffff, second>>24&1 != 0)
-	}
-	if !sized(first&0xffff, second&0xffffff) {
-		return ErrProtocol
-	}
-	frame, err := c.framer.ReadFrame()
-	if err != nil {
-		return errors.Join(ErrProtocol, err)
-	}
-	return c.control(frame)
-}
-
-// sized reports whether a frame of control may have a length. Those with headers are
-// read by their own length, which must not be less than what stands before them.
-func sized(kind, length uint32) bool {
-	least := uint32(0)
-	switch spdy.ControlFrameType(kind) { //nolint:gosec // it has sixteen bits
-	case spdy.TypeSynStream:
-		least = 10
-	case spdy.TypeSynReply, spdy.TypeHeaders:
-		least = 4
-	}
-	return length >= least && length <= maxControl
-}
-
-// data hands on a frame of data. What comes for a stream that is no more is dropped.
-func (c *Conn) data(id spdy.StreamId, left uint32, fin bool) error {
-	s := c.stream(id)
-	for left > 0 {
-		n, err := c.r.Read(c.buf[:min(left, pieceLen)])
-		if err != nil {
-			return io.ErrUnexpectedEOF
+		if d.End {
+			s.finished()
 		}
-		left -= uint32(n) //nolint:gosec // it is no more than that
-		if s != nil {
-			_, _ = s.out.Write(c.buf[:n]) // nobody may read it any more
-		}
-	}
-	if s != nil && fin {
-		s.finished()
 	}
 	return nil
 }
@@ -310,8 +261,5 @@ func (c *Conn) send(f spdy.Frame) error {
 
 // put writes a frame. The caller holds c.write.
 func (c *Conn) put(f spdy.Frame) error {
-	if err := c.framer.WriteFrame(f); err != nil {
-		return err
-	}
-	return c.w.Flush()
+	return c.frames.Write(f)
 }

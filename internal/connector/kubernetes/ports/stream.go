@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/moby/spdystream/spdy"
+
+	"github.com/sallyport-dev/sallyport/internal/wire/spdywire"
 )
 
 // Stream is one stream of a connection. One goroutine reads it, and one writes.
@@ -42,7 +44,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		if s.saidAll() {
 			return n, errClosed
 		}
-		piece := p[:min(len(p), pieceLen)]
+		piece := p[:min(len(p), spdywire.MaxPiece)]
 		if err := s.conn.send(&spdy.DataFrame{StreamId: s.id, Data: piece}); err != nil {
 			return n, err
 		}

@@ -5,48 +5,34 @@ package streams
 
 import (
 	"bufio"
-	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"sync"
 
 	"github.com/moby/spdystream/spdy"
+
+	"github.com/sallyport-dev/sallyport/internal/wire/spdywire"
 )
 
-// Bounds of SPDY.
 const (
-	maxControl    = 16 << 10 // bytes of a frame that is not data
-	maxHeader     = 1 << 10  // bytes of a header's name or value
-	maxHeaders    = 32
-	maxStreams    = 8 // that a peer may try to open
-	streamType    = "streamType"
-	typeSynStream = 1
-	typeSynReply  = 2
-	typeHeaders   = 8
+	maxStreams = 8 // that a peer may try to open
+	streamType = "streamType"
 )
 
-// multiplex is a connection over SPDY/3.1. Its frames are read here but for those of
-// control, so that no length of data is held.
+// multiplex is a connection over SPDY/3.1.
 type multiplex struct {
-	r      *bufio.Reader
-	framer *spdy.Framer
+	frames *spdywire.Frames // writing is guarded by mu
 	server bool
 	wish   Wish
 	open   chan struct{} // closed when every stream is open
 
 	// Of the goroutine that reads.
-	buf   []byte
-	left  uint32 // of a frame of data
-	fin   bool
-	of    uint32 // whose data it is
 	tried int
 	last  spdy.StreamId
 	seen  int // streams that are open, on both sides
 
 	mu     sync.Mutex
-	w      *bufio.Writer            // guarded by mu, as the framer's writing
 	ids    map[Stream]spdy.StreamId // guarded by mu
 	by     map[spdy.StreamId]Stream // guarded by mu
 	ended  map[Stream]bool          // by this side; guarded by mu
@@ -56,15 +42,13 @@ type multiplex struct {
 
 func newMultiplex(r *bufio.Reader, w io.Writer, server bool, wish Wish) (*multiplex, error) {
 	m := &multiplex{
-		r: r, server: server, wish: wish, open: make(chan struct{}), buf: make([]byte, pieceLen), w: bufio.NewWriter(w),
-		ids: map[Stream]spdy.StreamId{}, by: map[spdy.StreamId]Stream{}, ended: map[Stream]bool{}, pinged: 1,
+		server: server, wish: wish, open: make(chan struct{}), ids: map[Stream]spdy.StreamId{}, by: map[spdy.StreamId]Stream{}, ended: map[Stream]bool{}, pinged: 1,
 	}
 	if server {
 		m.pinged = 2
 	}
 	var err error
-	m.framer, err = spdy.NewFramerWithOptions(m.w, r, spdy.WithMaxControlFramePayloadSize(maxControl),
-		spdy.WithMaxHeaderFieldSize(maxHeader), spdy.WithMaxHeaderCount(maxHeaders))
+	m.frames, err = spdywire.New(r, w)
 	return m, err
 }
 
@@ -83,89 +67,36 @@ func (m *multiplex) wanted() []Stream {
 func (m *multiplex) begin() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var frames []spdy.Frame
 	for i, s := range m.wanted() {
 		id := spdy.StreamId(2*i + 1) //nolint:gosec // there are five at most
 		m.ids[s], m.by[id] = id, s
-		err := m.framer.WriteFrame(&spdy.SynStreamFrame{StreamId: id, Headers: http.Header{streamType: {s.name()}}})
-		if err != nil {
-			return err
-		}
+		frames = append(frames, &spdy.SynStreamFrame{StreamId: id, Headers: http.Header{streamType: {s.name()}}})
 	}
-	return m.w.Flush()
+	return m.frames.Write(frames...)
 }
 
 // next implements link.
 func (m *multiplex) next() (event, error) {
 	for {
-		if m.of != 0 {
-			if e, ok, err := m.data(); err != nil || ok {
-				return e, err
-			}
-			continue
-		}
-		head, err := m.r.Peek(8)
+		frame, d, err := m.frames.Next()
 		if err != nil {
-			if errors.Is(err, io.EOF) && len(head) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
 			return event{}, err
 		}
-		first, second := binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:])
-		if first&(1<<31) == 0 {
-			if _, ok := m.stream(spdy.StreamId(first)); !ok {
+		if frame == nil {
+			s, ok := m.stream(d.Of)
+			if !ok {
 				return event{}, errProtocol
 			}
-			_, _ = m.r.Discard(8) // they were there
-			m.of, m.left, m.fin = first, second&0xffffff, second>>24&1 != 0
+			if len(d.Bytes) > 0 || d.End {
+				return event{stream: s, data: d.Bytes, end: d.End}, nil
+			}
 			continue
-		}
-		if !sized(first&0xffff, second&0xffffff) {
-			return event{}, errProtocol
-		}
-		frame, err := m.framer.ReadFrame()
-		if err != nil {
-			return event{}, errors.Join(errProtocol, err)
 		}
 		if e, ok, err := m.control(frame); err != nil || ok {
 			return e, err
 		}
 	}
-}
-
-// sized reports whether a frame of control may have a length. Those with headers are
-// read by their own length, which must not be less than what stands before them.
-func sized(kind, length uint32) bool {
-	least := uint32(0)
-	switch kind {
-	case typeSynStream:
-		least = 10
-	case typeSynReply, typeHeaders:
-		least = 4
-	}
-	return length >= least && length <= maxControl
-}
-
-// data reads a piece of a frame of data.
-func (m *multiplex) data() (event, bool, error) {
-	p := m.buf[:min(m.left, uint32(len(m.buf)))] //nolint:gosec // it is 32 KiB
-	n, err := 0, error(nil)
-	if len(p) > 0 {
-		n, err = m.r.Read(p)
-	}
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return event{}, false, err
-	}
-	m.left -= uint32(n) //nolint:gosec // it is no more than that
-	id := spdy.StreamId(m.of)
-	end := m.left == 0 && m.fin
-	if m.left == 0 {
-		m.of = 0
-	}
-	s, _ := m.stream(id)
-	return event{stream: s, data: p[:n], end: end}, n > 0 || end, nil
 }
 
 func (m *multiplex) stream(id spdy.StreamId) (Stream, bool) {
@@ -249,10 +180,7 @@ func (m *multiplex) write(f spdy.Frame) error {
 	if m.bid {
 		return io.ErrClosedPipe
 	}
-	if err := m.framer.WriteFrame(f); err != nil {
-		return err
-	}
-	return m.w.Flush()
+	return m.frames.Write(f)
 }
 
 // send implements link.
