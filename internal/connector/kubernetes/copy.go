@@ -210,7 +210,7 @@ func (x *running) masked(ctx context.Context, in *archive.Reader, out *archive.W
 		return err
 	}
 	var b mask.Buffer
-	r, err := x.t.objects.Mask(ctx, &source{name: e.Path, data: raw}, objectmask.Options{Scan: m.Scan, Like: x.like(output), MaxUnpacked: most},
+	r, err := x.t.objects.Mask(ctx, &source{name: e.Path, data: raw}, objectmask.Options{Scan: m.Scan, Pack: true, Like: x.like(output), MaxUnpacked: most},
 		func(p mask.Masked) error { b.Put(p); return nil })
 	if err != nil {
 		if sallyport.KindOf(err) == sallyport.Denied {

@@ -5,6 +5,7 @@ package kubernetes_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -91,13 +92,17 @@ func TestPacked(t *testing.T) {
 	k := w.cluster.Clients()[0]
 	packed := masktest.Gzip(t, []byte("name,ssn,ward\nQuillfeather,"+execCanary+",B\n"))
 	w.cluster.Files("clinic", "web-1", map[string]string{"srv/data/t.csv.gz": string(packed), "srv/data/large.csv": "name\n" + strings.Repeat("Quillfeather\n", 6<<20)})
-	file := filepath.Join(t.TempDir(), "t.csv")
+	file := filepath.Join(t.TempDir(), "t.csv.gz")
 	if got := k.Run(t, w.config, "", "-n", "clinic", "cp", "web-1:/srv/data/t.csv.gz", file); got.Code != 0 {
 		t.Fatal(got)
 	}
-	// What was packed comes unpacked, as from a bucket.
-	if text := readFile(file); !strings.HasPrefix(text, "name,ssn,ward\n") || strings.Contains(text, execCanary) {
-		t.Errorf("%q", text)
+	// What was packed comes packed: the client looks at its name.
+	z, err := gzip.NewReader(strings.NewReader(readFile(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(z); err != nil || !strings.HasPrefix(string(text), "name,ssn,ward\n") || strings.Contains(string(text), execCanary) {
+		t.Errorf("%q, %v", text, err)
 	}
 	if got := k.Run(t, w.config, "", "-n", "clinic", "cp", "web-1:/srv/data/large.csv", file); got.Code != 1 || !strings.Contains(got.Err, "larger") {
 		t.Error(got)
