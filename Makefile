@@ -20,7 +20,7 @@ export GOAMD64 ?= $(shell test/scripts/goamd64)
 # cores for every change.
 RACE := ./internal/ledger/... ./internal/session/... ./internal/connector/... ./internal/grant/... \
 	./internal/identity/... ./internal/record/... ./internal/server/... ./internal/detector/... ./internal/witness/... \
-	./internal/ship/... ./internal/retention/... ./internal/httpgate/... ./internal/googleauth/... ./internal/derived/... ./internal/sidecar/... ./internal/analyze/googlesql/lineage/... ./internal/terminal/...
+	./internal/ship/... ./internal/retention/... ./internal/httpgate/... ./internal/googleauth/... ./internal/derived/... ./internal/sidecar/... ./internal/analyze/googlesql/lineage/... ./internal/terminal/... ./internal/door/...
 
 TOOLS := $(SALLYPORT_CACHE)/bin/.installed
 CLIENTS := test/clients/node_modules/.installed

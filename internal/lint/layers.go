@@ -41,7 +41,7 @@ func layers() []layer {
 			"the session engine is the only package that sequences the steps",
 		},
 		{
-			[]string{"internal/httpgate", "internal/terminal"},
+			[]string{"internal/httpgate", "internal/terminal", "internal/door"},
 			"they find sessions for requests and carry the streams of programs, and leave what they mean to connectors",
 		},
 		{

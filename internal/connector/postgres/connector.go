@@ -26,6 +26,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/connector/postgres/pglogin"
+	"github.com/sallyport-dev/sallyport/internal/door"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -56,45 +57,10 @@ func New(o Options) *Connector {
 	return &Connector{o: o, keys: pglogin.NewKeys(pglogin.KeysOptions{Rand: o.Rand, Now: o.Now})}
 }
 
-// maxPending bounds the connections that are not logged in yet.
-const maxPending = 512
-
 // Serve accepts connections until ctx ends or the listener fails, and waits for
 // those that it accepted.
 func (c *Connector) Serve(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
-	defer stop()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	pending := make(chan struct{}, maxPending)
-	for {
-		nc, err := ln.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			var ne net.Error
-			if errors.As(err, &ne) && ne.Timeout() {
-				continue
-			}
-			return sallyport.E(sallyport.Unavailable, "postgres listener", "no connection can be accepted").Because(err)
-		}
-		select {
-		case pending <- struct{}{}:
-		default:
-			_ = nc.Close() // too many at the door
-			continue
-		}
-		wg.Go(func() {
-			defer nc.Close()
-			var once sync.Once
-			entered := func() { once.Do(func() { <-pending }) }
-			defer entered()
-			if err := c.serve(ctx, nc, entered); err != nil {
-				c.o.Log.Info("session ended", "protocol", Protocol, "client", nc.RemoteAddr().String(), "err", err)
-			}
-		})
-	}
+	return door.Serve(ctx, ln, Protocol, c.o.Log, c.serve)
 }
 
 // serve is the life of one connection.

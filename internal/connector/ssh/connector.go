@@ -21,12 +21,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/door"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
@@ -35,8 +35,6 @@ import (
 const Protocol = "ssh"
 
 const (
-	// maxPending bounds the connections that are not logged in yet.
-	maxPending = 512
 	// loginGrace is how long a connection has for its key exchange and login; the
 	// time that a person takes to approve a grant does not count.
 	loginGrace = 30 * time.Second
@@ -73,39 +71,7 @@ func New(o Options) *Connector { return &Connector{o: o} }
 // Serve accepts connections until ctx ends or the listener fails, and waits for
 // those that it accepted.
 func (c *Connector) Serve(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
-	defer stop()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	pending := make(chan struct{}, maxPending)
-	for {
-		nc, err := ln.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			var ne net.Error
-			if errors.As(err, &ne) && ne.Timeout() {
-				continue
-			}
-			return sallyport.E(sallyport.Unavailable, "ssh listener", "no connection can be accepted").Because(err)
-		}
-		select {
-		case pending <- struct{}{}:
-		default:
-			_ = nc.Close() // too many at the door
-			continue
-		}
-		wg.Go(func() {
-			defer nc.Close() //nolint:errcheck // it was closed before where that matters
-			var once sync.Once
-			entered := func() { once.Do(func() { <-pending }) }
-			defer entered()
-			if err := c.serve(ctx, nc, entered); err != nil {
-				c.o.Log.Info("session ended", "protocol", Protocol, "client", nc.RemoteAddr().String(), "err", err)
-			}
-		})
-	}
+	return door.Serve(ctx, ln, Protocol, c.o.Log, c.serve)
 }
 
 // serve is the life of one connection.
