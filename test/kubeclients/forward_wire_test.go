@@ -154,7 +154,7 @@ func TestPortForwardRefused(t *testing.T) {
 		"with a body":           {"POST", forwardPath, []string{upgrade, spdy, protocol, "Content-Length: 3\r\n\r\nabc"}, "body"},
 		"with ports":            {"POST", forwardPath + "?ports=22", []string{upgrade, spdy, protocol}, "parameters"},
 		"as somebody else":      {"POST", forwardPath, []string{upgrade, spdy, protocol, "Impersonate-User: admin"}, "impersonation"},
-		"a path behind it":      {"POST", forwardPath + "/22", []string{upgrade, spdy, protocol}, "path"},
+		"a path behind it":      {"POST", forwardPath + "/22", []string{upgrade, spdy, protocol}, "another protocol"},
 		"a path that is hidden": {"POST", strings.Replace(forwardPath, "pods/open", "pods/x/..%2fopen", 1), []string{upgrade, spdy, protocol}, "path"},
 	} {
 		conn, _, res := w.ask(t, tc.verb, tc.path, tc.header...)
