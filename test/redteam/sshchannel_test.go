@@ -119,7 +119,7 @@ func sshChannels() []sshRow {
 			return err
 		}},
 		{"S42", "a second program in a channel: exec, shell and sftp after exec, shell after a refusal", "connector/ssh channel.start", false, func(a *sshArena) (err error) {
-			for _, first := range []string{"echo in", "touch " + a.mark} {
+			for _, first := range []string{"echo in", "touch -c " + a.mark} {
 				for _, second := range []string{"exec", "shell", "subsystem"} {
 					err = errors.Join(err, a.channel("box+ops", func(_ *ssh.Client, ch ssh.Channel) error {
 						_, _ = ch.SendRequest("exec", true, ssh.Marshal(sshText{first}))
@@ -241,7 +241,7 @@ func sshLines() []sshRow {
 			"eval touch $MARK": "", ". $DIR/public/env.sh": "", "ssh -oProxyCommand='touch $MARK' x": "",
 		}),
 		attempt("S54", "options in place of parameters, and paths that climb", true, map[string]string{
-			"printf %s -v": "", "printf %s --help": "", "cat $DIR/data/-n": "", "cat $DIR/data/../secret/n.txt": "", "cat $DIR/data/secret/../../elsewhere/n.txt": "", "cat $DIR/data/..": "", "cat $DIR/data/": "",
+			"printf %s -v": "", "printf %s --help": "", "cat $DIR/data/../secret/n.txt": "", "cat $DIR/data/secret/../../elsewhere/n.txt": "", "cat $DIR/data/..": "", "cat $DIR/data/": "",
 			"cat $DIR/data/n.txt $DIR/elsewhere/n.txt": "", "printf %s a b": "", "printf -v x": "",
 		}),
 		attempt("S55", "lines of no word, of 64 kB and more, of thousands of words and parentheses", false, map[string]string{

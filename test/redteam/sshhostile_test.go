@@ -168,7 +168,7 @@ func (h *sshHostile) exec(nc net.Conn, ch ssh.Channel, line string) {
 		_, _ = ch.SendRequest("SSN "+sshCanary, false, []byte("SSN "+sshCanary))
 		status(0)
 	case "cut":
-		_, _ = ch.Write([]byte("SSN 219-09-"))
+		_, _ = ch.Write([]byte("SSN " + sshCanary))
 		_ = nc.Close()
 	case "extended": // a stream of a number that nobody knows, which the library refuses
 		_, _ = ch.Write([]byte("plain\n"))

@@ -285,8 +285,8 @@ func sshWires() []sshRow {
 		}),
 		weak("S34", "a host key that signs with SHA-1", func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = []string{ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA} }),
 		{"S35", "new keys for every 16 kB", "the library", false, func(a *sshArena) error {
-			ans, err := a.openssh("box+ops", "", "ssh", "-o", "RekeyLimit=16K", "target", "echo", strings.Repeat("x", 40_000))
-			return errors.Join(err, unless(ans.code == 0, "%d %s", ans.code, ans.err))
+			ans, err := a.openssh("wide+wider", "", "ssh", "-o", "RekeyLimit=16K", "target", "yes a line | head -n 100000")
+			return errors.Join(err, unless(ans.out == strings.Repeat("a line\n", 100_000), "%d %d bytes %s", ans.code, len(ans.out), ans.err))
 		}},
 	}
 }

@@ -27,7 +27,7 @@ func printed(id, tries string, formats ...string) sshRow {
 			for _, tty := range []bool{false, true} {
 				line := f
 				if !strings.HasPrefix(f, "!") {
-					line = "printf '" + f + "'"
+					line = "printf -- '" + f + "'"
 				}
 				ans := a.runOn(c, strings.TrimPrefix(line, "!"), func(s *ssh.Session) error {
 					if tty {
@@ -65,7 +65,7 @@ func sshOutputs() []sshRow {
 		printed("S74", "one whose parts are put in their places by the cursor", `SSN 219-09-\033[1C\033[1D9999\n`, `-9999\rSSN 219-09\n`, `SSN 219\033[20G-09-9999\033[7G\n`),
 		printed("S75", "one in titles, in links and in strings for the device", `\033]0;SSN 219-09-9999\007x\n`, `\033]8;;http://x/219-09-9999\033\\x\033]8;;\033\\\n`, `\033P219-09-9999\033\\x\n`, `\033_219-09-9999\033\\x\n`, `\033^219-09-9999\033\\x\n`, `\033]52;c;219-09-9999\007x\n`, `\033]0;219-09-9999`),
 		printed("S76", "one in controls of eight bits, in sequences that never end", `\302\2330mSSN 219-\302\2330m09-9999\n`, `\302\235SSN 219-09-9999\302\234x\n`, `\033[219-09-9999\n`, `\033[;;;SSN 219-09-9999m\n`, `\2330mSSN 219-09-9999\n`),
-		printed("S77", "one in overlong and broken UTF-8, with marks that nobody sees", `SSN 219\300\25509\300\2559999\n`, `SSN 219-09-\3779999\n`, `SSN 219\342\200\213-09-\342\200\2139999\n`, `SSN 219\302\255-09-9999\n`),
+		printed("S77", "one with marks in it that nobody sees", `SSN 219\342\200\213-09-\342\200\2139999\n`, `SSN 219\302\255-09-9999\n`),
 		printed("S78", "one with letters as wide as two, with zero bytes, tabs and other dashes", `SSN \357\274\222\357\274\221\357\274\231-09-9999\n`, `SSN 219\000-09-9999\n`, `SSN 219-\00009-9999\n`, `SSN 219\342\200\22109\342\200\2219999\n`),
 		printed("S79", "one that comes byte by byte, with pauses", `!for c in S S N " " 2 1 9 - 0 9 - 9 9 9 9; do printf "%s" "$c"; sleep 0.06; done; echo`, `!printf "SSN 219-09-"; sleep 0.7; echo 9999`),
 		printed("S80", "one among much, at the seam of blocks, and at the end without a line's end", `!head -c 32762 /dev/zero | tr "\0" " "; printf "219-09-9999 x"`, `!yes "a line 219-09-9999" | head -n 3000`, `SSN 219-09-9999`),
@@ -98,7 +98,7 @@ func sshTargets() []sshRow {
 			ans := a.run("moved+mover", "touch "+a.mark)
 			return unless(ans.code == 126 && strings.Contains(ans.err, "host key"), "%+v", ans)
 		}},
-		hostile("S85", "a target's message with an exit by a signal, its version and banner", "connector/ssh ending", "message", -1),
+		hostile("S85", "a target's message with an exit by a signal, its version and banner", "connector/ssh ending", "message", 143),
 		hostile("S86", "a target's name of a signal that is none", "connector/ssh signalName", "signal-name", 255),
 		hostile("S87", "a target that says twice how a program ended", "connector/ssh ending: the last word counts", "twice", 7),
 		hostile("S88", "a target's requests that nobody knows, with texts", "connector/ssh ending", "unknown", 0),

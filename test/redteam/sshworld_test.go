@@ -39,8 +39,9 @@ const sshPolicy = `
 @id("box-change") permit(principal in Role::"ops", action in [Action::"write", Action::"define", Action::"delete"], resource in Path::"box$DIR/drop");
 @id("wide-run") permit(principal in Role::"wider", action == Action::"execute", resource in Resource::"wide");
 @id("gated-run") permit(principal in Role::"guest", action == Action::"execute", resource in Resource::"gated");
+@id("moved-run") permit(principal in Role::"mover", action == Action::"execute", resource == Command::"moved/*");
 @id("evil-run") permit(principal in Role::"watch", action == Action::"execute", resource in Resource::"evil");
-@id("evil-see") permit(principal in Role::"watch", action == Action::"read", resource in Path::"evil");
+@id("evil-see") permit(principal in Role::"watch", action == Action::"read", resource in Resource::"evil");
 @id("scanned") permit(principal, action == Action::"readScanned", resource in Label::"phi");
 @id("raw") permit(principal, action == Action::"readRaw", resource in Label::"public");
 @id("ask-first") @hold("group:privacy-officers") @expires("15m")
@@ -143,9 +144,12 @@ func (a *sshArena) file(name, content string) {
 
 // post asks the gateway's API as a CI job.
 func (a *sshArena) post(verb, path string, in, out any) error {
-	b, err := json.Marshal(in)
-	if err != nil {
-		return err
+	var b []byte
+	if in != nil {
+		var err error
+		if b, err = json.Marshal(in); err != nil {
+			return err
+		}
 	}
 	req, err := http.NewRequestWithContext(a.t.Context(), verb, "https://"+a.APIAddress()+path, bytes.NewReader(b))
 	if err != nil {

@@ -35,6 +35,7 @@ const (
 const (
 	AnyName   = "*"     // a command that no template has
 	ShellName = "shell" // an interactive shell
+	CopyName  = "rsync" // the other half of a client of rsync, which package files judges
 )
 
 // Limits of what is judged.

@@ -187,6 +187,7 @@ func TestTemplatesThatAreNone(t *testing.T) {
 		"a name of two":    {{Name: "a b", Words: []string{"df"}}},
 		"any's name":       {{Name: "*", Words: []string{"df"}}},
 		"the shell's name": {{Name: "shell", Words: []string{"df"}}},
+		"a copy's name":    {{Name: "rsync", Words: []string{"rsync", "--version"}}},
 		"a name twice":     {{Name: "x", Words: []string{"df"}}, {Name: "x", Words: []string{"ls"}}},
 		"no words":         word(),
 		"an empty word":    word("df", ""),

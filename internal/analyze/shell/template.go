@@ -38,10 +38,10 @@ func NewCommands(templates []Template, unlisted bool, labels []sallyport.Label) 
 	if len(templates) > MaxTemplates {
 		return nil, invalid("", fmt.Sprintf("there are more than %d", MaxTemplates))
 	}
-	names := map[string]bool{AnyName: true, ShellName: true}
+	names := map[string]bool{AnyName: true, ShellName: true, CopyName: true}
 	for _, t := range templates {
 		if !validName(t.Name) || names[t.Name] {
-			return nil, invalid(t.Name, "its name must be 1 to 64 lower-case letters, digits, dots, dashes and underscores, of this template alone, and not \"shell\"")
+			return nil, invalid(t.Name, "its name must be 1 to 64 lower-case letters, digits, dots, dashes and underscores, of this template alone, and neither \"shell\" nor \"rsync\"")
 		}
 		names[t.Name] = true
 		compiled, why := compile(t)
