@@ -10,6 +10,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -20,27 +21,34 @@ import (
 // printed is an attempt to have a program print the canary so that the mask does not
 // see it. What the client saw is looked at as a terminal shows it, too.
 func printed(id, tries string, formats ...string) sshRow {
-	return sshRow{id, tries, "mask/stream Terminal", false, func(a *sshArena) (err error) {
+	return sshRow{id, tries, "mask/stream Terminal", false, func(a *sshArena) error {
 		c := a.login("wide+wider")
 		defer c.Close() //nolint:errcheck // it has ended
-		for _, f := range formats {
-			for _, tty := range []bool{false, true} {
-				line := f
-				if !strings.HasPrefix(f, "!") {
-					line = "printf -- '" + f + "'"
-				}
-				ans := a.runOn(c, strings.TrimPrefix(line, "!"), func(s *ssh.Session) error {
-					if tty {
-						return s.RequestPty("xterm", 24, 80, nil)
-					}
-					return nil
-				})
-				shown := plainText(ans.out)
-				err = errors.Join(err, unless(ans.code == 0, "%q: %+v", f, ans), unless(!strings.Contains(shown, sshCanary) && !strings.Contains(shown, "2190999"), "%q shows %q", f, ans.out))
-			}
+		var wg sync.WaitGroup
+		errs := make([]error, 2*len(formats)) // fewer than a connection has channels
+		for i := range errs {
+			wg.Go(func() { errs[i] = a.printed(c, formats[i/2], i%2 == 1) })
 		}
-		return err
+		wg.Wait()
+		return errors.Join(errs...)
 	}}
+}
+
+// printed has a format printed, or a line run that begins with "!", with a terminal
+// or without.
+func (a *sshArena) printed(c *ssh.Client, format string, tty bool) error {
+	line, is := strings.CutPrefix(format, "!")
+	if !is {
+		line = "printf -- '" + format + "'"
+	}
+	ans := a.runOn(c, line, func(s *ssh.Session) error {
+		if tty {
+			return s.RequestPty("xterm", 24, 80, nil)
+		}
+		return nil
+	})
+	shown := plainText(ans.out)
+	return errors.Join(unless(ans.code == 0, "%q: %+v", format, ans), unless(!strings.Contains(shown, sshCanary) && !strings.Contains(shown, "2190999"), "%q shows %q", format, ans.out))
 }
 
 // plainText is what is left of an output without what moves and colours.
@@ -62,8 +70,8 @@ func sshOutputs() []sshRow {
 	return []sshRow{
 		printed("S72", "an identifier with colours, bold and resets in it", `SSN \033[31m219\033[1m-09-\033[0m9999 x\n`, `SSN 2\033[m1\033[m9\033[m-\033[m0\033[m9\033[m-\033[m9\033[m9\033[m9\033[m9\n`),
 		printed("S73", "one with backspaces, and written over after a carriage return", `SSN 219-0X\b9-9999\n`, `SSN XXX-09-9999\rSSN 219\n`, `SSN 219-09-9998\b9\n`),
-		printed("S74", "one whose parts are put in their places by the cursor", `SSN 219-09-\033[1C\033[1D9999\n`, `-9999\rSSN 219-09\n`, `SSN 219\033[20G-09-9999\033[7G\n`),
-		printed("S75", "one in titles, in links and in strings for the device", `\033]0;SSN 219-09-9999\007x\n`, `\033]8;;http://x/219-09-9999\033\\x\033]8;;\033\\\n`, `\033P219-09-9999\033\\x\n`, `\033_219-09-9999\033\\x\n`, `\033^219-09-9999\033\\x\n`, `\033]52;c;219-09-9999\007x\n`, `\033]0;219-09-9999`),
+		printed("S74", "one whose parts are put in their places by the cursor", `SSN 219-09-\033[1C\033[1D9999\n`, `\033[8G9999\r219-09-\n`, `SSN 219\033[20G-09-9999\033[7G\n`),
+		printed("S75", "one in titles, in links and in strings for the device", `\033]0;SSN 219-09-9999\007x\n`, `\033]8;;http://x/219-09-9999\033\\x\033]8;;\033\\\n`, `\033P219-09-9999\033\\x\n`, `\033_219-09-9999\033\\\033^219-09-9999\033\\x\n`, `\033]0;219-09-9999`),
 		printed("S76", "one in controls of eight bits, in sequences that never end", `\302\2330mSSN 219-\302\2330m09-9999\n`, `\302\235SSN 219-09-9999\302\234x\n`, `\033[219-09-9999\n`, `\033[;;;SSN 219-09-9999m\n`, `\2330mSSN 219-09-9999\n`),
 		printed("S77", "one with marks in it that nobody sees", `SSN 219\342\200\213-09-\342\200\2139999\n`, `SSN 219\302\255-09-9999\n`),
 		printed("S78", "one with letters as wide as two, with zero bytes, tabs and other dashes", `SSN \357\274\222\357\274\221\357\274\231-09-9999\n`, `SSN 219\000-09-9999\n`, `SSN 219-\00009-9999\n`, `SSN 219\342\200\22109\342\200\2219999\n`),
