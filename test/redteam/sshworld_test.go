@@ -106,7 +106,8 @@ func startSSH(t *testing.T) *sshArena {
 	a.file("data/n.txt", "Seen today. SSN "+sshCanary+".\n")
 	a.file("data/visit-"+sshCanary+".txt", "x\n")
 	a.file("public/a.txt", "hello\n")
-	a.peer = sshpeer.Start(t, sshpeer.Options{Dir: dir})
+	// What the account's shell would read first is not part of this.
+	a.peer = sshpeer.Start(t, sshpeer.Options{Dir: dir, Lines: []string{"SetEnv HOME=" + t.TempDir()}})
 	at := strings.NewReplacer("$DIR", dir, "$MARK", a.mark).Replace
 	entry := func(name, address, user, key, more string) string {
 		return fmt.Sprintf(sshEntry, name, address, user, key) + at(more)

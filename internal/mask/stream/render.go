@@ -18,7 +18,19 @@ type cell struct {
 type screen struct {
 	cells    []cell
 	row, cur int // where the row begins, where the cursor is
+	filled   int // cells that nothing was written to
 }
+
+const (
+	// maxColumn is how far from the beginning of a row the cursor goes.
+	maxColumn = 1024
+	// maxFilled bounds the cells of a line that nothing was written to. Behind that,
+	// and behind maxColumn, gaps are narrower than on the screen.
+	maxFilled = 16 << 10
+	// gap is how wide a gap that stays is for the scanner: how wide it is on the
+	// screen says nothing.
+	gap = 2
+)
 
 // render makes the view of the line as the screen shows it.
 func (t *Terminal) render(v *view) {
@@ -40,11 +52,18 @@ func (t *Terminal) render(v *view) {
 	t.cells = s.cells
 	v.reset(t.context)
 	v.first = append(v.first, v.off...)
+	empty := 0
 	for _, c := range s.cells {
-		if c.n == 0 {
-			v.fill(c.fill)
-		} else {
+		switch {
+		case c.n > 0:
 			v.add(t.line, c.off, c.off+c.n)
+			empty = 0
+		case c.fill == '\n':
+			v.fill(c.fill)
+			empty = 0
+		case empty < gap:
+			v.fill(c.fill)
+			empty++
 		}
 		for len(v.first) < len(v.off) {
 			v.first = append(v.first, c.first)
@@ -55,6 +74,7 @@ func (t *Terminal) render(v *view) {
 func (s *screen) put(c cell) {
 	for len(s.cells) < s.cur {
 		s.cells = append(s.cells, cell{fill: ' '})
+		s.filled++
 	}
 	if s.cur < len(s.cells) {
 		if old := s.cells[s.cur]; old.n > 0 {
@@ -108,10 +128,14 @@ func (s *screen) control(final byte, parameters []byte) {
 	}
 }
 
-// to moves the cursor within the row, or to a little behind it: how wide a gap
-// is says nothing.
+// to moves the cursor within the row, or behind it: what is written there may be what
+// something before it goes on with.
 func (s *screen) to(cur int) {
-	s.cur = min(max(cur, s.row), len(s.cells)+2)
+	cur = max(cur, s.row)
+	if cur-s.row > maxColumn || s.filled+cur-len(s.cells) > maxFilled {
+		cur = min(cur, len(s.cells)+gap)
+	}
+	s.cur = cur
 }
 
 func (s *screen) newRow() {

@@ -45,6 +45,8 @@ var terminalTests = []struct{ name, give, want string }{
 	{"backspace between", "9\b0\b0\b-\b1\b2\b-\b3\b4\b5\b6 \n", "[SSN] \n"},
 	{"overstrike", "9\b90\b00\b0-\b-1\b12\b2-\b-3\b34\b45\b56\b6 \n", "[SSN] \n"},
 	{"typed over", "900-12-345x\b6\n", "[SSN]\n"},
+	{"end first", "\x1b[8G3456\r900-12-\n", "[SSN]\n"},
+	{"far end first", "\x1b[708G3456\x1b[701G900-12-\n", "[SSN]\n"},
 	{"carriage return", "-----------\r900-12-3456\n", "[SSN]\n"},
 	{"put together by return", "       3456\r900-12-\n", "[SSN]\n"},
 	{"erased after", "900-12-3456\r\x1b[Kdone\n", "[SSN]\r\x1b[Kdone\n"},
