@@ -54,8 +54,11 @@ func sshChannels() []sshRow {
 	return []sshRow{
 		{"S36", "ports, sockets and displays through the gateway (`-W`, `-L`, `-R`, `-D`, `-X`, `-A`, `-w`)", refused, true, func(a *sshArena) (err error) {
 			for _, args := range [][]string{
-				{"-W", a.peer.Address, "target"}, {"-W", "169.254.169.254:80", "target"}, {"-o", "ExitOnForwardFailure=yes", "-R", "127.0.0.1:0:" + a.peer.Address, "target", "echo", "in"},
-				{"-o", "ExitOnForwardFailure=yes", "-R", a.home + "/s:" + a.peer.Address, "target", "echo", "in"}, {"-o", "ExitOnForwardFailure=yes", "-w", "0:0", "target", "echo", "in"},
+				{"-W", a.peer.Address, "target"},
+				{"-W", "169.254.169.254:80", "target"},
+				{"-o", "ExitOnForwardFailure=yes", "-R", "127.0.0.1:0:" + a.peer.Address, "target", "echo", "in"},
+				{"-o", "ExitOnForwardFailure=yes", "-R", a.home + "/s:" + a.peer.Address, "target", "echo", "in"},
+				{"-o", "ExitOnForwardFailure=yes", "-w", "0:0", "target", "echo", "in"},
 			} {
 				ans, serr := a.openssh("box+ops", "", "ssh", args...)
 				err = errors.Join(err, serr, unless(ans.code != 0 && !strings.Contains(ans.out, "SSH-2.0"), "%q: %+v", args, ans))

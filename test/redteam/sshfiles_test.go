@@ -130,9 +130,14 @@ func sshFiles() []sshRow {
 		}},
 		filesAttempt("S61", "hard links, copies and renames out of what is not shown or is masked", judged, true, func(p func(string) []byte) []wire.Request {
 			return []wire.Request{
-				{Type: wire.Extended, Extension: []byte(wire.ExtHardlink), Path: p("data/secret/n.txt"), To: p("drop/h")}, {Type: wire.Extended, Extension: []byte(wire.ExtHardlink), Path: p("data/n.txt"), To: p("drop/h")},
-				{Type: wire.Rename, Path: p("data/secret/n.txt"), To: p("drop/r")}, {Type: wire.Rename, Path: p("data/n.txt"), To: p("drop/r")}, {Type: wire.Rename, Path: p("data"), To: p("drop/r")}, {Type: wire.Rename, Path: p("drop"), To: p("elsewhere/r")},
-				{Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("data/secret"), To: p("drop/r")}, {Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("drop"), To: p("public/a.txt")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtHardlink), Path: p("data/secret/n.txt"), To: p("drop/h")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtHardlink), Path: p("data/n.txt"), To: p("drop/h")},
+				{Type: wire.Rename, Path: p("data/secret/n.txt"), To: p("drop/r")},
+				{Type: wire.Rename, Path: p("data/n.txt"), To: p("drop/r")},
+				{Type: wire.Rename, Path: p("data"), To: p("drop/r")},
+				{Type: wire.Rename, Path: p("drop"), To: p("elsewhere/r")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("data/secret"), To: p("drop/r")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("drop"), To: p("public/a.txt")},
 			}
 		}),
 		filesAttempt("S62", "rights, owners, times and sizes of what may not be changed", judged, true, func(p func(string) []byte) (out []wire.Request) {
@@ -153,9 +158,18 @@ func sshFiles() []sshRow {
 		}),
 		filesAttempt("S64", "whether something is there, asked by stat, readlink, statvfs, realpath and homes", judged, true, func(p func(string) []byte) []wire.Request {
 			return []wire.Request{
-				{Type: wire.Stat, Path: p("elsewhere/n.txt")}, {Type: wire.Lstat, Path: p("data/secret/n.txt")}, {Type: wire.Stat, Path: []byte("/etc/shadow")}, {Type: wire.Readlink, Path: p("elsewhere/n.txt")}, {Type: wire.Readlink, Path: []byte("/proc/self/exe")},
-				{Type: wire.Opendir, Path: p("elsewhere")}, {Type: wire.Opendir, Path: p("data/secret")}, {Type: wire.Opendir, Path: []byte("/etc")}, {Type: wire.Extended, Extension: []byte(wire.ExtStatvfs), Path: []byte("/etc")},
-				{Type: wire.Extended, Extension: []byte(wire.ExtExpandPath), Path: []byte("~root/x")}, {Type: wire.Extended, Extension: []byte(wire.ExtHome), Path: []byte("root")}, {Type: wire.Extended, Extension: []byte("exec@made-up"), Rest: sshStrings("touch")},
+				{Type: wire.Stat, Path: p("elsewhere/n.txt")},
+				{Type: wire.Lstat, Path: p("data/secret/n.txt")},
+				{Type: wire.Stat, Path: []byte("/etc/shadow")},
+				{Type: wire.Readlink, Path: p("elsewhere/n.txt")},
+				{Type: wire.Readlink, Path: []byte("/proc/self/exe")},
+				{Type: wire.Opendir, Path: p("elsewhere")},
+				{Type: wire.Opendir, Path: p("data/secret")},
+				{Type: wire.Opendir, Path: []byte("/etc")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtStatvfs), Path: []byte("/etc")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtExpandPath), Path: []byte("~root/x")},
+				{Type: wire.Extended, Extension: []byte(wire.ExtHome), Path: []byte("root")},
+				{Type: wire.Extended, Extension: []byte("exec@made-up"), Rest: sshStrings("touch")},
 			}
 		}),
 		{"S65", "the answers for what is there and what is not are the same", judged, true, func(a *sshArena) error {
@@ -193,7 +207,12 @@ func sshFiles() []sshRow {
 		}},
 		{"S70", "packets that are cut, too long, of no type, and numbers out of order", "wire/sftp", false, func(a *sshArena) (err error) {
 			for _, b := range [][]byte{
-				{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0, 0, 0, 1, 3}, {0, 0, 0, 5, 77, 0, 0, 0, 1}, append([]byte{0, 0, 0, 30, 3, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xf0}, make([]byte, 21)...), {0, 0, 0, 5, 1, 0, 0, 0, 3},
+				{0xff, 0xff, 0xff, 0xff},
+				{0, 0, 0, 0},
+				{0, 0, 0, 1, 3},
+				{0, 0, 0, 5, 77, 0, 0, 0, 1},
+				append([]byte{0, 0, 0, 30, 3, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xf0}, make([]byte, 21)...),
+				{0, 0, 0, 5, 1, 0, 0, 0, 3},
 				append(binary.BigEndian.AppendUint32(nil, 1<<20), make([]byte, 1<<20)...),
 			} {
 				c := a.login("box+ops")
