@@ -65,6 +65,19 @@ bench-google: test-deps ## BigQuery and Cloud Storage through the gateway beside
 	go test -c -tags bench -o bin/googlebench.test ./test/googlebench
 	cd test/googlebench && ../../bin/googlebench.test -test.timeout 30m
 
+.PHONY: bench-kubernetes
+bench-kubernetes: ## Kubernetes through the gateway beside its own API server, as JSON lines
+	test/scripts/install-system test
+	test/scripts/install-kubernetes
+	go test -c -tags bench -o bin/kubebench.test ./test/kubebench
+	cd test/kubebench && ../../bin/kubebench.test -test.timeout 30m $(BENCHFLAGS)
+
+.PHONY: bench-ssh
+bench-ssh: ## Commands and files over SSH through the gateway beside OpenSSH's server, as JSON lines
+	test/scripts/install-system test
+	go test -c -tags bench -o bin/sshbench.test ./test/sshbench
+	cd test/sshbench && ../../bin/sshbench.test -test.timeout 30m $(BENCHFLAGS)
+
 .PHONY: live-google
 live-google: test-deps ## The gateway before Google's own BigQuery and Cloud Storage, with a project of yours: see test/livegoogle/doc.go
 	go test -tags live -count=1 -v ./test/livegoogle
