@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +36,7 @@ const (
 	commands = 200
 	events   = 200
 	logs     = 7
-	logBytes = 64 << 20
+	logBytes = 32 << 20
 )
 
 const policy = `
@@ -51,6 +52,8 @@ const entry = `  - name: prod
     tls: {ca: %s}
     kubernetes:
       url: %s
+      objects:
+        - {resources: [pods], names: [open], labels: [public]}
       commands:
         - {name: nothing, words: ["true"], labels: [public]}
 `
@@ -67,6 +70,7 @@ func TestMain(m *testing.M) {
 type side struct {
 	http        *http.Client
 	root, token string
+	as          string // whom to impersonate
 }
 
 // world is a cluster and both ways to it.
@@ -86,7 +90,7 @@ func start(t *testing.T) *world {
 	c.Namespace("clinic", nil)
 	token := g.Exchange(t, g.HTTPClient(t), "prod", "ops")
 	return &world{figures.Sheet{Bench: "kubernetes", Peer: "kube-apiserver", Out: out}, c, [2]side{
-		{client(t, c.CAFile), c.URL, c.AdminToken}, {client(t, g.CA), "https://" + g.HTTPAddress() + "/k8s/prod", token},
+		{client(t, c.CAFile), c.URL, c.AdminToken, ""}, {client(t, g.CA), "https://" + g.HTTPAddress() + "/k8s/prod", token, ""},
 	}, [2]string{c.CAFile, g.CA}}
 }
 
@@ -124,6 +128,10 @@ func (s side) ask(ctx context.Context, path string) (*http.Response, error) {
 	}
 	req.Header.Set("Authorization", "Bearer "+s.token)
 	req.Header.Set("Accept", "application/json")
+	if s.as != "" {
+		req.Header["Impersonate-User"], req.Header["Impersonate-Group"] = []string{s.as}, []string{"sallyport:ops"}
+		req.Header["Impersonate-Extra-Sallyport-Session"] = []string{"bench"}
+	}
 	res, err := s.http.Do(req)
 	if err == nil && res.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(res.Body)
@@ -188,28 +196,35 @@ func TestObjects(t *testing.T) {
 	}
 	d, g := pair(all+"/claims-0001", 1000)
 	must(t, w.sheet.Times("get-pod", gets, d, g))
+	// The same question as the gateway asks it, for somebody else: what is left of the
+	// difference is the gateway's own.
+	same := w.sides[0]
+	same.token, same.as = w.cluster.GatewayToken, "ann"
+	asked := w.sheet
+	asked.Peer = "kube-apiserver, with impersonation"
+	must(t, asked.Times("get-pod", gets, same.whole(t, all+"/claims-0001", 1000), g))
 	d, g = pair(all, pods*1000)
 	must(t, w.sheet.Rates("list-1000-pods", lists, d, g))
 	d, g = pair(all+"?limit=500", pods*500)
 	must(t, w.sheet.Rates("list-500-of-1000-pods", lists, d, g))
 }
 
-// TestLogs follows nothing: the log is there and comes as fast as it can.
+// TestLogs follows nothing: the logs are there and come as fast as they can. Every line
+// has an identifier, which one pod's log may show.
 func TestLogs(t *testing.T) {
 	w := start(t)
-	w.cluster.CreatePod(kubepeer.Pod{Namespace: "clinic", Name: "web-1"})
 	const line = "2026-01-02T03:04:05Z INFO claims request=7f3a status=200 duration=12ms path=/v1/claims/list ssn 219-09-9991\n"
 	piece := strings.Repeat(line, 32<<10/len(line))
-	var pieces []kubepeer.Piece
-	for range 256 {
-		pieces = append(pieces, kubepeer.Piece{Text: piece})
+	pieces := slices.Repeat([]kubepeer.Piece{{Text: piece}}, 256)
+	for _, x := range []struct{ pod, name string }{{"open", "log-raw"}, {"web-1", "log-masked"}} {
+		w.cluster.CreatePod(kubepeer.Pod{Namespace: "clinic", Name: x.pod})
+		for n := 0; n < logBytes; n += len(piece) * len(pieces) {
+			w.cluster.Log("clinic", x.pod, "main", pieces...)
+		}
+		w.cluster.EndLog("clinic", x.pod, "main")
+		path := "/api/v1/namespaces/clinic/pods/" + x.pod + "/log"
+		must(t, w.sheet.Rates(x.name, logs, w.sides[0].whole(t, path, logBytes/2), w.sides[1].whole(t, path, logBytes/2)))
 	}
-	for n := 0; n < logBytes; n += len(piece) * len(pieces) {
-		w.cluster.Log("clinic", "web-1", "main", pieces...)
-	}
-	w.cluster.EndLog("clinic", "web-1", "main")
-	const path = "/api/v1/namespaces/clinic/pods/web-1/log"
-	must(t, w.sheet.Rates("log", logs, w.sides[0].whole(t, path, logBytes/2), w.sides[1].whole(t, path, logBytes/2)))
 }
 
 // exec runs a command that does nothing, over a connection of its own as the protocol

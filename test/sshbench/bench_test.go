@@ -30,7 +30,7 @@ const (
 	commands  = 300
 	logins    = 60
 	transfers = 5
-	size      = 256 << 20
+	size      = 128 << 20
 	masked    = 100 << 20
 )
 
@@ -90,8 +90,8 @@ type side struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	fill(t, filepath.Join(dir, "public", "big"), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n", size)
-	fill(t, filepath.Join(dir, "data", "big.csv"), "1001,Testperson,219-09-9991,no known allergies and follow-up in two weeks\n", masked)
+	fill(t, filepath.Join(dir, "public", "big"), "", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n", size)
+	fill(t, filepath.Join(dir, "data", "big.csv"), "id,name,ssn,note\n", "1001,Testperson,219-09-9991,no known allergies and follow-up in two weeks\n", masked)
 	w := &world{peer: sshpeer.Start(t, sshpeer.Options{Dir: dir, Lines: []string{noProfile}}), home: t.TempDir()}
 	w.gateway = gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("box.key", string(w.peer.PrivateKey)),
 		gatewaytest.Resource("box", "ops", fmt.Sprintf(entry, w.peer.Address, w.peer.User, w.peer.HostKey, dir)))
@@ -111,10 +111,10 @@ func start(t *testing.T) *world {
 }
 
 // fill makes a file of lines, long ago, so that it does not count as just changed.
-func fill(t *testing.T, name, line string, n int) {
+func fill(t *testing.T, name, head, line string, n int) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(name), 0o755))
-	must(t, os.WriteFile(name, bytes.Repeat([]byte(line), n/len(line)), 0o644))
+	must(t, os.WriteFile(name, append([]byte(head), bytes.Repeat([]byte(line), n/len(line))...), 0o644))
 	long := time.Unix(1_700_000_000, 0)
 	must(t, os.Chtimes(name, long, long))
 }
