@@ -31,11 +31,11 @@ import (
 
 const (
 	pods     = 1000
-	lists    = 30
-	gets     = 400
+	lists    = 20
+	gets     = 200
 	commands = 200
 	events   = 200
-	logs     = 7
+	logs     = 5
 	logBytes = 32 << 20
 )
 
