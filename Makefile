@@ -33,6 +33,11 @@ help: ## This list
 demo: demo-deps build ## See it work: a throw-away clinic behind the gateway (DEMOFLAGS=--keep leaves it running)
 	test/scripts/demo $(DEMOFLAGS)
 
+.PHONY: demo-kubernetes
+demo-kubernetes: ## What the demo's chapter of Kubernetes needs: etcd, and the API server and kubectl, compiled once (about eight minutes of CPU)
+	test/scripts/install-system kubernetes
+	test/scripts/install-kubernetes
+
 .PHONY: test
 test: test-deps ## Every test, with the corpora of the fuzz targets, and concurrent packages under -race
 	go test ./... -count=1 -timeout 30m -p 2

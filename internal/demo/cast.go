@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -86,6 +87,15 @@ func (s *stage) environment(vars []variable) []string {
 		env = append(env, v.name+"="+v.value)
 	}
 	return env
+}
+
+// find returns the path of a program; its bare name, with which starting it fails and
+// says so, where there is none.
+func (s *stage) find(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return name
 }
 
 // psqlAs is a psql of the CI job through the gateway.

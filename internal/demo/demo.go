@@ -3,8 +3,9 @@
 
 // Package demo tells Sallyport's story on one machine: a synthetic clinic in a
 // throw-away PostgreSQL, a gateway before it, and everything done through the
-// programs that a person would use: psql, the command line, and Google's client
-// libraries where [PeersVariable] names stand-ins for their services. Each step checks
+// programs that a person would use: psql, the command line, Google's client
+// libraries where [PeersVariable] names stand-ins for their services, and ssh, sftp and
+// kubectl where [HostsVariable] names what they reach. Each step checks
 // what it shows, and no value of the clinic may be in anything that is shown
 // behind the gateway; the demonstration fails where one of both does not hold.
 package demo
@@ -40,8 +41,8 @@ type step struct {
 	run   func(context.Context, *stage) error
 }
 
-// steps are the story's; the chapters of Google Cloud are told where g is.
-func steps(g *google) []step {
+// steps are the story's; the chapters of what is not there are left out.
+func steps(g *google, h *hosts) []step {
 	all := []step{
 		{
 			"A CI job without a grant is refused",
@@ -78,6 +79,12 @@ func steps(g *google) []step {
 	}
 	if g != nil {
 		all = append(all, cloudSteps(g)...)
+	}
+	if h != nil {
+		all = append(all, sshSteps()...)
+		if h.at.Kubernetes.URL != "" {
+			all = append(all, kubernetesSteps()...)
+		}
 	}
 	return append(all, evidenceSteps()...)
 }
@@ -123,7 +130,7 @@ func Run(ctx context.Context, env Env, keep bool) (err error) {
 	if err := s.open(ctx); err != nil {
 		return cmp.Or(ctx.Err(), fmt.Errorf("demo: setting up: %w", err))
 	}
-	all := steps(s.google)
+	all := steps(s.google, s.hosts)
 	for i, st := range all {
 		s.headline(i+1, st.title, st.about)
 		if err := st.run(ctx, s); err != nil {

@@ -93,9 +93,9 @@ func TestExportsShortenTokens(t *testing.T) {
 
 func TestConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	for chapters, resources := range map[bool]int{false: 1, true: 3} {
+	for chapters, resources := range map[bool]int{false: 1, true: 5} {
 		text := demo.Configuration("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
-			"http://127.0.0.1:1", [3]string{"127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:7"}, "127.0.0.1:4", "/tmp/with space/ca.crt", chapters)
+			"http://127.0.0.1:1", [4]string{"127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:7", "127.0.0.1:8"}, "127.0.0.1:4", "/tmp/with space/ca.crt", chapters)
 		c, err := config.Parse("/demo/sallyport.yaml", []byte(text))
 		if err != nil {
 			t.Fatal(err)

@@ -20,15 +20,23 @@ var (
 	Plain = plain
 )
 
-// Configuration is the gateway's file, with or without the chapters of Google Cloud.
-func Configuration(auditor, issuer string, at [3]string, target, targetCA string, chapters bool) string {
+// Configuration is the gateway's file, with or without the chapters that
+// need stand-ins.
+func Configuration(auditor, issuer string, at [4]string, target, targetCA string, chapters bool) string {
 	var g *google
+	var h *hosts
 	if chapters {
+		h = &hosts{}
+		h.at.SSH.Address, h.at.SSH.User, h.at.SSH.HostKey, h.at.SSH.Dir = "127.0.0.1:8", "batch", hostKey, "/srv"
+		h.at.Kubernetes.URL, h.at.Kubernetes.CA = "https://127.0.0.1:9", "/tmp/ca.crt"
 		g = &google{analyser: "/usr/local/bin/sallyport-bqanalyzer"}
 		g.at.Project, g.at.BigQuery, g.at.Storage = "clinic-demo", "http://127.0.0.1:5", "http://127.0.0.1:6"
 	}
-	return configuration(auditor, issuer, addresses{at[0], at[1], at[2]}, target, targetCA, g)
+	return configuration(auditor, issuer, addresses{at[0], at[1], at[2], at[3]}, target, targetCA, g, h)
 }
+
+// hostKey is a key of nobody.
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyVb5q1bSTb0rPLZc2cVdPs2ABmbYQ1mXBq1Cyb1Chk"
 
 // Failure stands for every exit status but 0.
 const Failure = failure
@@ -103,9 +111,10 @@ func shell(script string) invocation {
 // Greet starts stand-ins, greets them and has them end.
 func Greet(ctx context.Context, program, dir string) error {
 	s := &stage{dir: dir, env: Env{Getenv: os.Getenv}}
-	g, err := s.launchPeers(program)
+	p, err := s.launchPeers("the test", program)
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.greet(ctx, "{}"), g.stop())
+	var at struct{ Client string }
+	return errors.Join(p.greet(ctx, "{}", &at, func() bool { return at.Client != "" }), p.stop())
 }

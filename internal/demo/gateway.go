@@ -37,14 +37,14 @@ type gateway struct {
 }
 
 // addresses are where a gateway listens.
-type addresses struct{ api, pg, http string }
+type addresses struct{ api, pg, http, ssh string }
 
 // open chooses free addresses, has the configuration written for them, and
 // starts. Another process may take an address in between; then it tries again.
 func (g *gateway) open(ctx context.Context, write func(addresses) error) error {
 	var err error
 	for range ports {
-		for _, at := range []*string{&g.at.api, &g.at.pg, &g.at.http} {
+		for _, at := range []*string{&g.at.api, &g.at.pg, &g.at.http, &g.at.ssh} {
 			if *at, err = freeAddress(ctx); err != nil {
 				return err
 			}

@@ -9,10 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -53,9 +50,7 @@ type google struct {
 		Client   string `json:"client"` // path of the libraries' program
 	}
 
-	*child
-	in  io.WriteCloser // the stand-ins end with it
-	out *capture
+	*peers
 }
 
 // openGoogle starts the stand-ins with what the clinic has exported, and notes what
@@ -72,12 +67,13 @@ func (s *stage) openGoogle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.google, err = s.launchPeers(program); err != nil {
+	p, err := s.launchPeers("Google Cloud", program)
+	if err != nil {
 		return err
 	}
-	g := s.google
-	g.analyser = s.env.Getenv(AnalyserVariable)
-	if err := g.greet(ctx, seed); err != nil {
+	g := &google{analyser: s.env.Getenv(AnalyserVariable), peers: p}
+	s.google = g
+	if err := g.greet(ctx, seed, &g.at, func() bool { return g.at.Client != "" }); err != nil {
 		return err
 	}
 	return errors.Join(s.put("google.token", g.at.Token, 0o600),
@@ -127,71 +123,6 @@ func reversed(text string) string {
 		b.WriteByte(text[i])
 	}
 	return b.String()
-}
-
-// launchPeers starts the stand-ins.
-func (s *stage) launchPeers(program string) (*google, error) {
-	g := &google{out: &capture{}}
-	cmd := exec.Command(program)
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = s.dir, g.out, g.out, parting
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SALLYPORT_CACHE"} {
-		cmd.Env = append(cmd.Env, name+"="+s.env.Getenv(name))
-	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, sallyport.E(sallyport.Unavailable, op, "the stand-ins for Google Cloud cannot be run").Because(err)
-	}
-	g.in = in
-	if g.child, err = launch(cmd, true); err != nil {
-		return nil, errors.Join(sallyport.E(sallyport.Unavailable, op, "the stand-ins for Google Cloud cannot be run").
-			WithHint("run: make demo").Because(err), in.Close())
-	}
-	return g, nil
-}
-
-// greet gives the stand-ins their seed and reads where they are.
-func (g *google) greet(ctx context.Context, seed string) error {
-	fault := func(what string, err error) error {
-		out, _ := g.out.read()
-		return fmt.Errorf("%w; they printed:\n%s", sallyport.E(sallyport.Unavailable, op, "the stand-ins for Google Cloud "+what).WithHint("run: make demo").Because(err), out)
-	}
-	if _, err := io.WriteString(g.in, seed+"\n"); err != nil {
-		return fault("ended while they started", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, readiness)
-	defer cancel()
-	for {
-		out, more := g.out.read()
-		for line := range strings.Lines(out) {
-			if strings.HasSuffix(line, "\n") && json.Unmarshal([]byte(line), &g.at) == nil && g.at.Client != "" {
-				return nil
-			}
-		}
-		select {
-		case <-more:
-		case <-g.done:
-			return fault("ended while they started", g.err)
-		case <-ctx.Done():
-			return fault("do not answer", ctx.Err())
-		}
-	}
-}
-
-// stop ends the stand-ins and waits; those that do not end are killed.
-func (g *google) stop() error {
-	_ = g.in.Close() // fails only when they have ended already
-	t := time.NewTimer(readiness)
-	defer t.Stop()
-	select {
-	case <-g.done:
-	case <-t.C:
-		return errors.Join(errors.New("the stand-ins for Google Cloud did not stop when told to"), g.kill())
-	}
-	if g.err != nil {
-		out, _ := g.out.read()
-		return fmt.Errorf("the end of the stand-ins for Google Cloud: %w\n%s", g.err, out)
-	}
-	return nil
 }
 
 // resources are the entries of the configuration.

@@ -44,6 +44,7 @@ type stage struct {
 	issuer  *issuer.Issuer
 	gateway *gateway
 	google  *google // nil when its chapters are left out
+	hosts   *hosts  // the same
 
 	raw     []string // values of the clinic that nobody may see
 	checked int      // outputs that were searched for them
@@ -59,7 +60,7 @@ type stage struct {
 func (s *stage) open(ctx context.Context) error {
 	s.line("Sallyport: a gateway for machines that touch patient data, before a clinic that does not exist.")
 	s.say("Setting up: PostgreSQL, the clinic, an issuer of identities, certificates, the gateway.")
-	for _, step := range []func(context.Context) error{s.openCluster, s.openClinic, s.openGoogle, s.openIssuer, s.openGateway} {
+	for _, step := range []func(context.Context) error{s.openCluster, s.openClinic, s.openGoogle, s.openHosts, s.openIssuer, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -186,7 +187,7 @@ func (s *stage) openGateway(ctx context.Context) error {
 	}
 	s.gateway = &gateway{self: s.env.Self, dir: s.dir, environ: []string{"PATH=" + s.env.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + s.dir}}
 	write := func(at addresses) error {
-		return s.put("sallyport.yaml", configuration(auditor.Recipient().String(), s.issuer.URL, at, s.cluster.Addr, s.cluster.CAFile, s.google), 0o644)
+		return s.put("sallyport.yaml", configuration(auditor.Recipient().String(), s.issuer.URL, at, s.cluster.Addr, s.cluster.CAFile, s.google, s.hosts), 0o644)
 	}
 	if err := s.gateway.open(ctx, write); err != nil {
 		return err
@@ -200,10 +201,13 @@ func (s *stage) openGateway(ctx context.Context) error {
 }
 
 // configuration is the gateway's file.
-func configuration(auditor, issuer string, at addresses, target, targetCA string, g *google) string {
+func configuration(auditor, issuer string, at addresses, target, targetCA string, g *google, h *hosts) string {
 	policies, names, more := []string{"clinic.cedar"}, []string{database}, ""
 	if g != nil {
 		policies, names, more = append(policies, "google.cedar"), append(names, lake, warehouse), g.resources()
+	}
+	if h != nil {
+		policies, names, more = append(policies, "hosts.cedar"), append(names, h.names()...), more+h.resources()
 	}
 	return fmt.Sprintf(`version: 1
 data: data
@@ -212,6 +216,7 @@ listen:
   api: {address: "%s", tls: {cert: gateway.crt, key: gateway.key}}
   postgres: {address: "%s", tls: {cert: gateway.crt, key: gateway.key}}
   http: {address: "%s"}
+  ssh: {address: "%s"}
 auditors: [%s]
 api: {auditors: ["group:auditors"], administrators: ["group:security"]}
 identity:
@@ -247,7 +252,7 @@ resources:
     labels: clinic.labels.yaml
 %svault: {key: "file:vault.key"}
 log: {level: info, format: text}
-`, at.api, at.pg, at.http, auditor, issuer, strings.Join(policies, ", "), strings.Join(names, ", "), target, targetCA, more)
+`, at.api, at.pg, at.http, at.ssh, auditor, issuer, strings.Join(policies, ", "), strings.Join(names, ", "), target, targetCA, more)
 }
 
 // close stops and removes everything.
@@ -258,6 +263,9 @@ func (s *stage) close() error {
 	}
 	if s.google != nil {
 		errs = append(errs, s.google.stop())
+	}
+	if s.hosts != nil {
+		errs = append(errs, s.hosts.stop())
 	}
 	if s.issuer != nil {
 		errs = append(errs, s.issuer.Close())

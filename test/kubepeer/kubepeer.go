@@ -79,6 +79,19 @@ func Programs(t peer.T) (apiserver, kubectl string) {
 	return paths[0], paths[1]
 }
 
+// Missing says what a cluster lacks on this machine, and how to get it; "" when
+// nothing has to be built or installed. It builds nothing.
+func Missing(ctx context.Context) string {
+	const do = "run: make demo-kubernetes (it compiles the API server and kubectl, once, in some minutes)"
+	if _, err := exec.LookPath(etcdProgram); err != nil {
+		return "there is no etcd (Debian: etcd-server); " + do
+	}
+	if err := exec.CommandContext(ctx, filepath.Join(pgtest.Root(), "test", "scripts", "install-kubernetes"), "--there").Run(); err != nil {
+		return "the API server of Kubernetes has not been built; " + do
+	}
+	return ""
+}
+
 // Option changes how a cluster is set up.
 type Option func(*options)
 

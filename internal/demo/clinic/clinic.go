@@ -3,7 +3,7 @@
 
 // Package clinic is a synthetic clinic's database for demonstrations and tests:
 // its schema, its data, the labels of its columns and policies over them, and over
-// copies of them in Google Cloud. Nobody
+// copies of them in Google Cloud, on a machine and in a cluster. Nobody
 // in it exists; the SSNs are of ranges that are never issued.
 package clinic
 
@@ -12,7 +12,7 @@ import (
 	"fmt"
 )
 
-//go:embed clinic.sql roles.sql labels.yaml policy.cedar warehouse.yaml google.cedar
+//go:embed clinic.sql roles.sql labels.yaml policy.cedar warehouse.yaml google.cedar hosts.cedar
 var files embed.FS
 
 // Schema returns the statements that make and fill the clinic.
@@ -38,6 +38,10 @@ func Warehouse() string { return read("warehouse.yaml") }
 // Google returns the policies over the clinic's exports in Cloud Storage and its
 // warehouse in BigQuery, to be used beside [Policy].
 func Google() string { return read("google.cedar") }
+
+// Hosts returns the policies over the clinic's machine for nightly runs and its
+// cluster of Kubernetes, to be used beside [Policy].
+func Hosts() string { return read("hosts.cedar") }
 
 // read returns one of the embedded files; it cannot be missing, because it is
 // part of the binary.
