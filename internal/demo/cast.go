@@ -187,6 +187,7 @@ func (s *stage) leave(ctx context.Context) error {
 		}
 	}
 	s.leaveGoogle()
+	s.leaveHosts()
 	s.line("")
 	s.line("   configuration, policy, data and bundle: %s", s.dir)
 	s.line("   the gateway's log: %s", s.gateway.logFile())

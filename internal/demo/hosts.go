@@ -162,3 +162,23 @@ func (h *hosts) resources() string {
       labels: [cluster]
 `, cluster, h.at.Kubernetes.CA, h.at.Kubernetes.URL)
 }
+
+// leaveHosts says how to go on with ssh and kubectl.
+func (s *stage) leaveHosts() {
+	if s.hosts == nil {
+		return
+	}
+	s.line("")
+	s.say("With ssh and sftp, in a terminal of the ci-job:")
+	s.line("\n   %s ssh-cert --resource %s --role %s --config ssh_config    # good for five minutes", s.env.Self, batch, role)
+	s.line("   ssh -F ssh_config %s tail -n 3 %s", batch, s.hosts.there(logFile))
+	s.line("   sftp -F ssh_config %s:%s", batch, s.hosts.there(exportFile))
+	if s.hosts.at.Kubernetes.URL == "" {
+		return
+	}
+	s.line("")
+	s.say("With kubectl, which runs sallyport by its name:")
+	s.line("\n   export PATH=%s:$PATH KUBECONFIG=%s", filepath.Dir(s.env.Self), s.path("kubeconfig"))
+	s.line("   %s get pods -n %s", s.hosts.at.Kubernetes.Kubectl, namespace)
+	s.line("   %s delete namespace %s    # held; the officer decides", s.hosts.at.Kubernetes.Kubectl, namespace)
+}

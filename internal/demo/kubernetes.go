@@ -27,8 +27,8 @@ func kubernetesSteps() []step {
 			"What follows a log (-f) gets each line when it is complete.", logsMasked,
 		},
 		{
-			"Kubernetes: no shell in a container",
-			"The policies say that the job may look. The refusal comes before the connection is taken over.", execRefused,
+			"Kubernetes: nothing is run in a container",
+			"The job may look, and the cluster has no list of commands. The refusal comes before the connection is taken over.", execRefused,
 		},
 		{
 			"Kubernetes: deleting a namespace waits for a person, who says no",
@@ -45,7 +45,7 @@ func (s *stage) kubectlAs(args ...string) invocation {
 }
 
 func podsListed(ctx context.Context, s *stage) error {
-	if err := s.login(ctx, job(), cluster); err != nil {
+	if err := s.remember(ctx, job()); err != nil {
 		return err
 	}
 	in := invocation{

@@ -198,6 +198,11 @@ func (s *stage) twice(ctx context.Context, resource string, c call, no, yes stri
 
 // login has an actor log in at a resource, which writes the file of credentials.
 func (s *stage) login(ctx context.Context, a actor, resource string) error {
+	return s.remember(ctx, a, "--resource", resource, "--role", role)
+}
+
+// remember has an actor log in, with more flags.
+func (s *stage) remember(ctx context.Context, a actor, more ...string) error {
 	token, err := s.token(a, keptLife)
 	if err != nil {
 		return err
@@ -205,9 +210,7 @@ func (s *stage) login(ctx context.Context, a actor, resource string) error {
 	if err := s.put(a.name+".token", token, 0o600); err != nil {
 		return err
 	}
-	args := []string{
-		"login", "--server", "https://" + s.gateway.at.api, "--ca", "ca.pem", "--token-file", a.name + ".token", "--resource", resource, "--role", role,
-	}
+	args := append([]string{"login", "--server", "https://" + s.gateway.at.api, "--ca", "ca.pem", "--token-file", a.name + ".token"}, more...)
 	_, err = s.expect(ctx, invocation{who: a.name, name: "sallyport", path: s.env.Self, args: args, env: s.environment([]variable{{"SALLYPORT_PROFILE", s.path(a.name, "profile.json")}})}, 0)
 	return err
 }

@@ -104,7 +104,10 @@ func sshFile(ctx context.Context, s *stage) error {
 	if _, err := s.expect(ctx, s.sshAs("sftp", batch+":"+s.hosts.there(exportFile), "patients.csv"), 0); err != nil {
 		return err
 	}
-	_, err := s.expect(ctx, invocation{who: job().name, name: "cat", path: s.find("cat"), args: []string{"patients.csv"}, env: s.environment(nil)}, 0,
-		"id,mrn,name,ssn,birth_date,zip\n", "\n5,")
+	read := invocation{who: job().name, name: "cat", path: s.find("cat"), args: []string{"patients.csv"}, env: s.environment(nil)}
+	r, err := s.expect(ctx, read, 0, "id,mrn,name,ssn,birth_date,zip\n", "[SSN]")
+	if err == nil && strings.Count(r.out, "\n") != 6 {
+		err = errors.New("the masked file does not have five rows")
+	}
 	return err
 }
