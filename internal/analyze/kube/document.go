@@ -5,6 +5,7 @@ package kube
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -94,20 +95,6 @@ func value(d *json.Decoder, depth int) (any, error) {
 	return object, err
 }
 
-// Labels are those that the object has, where the body is one.
-func (d *Document) Labels() map[string]string {
-	object, _ := d.root.(map[string]any)
-	metadata, _ := object["metadata"].(map[string]any)
-	labels, _ := metadata["labels"].(map[string]any)
-	out := map[string]string{}
-	for k, v := range labels {
-		if s, ok := v.(string); ok {
-			out[k] = s
-		}
-	}
-	return out
-}
-
 // Workload reports whether objects of a kind have the specification of a pod in them.
 func Workload(group, resource string) bool {
 	switch group {
@@ -183,12 +170,12 @@ func riskyName(name string) bool {
 	return false
 }
 
-// Minting says whether a Secret would get a credential of a service account.
+// Minting says whether a Secret would get a credential of a service account, or be one of a node.
 func (d *Document) Minting() []string {
 	var found []string
 	walk(d.root, nil, func(path []string, v any) {
-		if s, ok := v.(string); ok && strings.HasPrefix(s, "kubernetes.io/service-account") && (path[len(path)-1] == "type" || path[len(path)-1] == "value") && len(found) == 0 {
-			found = append(found, "service-account-token")
+		if s, ok := v.(string); ok && mints(s) && (path[len(path)-1] == "type" || path[len(path)-1] == "value") && len(found) == 0 {
+			found = append(found, "credential")
 		}
 	})
 	return found
@@ -203,11 +190,18 @@ func (d *Document) Masked() []string {
 		if !ok || len(found) == maxFields {
 			return
 		}
-		if strings.Contains(s, kubemask.EncodedSentinel) || strings.Contains(s, "[") && slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) }) {
+		if strings.Contains(s, kubemask.EncodedSentinel) || encodedSentinel(s) || strings.Contains(s, "[") && slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) }) {
 			found = append(found, fieldName(path))
 		}
 	})
 	return found
+}
+
+// encodedSentinel reports whether s is base64 of a text with the sentinel in it: of a value
+// that was read masked, decoded and written among others.
+func encodedSentinel(s string) bool {
+	b, err := base64.StdEncoding.DecodeString(s)
+	return err == nil && bytes.Contains(b, []byte(kubemask.Sentinel))
 }
 
 // placeholders are the texts that masks put in the place of what they take away.

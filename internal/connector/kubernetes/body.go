@@ -8,8 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
+	goyaml "go.yaml.in/yaml/v4"
 	"sigs.k8s.io/yaml"
 
 	sallyport "github.com/sallyport-dev/sallyport"
@@ -45,8 +47,11 @@ func (t *Target) readBody(w http.ResponseWriter, r *http.Request, c *call) (*bod
 	if out.doc, err = kube.Parse(out.json); err != nil {
 		return nil, err
 	}
+	if out.doc.Relabels() {
+		return nil, bad("the request takes an object's labels from elsewhere in it, so that nobody knows which it will have", "send the labels themselves")
+	}
 	if c.workload() {
-		c.Risks = out.doc.Risks()
+		c.Risks = t.cfg.Layout.Risks(&c.Call, out.doc)
 	}
 	if c.Group == "" && c.Resource == "secrets" {
 		c.Risks = append(c.Risks, out.doc.Minting()...)
@@ -84,10 +89,20 @@ func (t *Target) form(b *body, contentType string) error {
 		return unknown
 	}
 	// The cluster's own reader of YAML; it is strict here.
-	if b.json, err = yaml.YAMLToJSONStrict(b.json); err != nil {
+	var root goyaml.Node
+	if goyaml.Unmarshal(b.json, &root) == nil && aliased(&root) {
+		return bad("the request's body has anchors of YAML, which make much of little", "write it without, or send JSON")
+	}
+	if b.json, err = yaml.YAMLToJSONStrict(b.json); err != nil || root.Kind == 0 {
 		return bad("the request's body is no YAML of one document", "send valid YAML in which no member is there twice, or JSON")
 	}
 	return nil
+}
+
+// aliased reports whether a node refers to another: a few references to a long text are
+// more than a machine can hold, once they are written out.
+func aliased(n *goyaml.Node) bool {
+	return n.Kind == goyaml.AliasNode || slices.ContainsFunc(n.Content, aliased)
 }
 
 // patch reports whether the body is a list of changes.
@@ -98,6 +113,10 @@ func (b *body) patch() bool { return strings.HasSuffix(b.media, "json-patch+json
 func (b *body) unmasked() error {
 	if b.doc == nil {
 		return nil
+	}
+	if b.doc.Reads() {
+		return status(http.StatusUnprocessableEntity, "Invalid", bad("the request copies or compares what is masked for you (copy, move or test of a JSON patch)",
+			"send add, remove and replace with the values themselves; test is for metadata.resourceVersion, uid and generation"))
 	}
 	fields := b.doc.Masked()
 	if len(fields) == 0 {

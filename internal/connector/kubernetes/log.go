@@ -4,10 +4,12 @@
 package kubernetes
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
 
+	"github.com/sallyport-dev/sallyport/internal/analyze/kube"
 	"github.com/sallyport-dev/sallyport/internal/httpgate"
 	"github.com/sallyport-dev/sallyport/internal/httpgate/upstream"
 	"github.com/sallyport-dev/sallyport/internal/session"
@@ -38,7 +40,11 @@ func (e *exchange) deliverLog(w http.ResponseWriter, p session.Permit, res *http
 	err = http.NewResponseController(w).Flush()
 	if err == nil {
 		out := run.Output(terminal.Stdout, lines{w})
-		_, err = io.CopyBuffer(struct{ io.Writer }{out}, upstream.Guard(res.Request, e.t.client.CredentialHeaders(), res.Body), make([]byte, pieceSize))
+		in := upstream.Guard(res.Request, e.t.client.CredentialHeaders(), res.Body)
+		if e.c.params.Has("limitBytes") && e.mask(kube.OutputBody) != nil {
+			in = &uncut{in: in}
+		}
+		_, err = io.CopyBuffer(struct{ io.Writer }{out}, in, make([]byte, pieceSize))
 		err = errors.Join(plain(err), out.Close())
 	}
 	r := run.Finish(terminal.Exit{}, err)
@@ -52,6 +58,34 @@ func (e *exchange) deliverLog(w http.ResponseWriter, p session.Permit, res *http
 		r.Status = "error"
 	}
 	return r, errors.Join(httpgate.ErrBroken, err)
+}
+
+// uncut reads a log that its client has cut off somewhere, without the piece of a line at
+// its end: what is left of a value there cannot be recognised.
+type uncut struct {
+	in  io.Reader
+	buf []byte // of a line that has not ended, and what came before it
+	end int    // how much of buf may leave
+	err error
+}
+
+// maxCut is how much of a line is held back at most, in bytes.
+const maxCut = 64 << 10
+
+// Read implements io.Reader.
+func (u *uncut) Read(p []byte) (int, error) {
+	for u.end == 0 && u.err == nil {
+		var n int
+		n, u.err = u.in.Read(p)
+		u.buf = append(u.buf, p[:n]...)
+		u.end = max(bytes.LastIndexByte(u.buf, '\n')+1, len(u.buf)-maxCut)
+	}
+	n := copy(p, u.buf[:u.end])
+	u.buf = append(u.buf[:0], u.buf[n:]...)
+	if u.end -= n; n > 0 {
+		return n, nil
+	}
+	return 0, u.err
 }
 
 // lines lets what is written leave at once.

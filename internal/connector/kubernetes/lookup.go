@@ -39,7 +39,7 @@ func (e *exchange) lookUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if known && e.body.doc != nil && e.c.Subresource == "" {
+	if known && e.body.doc != nil { // a subresource can change labels as well
 		for k, v := range e.body.doc.Labels() {
 			if old, ok := labels[k]; ok && old != v {
 				e.c.Labels = append(e.c.Labels, k+"="+v) // beside the one that it has now
