@@ -162,7 +162,7 @@ func (d *downstream) head(res *http.Response) {
 	} else {
 		h["Content-Type"] = nil
 	}
-	if v := res.Header.Get("Audit-Id"); len(v) <= 64 && strings.Trim(v, "0123456789abcdef-") == "" && v != "" {
+	if v := res.Header.Get("Audit-Id"); len(v) == 36 && strings.Trim(v, "0123456789abcdef-") == "" {
 		h.Set("Audit-Id", v)
 	}
 	if v := res.Header.Get("Retry-After"); isDelay(v) {
