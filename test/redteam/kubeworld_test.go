@@ -38,7 +38,7 @@ const kubePolicy = `
 @id("nodes") permit(principal in Role::"ops", action == Action::"read", resource in Path::"prod/-");
 @id("exec") permit(principal in Role::"ops", action == Action::"execute", resource in Path::"prod/clinic/pods/web-1");
 @id("commands") permit(principal in Role::"ops", action == Action::"execute", resource in Resource::"prod") when { resource is Command && resource != Command::"prod/*" };
-@id("bad") permit(principal in Role::"watch", action, resource in Path::"bad/clinic");
+@id("bad") permit(principal in Role::"watch", action == Action::"read", resource in Path::"bad/clinic");
 @id("scanned") permit(principal, action == Action::"readScanned", resource in Label::"unclassified");
 @id("protected") forbid(principal, action in [Action::"write", Action::"delete"], resource)
 when { context has kubernetes && context.kubernetes has labels && context.kubernetes.labels.contains("protected=true") };
