@@ -43,6 +43,10 @@ test: test-deps ## Every test, with the corpora of the fuzz targets, and concurr
 	go test ./... -count=1 -timeout 30m -p 2
 	CGO_ENABLED=1 go test -race -count=1 -timeout 30m -p 2 $(RACE)
 
+.PHONY: redteam
+redteam: test-deps ## Ways round the gateway before a cluster and a host with SSH, tried one by one
+	go test -count=1 -v ./test/redteam
+
 .PHONY: check
 check: $(TOOLS) ## Formatting, vet, staticcheck, errcheck, house rules, known vulnerabilities
 	test/scripts/check

@@ -21,6 +21,7 @@ type kubeRow struct {
 	by        string // what closes it
 	denial    bool   // it is on record as refused
 	changes   bool   // something is meant to change in the cluster
+	limit     bool   // it cannot be closed, and stands in docs/limits.md
 	try       func(*kubeArena) error
 }
 
@@ -30,7 +31,7 @@ type kubeRow struct {
 func TestKubernetes(t *testing.T) {
 	a := startKube(t)
 	open := 0
-	rows := slices.Concat(kubeHeaders(), kubePaths(), kubeForms(), kubeWrites(), kubeSecrets(), kubePrivileges(), kubePrograms(), kubeAnswers())
+	rows := slices.Concat(kubeHeaders(), kubePaths(), kubeForms(), kubeWrites(), kubeSecrets(), kubePrivileges(), kubePrograms(), kubeAnswers(), kubeLimits())
 	_, audited := a.changes(0)
 	for _, r := range rows {
 		before := a.denials()
@@ -43,6 +44,9 @@ func TestKubernetes(t *testing.T) {
 			err = errors.Join(err, errors.New("nothing of it is on record"))
 		}
 		word := "closed"
+		if r.limit {
+			word = "limit "
+		}
 		if err != nil {
 			open, word = open+1, "OPEN  "
 			t.Errorf("%s %s: %v", r.id, r.tries, err)

@@ -109,7 +109,7 @@ func (a *kubeArena) furnish() {
 	c.CreatePod(kubepeer.Pod{Namespace: "other", Name: "far-1"})
 	c.Secret("clinic", "db", "Opaque", map[string]string{"password": kubePassword})
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "ids"}, "data": map[string]string{"one": kubeLabelled}})
-	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "free", "annotations": map[string]string{"note": "SSN " + kubeCanary}}, "data": map[string]string{"ssn": "SSN " + kubeCanary}})
+	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "free", "labels": map[string]string{"ward": "seven-bed-two"}, "annotations": map[string]string{"note": "SSN " + kubeCanary}}, "data": map[string]string{"ssn": "SSN " + kubeCanary}})
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "kept", "labels": map[string]string{"protected": "true"}}})
 	c.Create("/api/v1/namespaces/clinic/pods", map[string]any{"metadata": map[string]any{"name": "env-1"}, "spec": map[string]any{
 		"nodeName":   kubepeer.NodeName,

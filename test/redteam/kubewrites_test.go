@@ -4,6 +4,8 @@
 package redteam_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -206,6 +208,33 @@ func kubeAnswers() []kubeRow {
 			}
 			if res.StatusCode == http.StatusOK && err.Error() == "EOF" {
 				return errors.New("the answer is taken for whole")
+			}
+			return nil
+		}},
+	}
+}
+
+// kubeLimits are open, and say so.
+func kubeLimits() []kubeRow {
+	return []kubeRow{
+		{id: "K122", tries: "guess a masked label's value by a selector", by: "nothing: selectors are not governed by filterBy", limit: true, try: func(a *kubeArena) error {
+			a.ask("GET", kubeMaps+"?labelSelector=ward%3Dseven-bed-two", "")
+			if !strings.Contains(a.seen.String(), `"name":"free"`) {
+				return errors.New("it is closed: docs/limits.md says that it is open")
+			}
+			return nil
+		}},
+		{id: "K123", tries: "guess a value by a trial that changes nothing", by: "nothing: a write that changes nothing is answered as such", limit: true, changes: true, try: func(a *kubeArena) error {
+			version := func(guess string) string {
+				var got struct{ Metadata struct{ ManagedFields []any } }
+				answer := a.Ask(a.T, "PATCH", "/k8s/prod"+kubeDB+"?dryRun=All&fieldManager=guess", `{"data":{"password":"`+base64.StdEncoding.EncodeToString([]byte(guess))+`"}}`, media(mergePatch))
+				if err := json.Unmarshal([]byte(answer.Body), &got); err != nil {
+					return err.Error()
+				}
+				return fmt.Sprint(len(got.Metadata.ManagedFields))
+			}
+			if version(kubePassword) == version("something else") {
+				return errors.New("it is closed: docs/limits.md says that it is open")
 			}
 			return nil
 		}},

@@ -198,6 +198,8 @@ func (n *node) containerLogs(w http.ResponseWriter, r *http.Request) {
 	log := n.at(r).pod.log(r.PathValue("container"))
 	w.Header().Set("Content-Type", "text/plain")
 	next := 0
+	left, err := strconv.Atoi(q.Get("limitBytes"))
+	limited := err == nil
 	for {
 		pieces, over, changed := log.after(next)
 		next += len(pieces)
@@ -207,6 +209,10 @@ func (n *node) containerLogs(w http.ResponseWriter, r *http.Request) {
 		for _, piece := range pieces {
 			if q.Get("timestamps") == "true" {
 				piece = "2026-01-02T03:04:05.000000006Z " + piece
+			}
+			if limited {
+				piece = piece[:min(len(piece), left)]
+				left -= len(piece)
 			}
 			_, _ = io.WriteString(w, piece) // whoever reads it may be gone
 			_ = http.NewResponseController(w).Flush()
