@@ -113,7 +113,8 @@ func (a *kubeArena) furnish() {
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "kept", "labels": map[string]string{"protected": "true"}}})
 	c.Create("/api/v1/namespaces/clinic/pods", map[string]any{"metadata": map[string]any{"name": "env-1"}, "spec": map[string]any{
 		"nodeName":   kubepeer.NodeName,
-		"containers": []any{map[string]any{"name": "main", "image": "synthetic", "env": []any{map[string]any{"name": "PATIENT", "value": kubeCanary}}}}}})
+		"containers": []any{map[string]any{"name": "main", "image": "synthetic", "env": []any{map[string]any{"name": "PATIENT", "value": kubeCanary}}}},
+	}})
 	c.Log("clinic", "web-1", "main", kubepeer.Piece{Text: "start\npatient 219-0"}, kubepeer.Piece{Text: "9-9999 seen\n\x1b[31mSSN 219-\x1b[0m09-9999 of\nlast\n"})
 	c.EndLog("clinic", "web-1", "main")
 }
