@@ -283,7 +283,7 @@ func sshWires() []sshRow {
 		weak("S33", "MACs with SHA-1", func(c *ssh.ClientConfig) {
 			c.Ciphers, c.MACs = []string{ssh.CipherAES128CTR}, []string{ssh.InsecureHMACSHA196, ssh.HMACSHA1}
 		}),
-		weak("S34", "a host key that signs with SHA-1", func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = []string{ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA} }),
+		weak("S34", "a host key that signs with SHA-1", func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = []string{ssh.KeyAlgoRSA, "ssh-dss"} }),
 		{"S35", "new keys for every 16 kB", "the library", false, func(a *sshArena) error {
 			ans, err := a.openssh("wide+wider", "", "ssh", "-o", "RekeyLimit=16K", "target", "yes a line | head -n 100000")
 			return errors.Join(err, unless(ans.out == strings.Repeat("a line\n", 100_000), "%d %d bytes %s", ans.code, len(ans.out), ans.err))
