@@ -46,7 +46,7 @@ type Terminal struct {
 	line    []byte // the current line as it goes out where nothing is masked; whole runes and sequences
 	context []byte // the plain text before it
 	views   [viewCount]view
-	used    int // how many of them say something about the line
+	used    []int  // those of them that say something about the line
 	cells   []cell
 	hits    []hit
 	found   []scan.Span // in the payload of a sequence
@@ -199,7 +199,7 @@ func (t *Terminal) Idle() error {
 	}
 	t.look()
 	cut := len(t.line)
-	for i := range t.used {
+	for _, i := range t.used {
 		v := &t.views[i]
 		for j := openFrom(v.text, t.Typing); j < len(v.text); j++ {
 			if v.off[j] >= 0 {

@@ -13,12 +13,14 @@ import (
 )
 
 // The ways to look at a line. Those after the first are used when something in
-// the line moves the cursor.
+// the line moves the cursor. Each of them is used once more, at dashed and so on,
+// where bytes were no UTF-8: in another encoding they may be the dashes of a number.
 const (
 	removed   = iota // without sequences and control characters
 	broken           // with a line break for each movement
 	rendered         // as the screen shows it
-	viewCount = 3
+	dashed           // removed, with dashes for what was no UTF-8
+	viewCount = 2 * dashed
 )
 
 // view is one way to look at a line: its text, behind the context, and for each
@@ -47,6 +49,26 @@ func (v *view) reset(context []byte) {
 	}
 }
 
+// replacement stands for a byte that is no UTF-8.
+const replacement = string(utf8.RuneError)
+
+// dash makes v what other shows, with a dash for each byte that was no UTF-8.
+func (v *view) dash(other *view) {
+	v.text, v.off, v.first = v.text[:0], v.off[:0], v.first[:0]
+	for i := 0; i < len(other.text); i++ {
+		c, last := other.text[i], i
+		if bytes.HasPrefix(other.text[i:], []byte(replacement)) {
+			c, last = '-', i+len(replacement)-1
+		}
+		first := other.off[i]
+		if len(other.first) > 0 {
+			first = other.first[i]
+		}
+		v.text, v.off, v.first = append(v.text, c), append(v.off, other.off[last]), append(v.first, first)
+		i = last
+	}
+}
+
 // hit is a piece of the line that a view shows to be a finding.
 type hit struct {
 	from, to int // in the line
@@ -58,14 +80,20 @@ type hit struct {
 
 // look makes the views of the line and finds what has to go, in t.hits.
 func (t *Terminal) look() {
-	t.used = 1
+	t.used = append(t.used[:0], removed)
 	if t.read(&t.views[removed], false) {
-		t.used = viewCount
+		t.used = append(t.used, broken, rendered)
 		t.read(&t.views[broken], true)
 		t.render(&t.views[rendered])
 	}
+	for _, i := range t.used {
+		if bytes.Contains(t.views[i].text, []byte(replacement)) {
+			t.used = append(t.used, dashed+i)
+			t.views[dashed+i].dash(&t.views[i])
+		}
+	}
 	t.hits = t.hits[:0]
-	for i := range t.used {
+	for _, i := range t.used {
 		v := &t.views[i]
 		v.found = t.out.m.Scanner.Scan(v.found[:0], v.text, &t.out.w.Known)
 		for _, s := range v.found {
