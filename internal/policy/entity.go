@@ -68,6 +68,8 @@ func (e *entity) object(o *sallyport.Object) {
 		folder = typePath
 	case typeURL:
 		folder = typeURL
+	case typeConnection:
+		folder = typeConnection
 	case typeCommand, typeOutput:
 		folder = typeCommand
 	}

@@ -93,22 +93,23 @@ func actionNames() string {
 
 // Entity types that the gateway makes.
 const (
-	typePrincipal types.EntityType = "Principal"
-	typeGroup     types.EntityType = "Group"
-	typeRole      types.EntityType = "Role"
-	typeKind      types.EntityType = "Kind"
-	typeAction    types.EntityType = "Action"
-	typeResource  types.EntityType = "Resource"
-	typeSchema    types.EntityType = "Schema"
-	typeTable     types.EntityType = "Table"
-	typeColumn    types.EntityType = "Column"
-	typeLabel     types.EntityType = "Label"
-	typePath      types.EntityType = "Path"    // a route of an API, or a folder of files
-	typeBody      types.EntityType = "Body"    // what a path is answered with
-	typeURL       types.EntityType = "Url"     // an address in a store, or a folder of them
-	typeCommand   types.EntityType = "Command" // a command at a target
-	typeOutput    types.EntityType = "Output"  // what it prints
-	typeObject    types.EntityType = "Object"  // an object whose kind has no name that Cedar could write
+	typePrincipal  types.EntityType = "Principal"
+	typeGroup      types.EntityType = "Group"
+	typeRole       types.EntityType = "Role"
+	typeKind       types.EntityType = "Kind"
+	typeAction     types.EntityType = "Action"
+	typeResource   types.EntityType = "Resource"
+	typeSchema     types.EntityType = "Schema"
+	typeTable      types.EntityType = "Table"
+	typeColumn     types.EntityType = "Column"
+	typeLabel      types.EntityType = "Label"
+	typePath       types.EntityType = "Path"       // a route of an API, or a folder of files
+	typeBody       types.EntityType = "Body"       // what a path is answered with
+	typeURL        types.EntityType = "Url"        // an address in a store, or a folder of them
+	typeCommand    types.EntityType = "Command"    // a command at a target
+	typeOutput     types.EntityType = "Output"     // what it prints
+	typeConnection types.EntityType = "Connection" // to a place outside the target, and what comes from there
+	typeObject     types.EntityType = "Object"     // an object whose kind has no name that Cedar could write
 )
 
 // isPrincipalType reports whether entities of type t can be a principal or its
@@ -126,8 +127,8 @@ func isPrincipalType(t types.EntityType) bool {
 // prohibition that never applies.
 func isObjectType(t types.EntityType) bool {
 	switch t {
-	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeURL, typeCommand, typeObject,
-		"Project", "Job", "Model", "Connection", "Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
+	case typeResource, typeSchema, typeTable, typeColumn, typeLabel, typePath, typeURL, typeCommand, typeConnection, typeObject,
+		"Project", "Job", "Model", "Database", "Function", "DbRole", "Sequence", "Index", "Constraint", "Trigger", "Rule", "Type", "Domain",
 		"Extension", "Policy", "Publication", "Subscription", "Server", "ForeignDataWrapper", "Tablespace",
 		"Language", "Collation", "Conversion", "Operator", "Cast", "Setting", "Statistics", "EventTrigger",
 		"AccessMethod", "Transform", "LargeObject", "Parameter", "TextSearchObject":

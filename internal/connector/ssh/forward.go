@@ -76,7 +76,7 @@ func (k *connection) permitForward(ctx context.Context, cmd session.Command) (se
 	}
 	if len(adm.Masks()) > 0 {
 		return session.Permit{}, k.sess.Refuse(ctx, cmd, "what comes over a forwarded connection cannot be masked, and this role may not see it as it is",
-			"a permit for readRaw in the connection's Path allows it")
+			"a permit for readRaw in the Connection allows it")
 	}
 	permits, err := k.sess.Intend(ctx, session.Intent{Admission: adm})
 	if err != nil {
@@ -86,18 +86,17 @@ func (k *connection) permitForward(ctx context.Context, cmd session.Command) (se
 }
 
 // forwarding is the statement of a forwarded connection: it reads and writes what
-// lies at its end.
+// lies at its end. It is no path, so that no policy about files speaks of it.
 func forwarding(resource sallyport.ResourceID, to string) *sallyport.Statement {
-	path := []string{string(resource), "forward", to}
-	object := sallyport.Object{Kind: "path", Path: path}
-	body := sallyport.Column{Object: sallyport.Object{Kind: "body", Path: append(slices.Clone(path), "body")}}
+	end := sallyport.Object{Kind: "connection", Path: []string{string(resource), to}}
+	data := sallyport.Column{Object: sallyport.Object{Kind: "connection", Path: []string{string(resource), to, "data"}}}
 	return &sallyport.Statement{
 		Protocol: Protocol, Class: "forward", Readable: "forward to " + to, Effects: []sallyport.Effect{sallyport.Read, sallyport.Write},
 		Accesses: []sallyport.Access{
-			{Effect: sallyport.Read, Object: object, Columns: []sallyport.Column{body}},
-			{Effect: sallyport.Write, Object: object},
+			{Effect: sallyport.Read, Object: end, Columns: []sallyport.Column{data}},
+			{Effect: sallyport.Write, Object: end},
 		},
-		Outputs: []sallyport.Output{{Direct: true, Sources: []sallyport.Column{body}}},
+		Outputs: []sallyport.Output{{Direct: true, Sources: []sallyport.Column{data}}},
 	}
 }
 

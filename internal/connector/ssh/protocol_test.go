@@ -83,7 +83,7 @@ func TestListedForward(t *testing.T) {
 	for _, may := range []string{"read", "readRaw"} {
 		w := start(t, setup{
 			extra:  "      forward: [\"" + to + "\"]\n",
-			policy: policy + `permit(principal, action in [Action::"read", Action::"write", Action::"` + may + `"], resource in Path::"box/forward");`,
+			policy: policy + `permit(principal, action in [Action::"read", Action::"write", Action::"` + may + `"], resource in Connection::"box/` + to + `");`,
 		})
 		w.config()
 		if may == "read" {
