@@ -46,7 +46,7 @@ type Terminal struct {
 	line    []byte // the current line as it goes out where nothing is masked; whole runes and sequences
 	context []byte // the plain text before it
 	views   [viewCount]view
-	used    []int  // those of them that say something about the line
+	used    []int // those of them that say something about the line
 	cells   []cell
 	hits    []hit
 	found   []scan.Span // in the payload of a sequence
