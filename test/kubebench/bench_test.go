@@ -81,11 +81,12 @@ type world struct {
 	ca      [2]string // files with the authorities of the sides
 }
 
-func start(t *testing.T) *world {
+// start starts both; more are further lines of the gateway's resource.
+func start(t *testing.T, more ...string) *world {
 	t.Helper()
 	c := kubepeer.Start(t)
 	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", c.GatewayToken),
-		gatewaytest.Resource("prod", "ops", fmt.Sprintf(entry, c.CAFile, c.URL)))
+		gatewaytest.Resource("prod", "ops", fmt.Sprintf(entry, c.CAFile, c.URL)+strings.Join(more, "")))
 	c.Allow("Group", "sallyport:ops", "", kubepeer.Everything())
 	c.Namespace("clinic", nil)
 	token := g.Exchange(t, g.HTTPClient(t), "prod", "ops")
@@ -207,6 +208,14 @@ func TestObjects(t *testing.T) {
 	must(t, w.sheet.Rates("list-1000-pods", lists, d, g))
 	d, g = pair(all+"?limit=500", pods*500)
 	must(t, w.sheet.Rates("list-500-of-1000-pods", lists, d, g))
+}
+
+// TestEarly has what is read sent while its intent is being written.
+func TestEarly(t *testing.T) {
+	w := start(t, "    intent: before-release\n")
+	w.cluster.Create("/api/v1/namespaces/clinic/pods", pod(1))
+	const path = "/api/v1/namespaces/clinic/pods/claims-0001"
+	must(t, w.sheet.Times("get-pod-before-release", gets, w.sides[0].whole(t, path, 1000), w.sides[1].whole(t, path, 1000)))
 }
 
 // TestLogs follows nothing: the logs are there and come as fast as they can. Every line

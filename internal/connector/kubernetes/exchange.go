@@ -31,7 +31,9 @@ type exchange struct {
 	body      *body
 	uid       string // of the object that is changed or removed, where it was looked up
 	admission *session.Admission
-	counts    []mask.Count
+	// durable returns once the intent is; nil where it was before the request was sent.
+	durable func(context.Context) error
+	counts  []mask.Count
 }
 
 // Kinds of what a recording holds of a request.
@@ -87,11 +89,26 @@ func (e *exchange) permit(ctx context.Context) (session.Permit, error) {
 		reason, hint := sallyport.Public(err)
 		return session.Permit{}, errors.Join(err, e.sess.Refuse(ctx, c, reason, hint))
 	}
-	permits, err := e.sess.Intend(ctx, session.Intent{Admission: e.admission})
+	intents := []session.Intent{{Admission: e.admission}}
+	var permits []session.Permit
+	if e.sess.Early(intents) {
+		permits, e.durable, err = e.sess.IntendEarly(ctx, intents...)
+	} else {
+		permits, err = e.sess.Intend(ctx, intents...)
+	}
 	if err != nil {
 		return session.Permit{}, err
 	}
 	return permits[0], nil
+}
+
+// recorded waits until the intent is durable. Nothing of the answer, not even that there
+// is one, leaves before.
+func (e *exchange) recorded() error {
+	if e.durable == nil {
+		return nil
+	}
+	return e.durable(e.request.Context())
 }
 
 // sound refuses what policy admits and the gateway cannot answer rightly.
@@ -179,11 +196,17 @@ func (e *exchange) run(w http.ResponseWriter, p session.Permit) error {
 		return errors.Join(err, settle(session.Result{Status: "skipped"}))
 	}
 	res, err := e.send(p)
+	if err == nil {
+		defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
+	}
+	if rerr := e.recorded(); rerr != nil {
+		failed(w, e.request, rerr)
+		return errors.Join(rerr, err, settle(session.Result{Status: "unknown"}))
+	}
 	if err != nil {
 		failed(w, e.request, err)
 		return errors.Join(err, settle(session.Result{Status: upstream.Unanswered(err)}))
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read as far as it is needed
 	if e.c.logs() && res.StatusCode == http.StatusOK {
 		result, err := e.deliverLog(w, p, res)
 		return errors.Join(err, settle(result))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/test/gatewaytest"
 )
@@ -52,6 +53,47 @@ func (r *recorder) requests() []*http.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]*http.Request(nil), r.asked...)
+}
+
+// TestBeforeRelease has a read sent while its intent is being written, where the resource
+// says so, and nothing of the answer leave before it is. A change waits for its intent.
+func TestBeforeRelease(t *testing.T) {
+	t.Parallel()
+	cluster := &recorder{}
+	cluster.Server = httptest.NewServer(cluster)
+	t.Cleanup(cluster.Close)
+	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", "upstream-token"),
+		gatewaytest.Resource("prod", "ops", fmt.Sprintf(simple, cluster.URL)+"    intent: before-release\n"))
+	c := g.Caller(t, "prod", "ops")
+	const path = "/api/v1/namespaces/clinic/configmaps"
+	if got := c.Ask(t, "GET", path+"/a", ""); got.Status != http.StatusOK {
+		t.Fatal(got)
+	}
+	for _, tc := range []struct {
+		verb, path, body string
+		early            bool
+	}{{"GET", path + "/a", "", true}, {"POST", path, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b"}}`, false}} {
+		before := len(cluster.requests())
+		g.Disk.Hold()
+		answer := make(chan gatewaytest.Answer, 1)
+		go func() { answer <- c.Ask(t, tc.verb, tc.path, tc.body) }()
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && (!g.Disk.Waiting() || tc.early && len(cluster.requests()) == before); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if sent := len(cluster.requests()) > before; sent != tc.early {
+			t.Errorf("%s: sent before its intent is durable: %v", tc.verb, sent)
+		}
+		select {
+		case got := <-answer:
+			t.Errorf("%s: an answer without an intent on record: %v", tc.verb, got)
+			answer <- got
+		case <-time.After(200 * time.Millisecond):
+		}
+		g.Disk.Release()
+		if got := <-answer; got.Status != http.StatusOK && got.Status != http.StatusCreated {
+			t.Errorf("%s: %v", tc.verb, got)
+		}
+	}
 }
 
 // header sets a header of a request.
