@@ -68,18 +68,11 @@ func (a *api) replaySession(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return err
 	}
-	release, err := a.weighty()
+	s, release, err := a.lookAt(ctx, r, c)
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := a.session(ctx, r, c)
-	if err != nil {
-		return err
-	}
-	if err := a.g.events.Replay(ctx, evidence.Replay{By: c.ID, Session: s.ID}); err != nil {
-		return err
-	}
 	t, err := a.story(ctx, s.Session, p)
 	if err != nil {
 		return err
@@ -97,6 +90,23 @@ func (a *api) replaySession(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	return a.replay(ctx, w, s.ID, t, key)
+}
+
+// lookAt returns the session that a request names, for an auditor who looks at what its
+// client saw. That somebody looks is on record then. It takes a place among the answers
+// that read much, which the caller gives back.
+func (a *api) lookAt(ctx context.Context, r *http.Request, c caller) (s sessionDoc, release func(), err error) {
+	if release, err = a.weighty(); err != nil {
+		return s, nil, err
+	}
+	if s, err = a.session(ctx, r, c); err == nil {
+		err = a.g.events.Replay(ctx, evidence.Replay{By: c.ID, Session: s.ID})
+	}
+	if err != nil {
+		release()
+		return s, nil, err
+	}
+	return s, release, nil
 }
 
 // weighty takes a place among the answers that read much.

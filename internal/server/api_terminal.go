@@ -56,18 +56,11 @@ func (a *api) exportTerminal(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil || n == 0 || n > math.MaxInt64 {
 		return invalid("the statement is not a number from 1", "")
 	}
-	release, err := a.weighty()
+	s, release, err := a.lookAt(ctx, r, c)
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := a.session(ctx, r, c)
-	if err != nil {
-		return err
-	}
-	if err := a.g.events.Replay(ctx, evidence.Replay{By: c.ID, Session: s.ID}); err != nil {
-		return err
-	}
 	if err := a.notErased(ctx, s.ID); err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,19 +42,7 @@ type hello struct {
 	Client   string `json:"client"` // path of the program of the libraries
 }
 
-func main() {
-	ctx := context.Background()
-	var err error
-	if len(os.Args) == 2 && os.Args[1] == "install" {
-		err = install(ctx, os.Stderr)
-	} else {
-		err = peer.Standalone(ctx, os.Stderr, func(t peer.T) { serve(t, os.Stdin, os.Stdout) })
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "demogoogle:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(peer.Main("demogoogle", install, serve)) }
 
 // install fills the cache.
 func install(ctx context.Context, w io.Writer) error {
@@ -77,15 +64,8 @@ func install(ctx context.Context, w io.Writer) error {
 
 // serve runs everything until the end of in.
 func serve(t peer.T, in io.Reader, out io.Writer) {
-	lines := bufio.NewReader(in)
-	line, err := lines.ReadBytes('\n')
 	var with seed
-	if err == nil {
-		err = json.Unmarshal(line, &with)
-	}
-	if err != nil {
-		t.Fatalf("the first line of standard input is no seed: %v", err)
-	}
+	rest := peer.Seed(t, in, &with)
 	client, err := googleclients.GoClient(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +84,7 @@ func serve(t peer.T, in io.Reader, out io.Writer) {
 	if err := json.NewEncoder(out).Encode(hello{bigquerypeer.Project, bq.URL, gcs.URL, bq.Token, client}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, lines); err != nil {
+	if _, err := io.Copy(io.Discard, rest); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,7 +14,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,19 +74,7 @@ type cluster struct {
 	Kubectl string `json:"kubectl,omitempty"`
 }
 
-func main() {
-	ctx := context.Background()
-	var err error
-	if len(os.Args) == 2 && os.Args[1] == "install" {
-		err = install(ctx, os.Stderr)
-	} else {
-		err = peer.Standalone(ctx, os.Stderr, func(t peer.T) { serve(t, os.Stdin, os.Stdout) })
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "demohosts:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(peer.Main("demohosts", install, serve)) }
 
 // install builds the node, where there is an API server for it.
 func install(ctx context.Context, w io.Writer) error {
@@ -102,19 +89,12 @@ func install(ctx context.Context, w io.Writer) error {
 
 // serve runs everything until the end of in.
 func serve(t peer.T, in io.Reader, out io.Writer) {
-	lines := bufio.NewReader(in)
-	line, err := lines.ReadBytes('\n')
 	var with seed
-	if err == nil {
-		err = json.Unmarshal(line, &with)
-	}
-	if err != nil {
-		t.Fatalf("the first line of standard input is no seed: %v", err)
-	}
+	rest := peer.Seed(t, in, &with)
 	if err := json.NewEncoder(out).Encode(hello{startMachine(t, with), startCluster(t, with)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, lines); err != nil {
+	if _, err := io.Copy(io.Discard, rest); err != nil {
 		t.Fatal(err)
 	}
 }

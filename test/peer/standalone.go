@@ -4,7 +4,9 @@
 package peer
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +46,38 @@ func Standalone(ctx context.Context, w io.Writer, f func(T)) error {
 		}
 		s.alone(next)
 	}
+}
+
+// Main is the main function of a counterpart that is a program of its own: with the
+// argument "install" it fills the cache, else it serves until the end of standard input.
+// It returns the code to exit with.
+func Main(name string, install func(context.Context, io.Writer) error, serve func(t T, in io.Reader, out io.Writer)) int {
+	ctx := context.Background()
+	var err error
+	if len(os.Args) == 2 && os.Args[1] == "install" {
+		err = install(ctx, os.Stderr)
+	} else {
+		err = Standalone(ctx, os.Stderr, func(t T) { serve(t, os.Stdin, os.Stdout) })
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		return 1
+	}
+	return 0
+}
+
+// Seed reads the first line of in, which is what a counterpart begins with, in JSON. It
+// returns what comes after it.
+func Seed(t T, in io.Reader, with any) io.Reader {
+	lines := bufio.NewReader(in)
+	line, err := lines.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, with)
+	}
+	if err != nil {
+		t.Fatalf("the first line of standard input is no seed: %v", err)
+	}
+	return lines
 }
 
 // standalone is the T of a program.

@@ -259,7 +259,7 @@ func sshLines() []sshRow {
 			"rsync --server --sender -re.i . $DIR/data/": "", "rsync --server --sender -re.i . /etc/": "", "rsync --server --sender -re.i . $DIR/public; touch $MARK": "", "rsync -e 'sh -c \"touch $MARK\"' x:y z": "", "rsync  --server --sender -re.i . $DIR/data": "",
 			"rsync --server -re.i --backup-dir=/ . $DIR/drop": "", "rsync --server --sender -re.i --remove-source-files . $DIR/public": "", "rsync --server -se.i . ": "",
 		}),
-		{"S58", "a shell without a terminal, and one with", "policy: `Command::\"box/shell\"` needs a permit of its own kind", true, func(a *sshArena) error {
+		{"S58", "a shell, by a role that has no permit for one", "policy: `Command::\"box/shell\"` needs a permit of its own kind", true, func(a *sshArena) error {
 			// The role may execute commands of the resource, and so a shell: what it
 			// prints is masked as any output.
 			ans, err := a.openssh("moved+mover", "touch "+a.mark+"\n", "ssh", "-T", "target")

@@ -104,7 +104,7 @@ func sshFiles() []sshRow {
 			var out []wire.Request
 			for _, name := range []string{
 				"data/secret/n.txt", "public/../data/secret/n.txt", "public//../data/./secret//n.txt", "elsewhere/n.txt", "public/../elsewhere/n.txt", "../../../../../../etc/shadow", "../../../../../../proc/self/environ",
-				"../../../../../../proc/1/root/etc/shadow", "../../../../../../dev/zero", "../../../../../../dev/fd/0",
+				"../../../../../../proc/1/cwd/etc/shadow", "../../../../../../dev/zero", "../../../../../../dev/fd/0",
 			} {
 				out = append(out, open(p(name), wire.FlagRead))
 			}

@@ -69,7 +69,7 @@ func plainText(s string) string {
 func sshOutputs() []sshRow {
 	return []sshRow{
 		printed("S72", "an identifier with colours, bold and resets in it", `SSN \033[31m219\033[1m-09-\033[0m9999 x\n`, `SSN 2\033[m1\033[m9\033[m-\033[m0\033[m9\033[m-\033[m9\033[m9\033[m9\033[m9\n`),
-		printed("S73", "one with backspaces, and written over after a carriage return", `SSN 219-0X\b9-9999\n`, `SSN XXX-09-9999\rSSN 219\n`, `SSN 219-09-9998\b9\n`),
+		printed("S73", "one with backspaces, and written over after a carriage return", `SSN 219-0x\b9-9999\n`, `SSN ???-09-9999\rSSN 219\n`, `SSN 219-09-9998\b9\n`),
 		printed("S74", "one whose parts are put in their places by the cursor", `SSN 219-09-\033[1C\033[1D9999\n`, `\033[8G9999\r219-09-\n`, `SSN 219\033[20G-09-9999\033[7G\n`),
 		printed("S75", "one in titles, in links and in strings for the device", `\033]0;SSN 219-09-9999\007x\n`, `\033]8;;http://x/219-09-9999\033\\x\033]8;;\033\\\n`, `\033P219-09-9999\033\\x\n`, `\033_219-09-9999\033\\\033^219-09-9999\033\\x\n`, `\033]0;219-09-9999`),
 		printed("S76", "one in controls of eight bits, in sequences that never end", `\302\2330mSSN 219-\302\2330m09-9999\n`, `\302\235SSN 219-09-9999\302\234x\n`, `\033[219-09-9999\n`, `\033[;;;SSN 219-09-9999m\n`, `\2330mSSN 219-09-9999\n`),
