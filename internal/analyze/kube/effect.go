@@ -157,8 +157,10 @@ func (c *Call) core(reads, changes bool) (opinion, bool) {
 		return does(sallyport.Read), c.Verb == "get"
 	case "pods/eviction":
 		return does(sallyport.Delete), c.Verb == "create"
-	case "pods/binding", "serviceaccounts/token":
+	case "pods/binding":
 		return does(sallyport.Administer), c.Verb == "create"
+	case "serviceaccounts/token":
+		return never("the cluster would issue a token, with which its holder goes past the gateway", "use the gateway's own token; what runs in a pod gets one of its service account's from the cluster"), true
 	case "pods/resize":
 		return does(sallyport.Write), changes
 	case "namespaces/finalize":

@@ -59,7 +59,6 @@ func TestEffects(t *testing.T) {
 		"patch c/pods/web/ephemeralcontainers":                                  sallyport.Execute,
 		"create c/rolebindings.rbac.authorization.k8s.io":                       sallyport.Administer,
 		"delete -/clusterroles.rbac.authorization.k8s.io/x":                     sallyport.Administer,
-		"create c/serviceaccounts/a/token":                                      sallyport.Administer,
 		"update -/certificatesigningrequests.certificates.k8s.io/x/approval":    sallyport.Administer,
 		"create -/validatingwebhookconfigurations.admissionregistration.k8s.io": sallyport.Administer,
 		"patch -/nodes/n": sallyport.Administer, "patch -/namespaces/c": sallyport.Administer,
@@ -77,6 +76,7 @@ func TestEffects(t *testing.T) {
 	for _, s := range []string{
 		"get c/pods/web/proxy", "create c/services/web/proxy", "get -/nodes/n/proxy", "get -/nodes/n/log", "get c/pods/web/unheard", "patch c/pods",
 		"create c/pods/web", "sing c/pods", "get c/widgets.example.com/w/open", "delete c/pods/web/log", "create c/pods/web/status",
+		"create c/serviceaccounts/a/token", "get c/serviceaccounts/a/token",
 	} {
 		if st := l.Statement("prod", call(s)); st.Refused == "" || st.Hint == "" {
 			t.Errorf("%s passes: %v", s, st.Effects)
@@ -133,23 +133,42 @@ func TestLabels(t *testing.T) {
 
 func TestDocuments(t *testing.T) {
 	t.Parallel()
+	l := kube.NewLayout(nil, []kube.Objects{
+		{Namespaces: []string{"c"}, Resources: []string{"persistentvolumeclaims"}, Names: []string{"charts"}, Labels: []sallyport.Label{"phi"}},
+		{Namespaces: []string{"d"}, Resources: []string{"persistentvolumeclaims"}, Names: []string{"far"}, Labels: []sallyport.Label{"phi"}},
+		{Resources: []string{"persistentvolumes"}, Names: []string{"disk"}, Labels: []sallyport.Label{"phi"}},
+		{Resources: []string{"volumesnapshots.snapshot.storage.k8s.io"}, Labels: []sallyport.Label{"phi"}},
+	}, "secret")
 	for body, want := range map[string][]string{
-		`{"spec":{"containers":[{"image":"a","env":[{"name":"A","value":"b"}]}]}}`:        nil,
-		`{"spec":{"serviceAccountName":"default","hostNetwork":false}}`:                   nil,
-		`{"spec":{"template":{"spec":{"serviceAccountName":"admin"}}}}`:                   {"serviceAccountName"},
-		`{"spec":{"volumes":[{"hostPath":{"path":"/"}},{"secret":{"secretName":"s"}}]}}`:  {"hostPath", "secret", "secretName"},
-		`{"spec":{"containers":[{"securityContext":{"privileged":true}}]}}`:               {"privileged"},
-		`{"spec":{"containers":[{"env":[{"valueFrom":{"secretKeyRef":{"name":"s"}}}]}]}}`: {"secretKeyRef"},
-		`[{"op":"add","path":"/spec/template/spec/hostPID","value":true}]`:                {"hostPID"},
-		`[{"op":"add","path":"/spec/template/spec","value":{"hostIPC":true}}]`:            {"hostIPC"},
-		`[{"op":"copy","from":"/spec/x/serviceAccount","path":"/spec/y"}]`:                {"serviceAccount"},
+		`{"spec":{"containers":[{"image":"a","env":[{"name":"A","value":"b"}]}]}}`:                                                              nil,
+		`{"spec":{"serviceAccountName":"default","hostNetwork":false}}`:                                                                         nil,
+		`{"spec":{"template":{"spec":{"serviceAccountName":"admin"}}}}`:                                                                         {"serviceAccountName"},
+		`{"spec":{"volumes":[{"hostPath":{"path":"/"}},{"secret":{"secretName":"s"}}]}}`:                                                        {"hostPath", "secret", "secretName"},
+		`{"spec":{"containers":[{"securityContext":{"privileged":true}}]}}`:                                                                     {"privileged"},
+		`{"spec":{"containers":[{"env":[{"valueFrom":{"secretKeyRef":{"name":"s"}}}]}]}}`:                                                       {"secretKeyRef"},
+		`[{"op":"add","path":"/spec/template/spec/hostPID","value":true}]`:                                                                      {"hostPID"},
+		`[{"op":"add","path":"/spec/template/spec","value":{"hostIPC":true}}]`:                                                                  {"hostIPC"},
+		`[{"op":"copy","from":"/spec/x/serviceAccount","path":"/spec/y"}]`:                                                                      {"serviceAccount"},
+		`{"spec":{"volumes":[{"name":"a","emptyDir":{}},{"persistentVolumeClaim":{"claimName":"plain"}},{"$retainKeys":["nfs"],"nfs":null}]}}`:  nil,
+		`{"spec":{"volumes":[{"persistentVolumeClaim":{"claimName":"charts"}}]}}`:                                                               {"claimName", "persistentVolumeClaim"},
+		`{"spec":{"volumes":[{"persistentVolumeClaim":{"readOnly":true}}]}}`:                                                                    {"persistentVolumeClaim"},
+		`[{"op":"replace","path":"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName","value":"x"}]`:                                 {"claimName", "persistentVolumeClaim"},
+		`{"spec":{"volumes":[{"nfs":{"server":"10.0.0.1","path":"/"}},{"csi":{"driver":"secrets-store"}},{"unheardOf":{}}]}}`:                   {"csi", "nfs", "unheardOf"},
+		`[{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"a","iscsi":{}}}]`:                                                 {"iscsi"},
+		`[{"op":"add","path":"/spec/template/spec/volumes","value":[{"name":"a","csi":{}}]}]`:                                                   {"csi"},
+		`{"spec":{"volumes":[{"projected":{"sources":[{"podCertificate":{"keyType":"ED25519"}}]}}]}}`:                                           {"podCertificate"},
+		`{"spec":{"volumes":[{"ephemeral":{"volumeClaimTemplate":{"spec":{"dataSource":{"kind":"PersistentVolumeClaim","name":"charts"}}}}}]}}`: {"dataSource"},
+		`{"spec":{"volumeClaimTemplates":[{"spec":{"volumeName":"disk"}}]}}`:                                                                    {"volumeName"},
+		`{"spec":{"dataSourceRef":{"kind":"PersistentVolumeClaim","name":"far","namespace":"d"}}}`:                                              {"dataSourceRef"},
+		`{"spec":{"dataSourceRef":{"kind":"PersistentVolumeClaim","name":"far"}}}`:                                                              nil,
+		`{"spec":{"dataSource":{"apiGroup":"snapshot.storage.k8s.io","kind":"VolumeSnapshot","name":"s"}}}`:                                     {"dataSource"},
 	} {
 		d, err := kube.Parse([]byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 			continue
 		}
-		if diff := cmp.Diff(want, d.Risks()); diff != "" {
+		if diff := cmp.Diff(want, l.Risks(call("create c/deployments.apps"), d)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", body, diff)
 		}
 	}
@@ -172,6 +191,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"spec":{"volumes":[{"hostPath":{"path":"/"}}]},"data":{"a":"[SSN]"}}`))
 	f.Add([]byte(`[{"op":"add","path":"/spec/hostPID","value":true}]`))
 	f.Add([]byte(`{"type":"kubernetes.io/service-account-token","metadata":{"labels":{"a":"b"}}}`))
+	l := kube.NewLayout(nil, []kube.Objects{{Resources: []string{"configmaps"}, Labels: []sallyport.Label{"phi"}}}, "secret")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := kube.Parse(b)
 		if err != nil {
@@ -180,7 +200,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		d.Risks()
+		l.Risks(call("create c/pods"), d)
 		d.Minting()
 		d.Labels()
 		for _, name := range d.Masked() {

@@ -85,9 +85,10 @@ type Fields uint8
 
 // The fields.
 const (
-	NoFields      Fields = iota
-	SecretData           // of Secrets
-	ConfigMapData        // of ConfigMaps that an entry of the layout labels
+	NoFields       Fields = iota
+	SecretData            // of Secrets
+	ConfigMapData         // of ConfigMaps that an entry of the layout labels
+	CredentialData        // of reviews of tokens, and of requests for certificates
 )
 
 // Outputs of statements, by number.
@@ -98,6 +99,9 @@ const (
 
 // Fields says what of a call's answer is data by itself.
 func (l *Layout) Fields(c *Call) Fields {
+	if c.Group == "authentication.k8s.io" || c.Group == "certificates.k8s.io" {
+		return CredentialData
+	}
 	if c.Group != "" || c.Subresource != "" {
 		return NoFields
 	}
@@ -157,7 +161,7 @@ func (l *Layout) outputs(c *Call, object sallyport.Object) []sallyport.Output {
 		}}}
 	}
 	switch l.Fields(c) {
-	case SecretData:
+	case SecretData, CredentialData:
 		return []sallyport.Output{body(labels, "body"), body([]sallyport.Label{l.secret}, "body", "data")}
 	case ConfigMapData:
 		return []sallyport.Output{body(l.labels, "body"), body(labels, "body", "data")}

@@ -32,7 +32,7 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 	}
 	plan := e.plan()
 	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusCreated && res.StatusCode != http.StatusAccepted {
-		plan.Frames, plan.Builtin = false, true // the status of an error
+		plan.Frames, plan.Builtin, plan.Withheld = false, true, repeats(res.StatusCode) // the status of an error
 	}
 	m := mask.ClearBody()
 	if e.c.IsResource {
@@ -43,6 +43,17 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 	d := &downstream{w: w, e: e, p: p, live: plan.Frames, status: res.StatusCode, media: media}
 	err = d.all(res, m)
 	return d.n, err
+}
+
+// repeats reports whether an error of a status may say what the object holds. Where the
+// cluster cannot read what a change makes of an object, it repeats the object whole.
+func repeats(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusConflict,
+		http.StatusGone, http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
 }
 
 // form checks the form of an answer, and returns its type as the client is told. What

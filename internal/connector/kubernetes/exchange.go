@@ -170,6 +170,8 @@ func (e *exchange) plan() kubemask.Plan {
 		p.Data, p.DataLevel = kubemask.SecretData, e.shown(kube.OutputData)
 	case kube.ConfigMapData:
 		p.Data, p.DataLevel = kubemask.ConfigMapData, e.shown(kube.OutputData)
+	case kube.CredentialData:
+		p.Data, p.DataLevel = kubemask.CredentialData, e.shown(kube.OutputData)
 	}
 	return p
 }

@@ -58,6 +58,10 @@ type Rule struct {
 	Operator *operator.Operator
 	// Strings has Mask leave numbers and booleans, which are no identifiers there.
 	Strings bool
+	// Form reports whether a string, or the name of a member that no path knows, may be
+	// treated by the rule; nil for all of them. Others are treated by Other.
+	Form  func(v []byte) bool
+	Other *Rule
 }
 
 // Rules say what happens to which path, and to what no path names.
@@ -89,6 +93,8 @@ type bound struct {
 	entity      scan.Entity
 	strings     bool   // only strings are masked
 	placeholder string // for what the operator has no answer for
+	form        func(v []byte) bool
+	other       *bound // of strings that have not the form; nil where there is none
 }
 
 // Compile builds the masker of rules and a profile. Errors have Kind Invalid and
@@ -101,7 +107,11 @@ func Compile(m *text.Masker, r Rules) (*Masker, error) {
 	}
 	j.rules = append(j.rules, j.bind(r.Default))
 	for _, p := range patterns {
-		j.rules = append(j.rules, j.bind(r.Paths[p.path]))
+		rule := r.Paths[p.path]
+		if rule.Form != nil && (rule.Other == nil || rule.Other.Form != nil) {
+			return nil, invalid("the rule for "+p.path+" has a form, and does not say what happens to strings without it", "give it another rule, which has no form")
+		}
+		j.rules = append(j.rules, j.bind(rule))
 	}
 	var names []string
 	if j.states, j.root, names, err = compile(patterns, j.rules); err != nil {
@@ -142,6 +152,10 @@ func (m *Masker) bind(r Rule) bound {
 		case operator.Drop:
 			b.action = Drop
 		}
+	}
+	if r.Form != nil {
+		other := m.bind(*r.Other)
+		b.form, b.other = r.Form, &other
 	}
 	return b
 }

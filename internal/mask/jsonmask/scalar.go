@@ -24,6 +24,9 @@ func (r *run) text(i int, p place, b *bound) (end int, kept bool) {
 		r.value = lex.Unquote(r.value[:0], v)
 		v = r.value
 	}
+	if b.form != nil && !b.form(v) {
+		b = b.other
+	}
 	switch b.action {
 	case Drop:
 		r.count(b, operator.Drop)

@@ -96,7 +96,7 @@ func (r *run) document(state, rule int) bool {
 func (r *run) any(i, depth int, p place) (end int, kept bool) {
 	src := r.edit.Src
 	rule := &r.m.rules[p.rule]
-	if live := r.m.states[p.state].live; !live && (rule.action == Keep || rule.action == Drop) {
+	if live := r.m.states[p.state].live; !live && (rule.action == Keep && rule.form == nil || rule.action == Drop) {
 		end = lex.Value(src, i, depth)
 		if rule.action == Drop {
 			r.count(rule, operator.Drop)
@@ -178,7 +178,11 @@ func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (
 	at := r.locus
 	r.locus = r.loci.below(at, number)
 	if !named {
-		if action := r.m.rules[p.rule].action; action == Scan || action == Mask {
+		b := &r.m.rules[p.rule]
+		if b.form != nil && !b.form(key) {
+			b = b.other
+		}
+		if b.action == Scan || b.action == Mask {
 			r.name(key, i, stop, renamed)
 		}
 	}

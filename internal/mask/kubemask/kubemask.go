@@ -6,8 +6,9 @@
 //
 // What holds an API together stays: kinds, names, namespaces, ids, versions and times
 // of objects, references between them, and of Kubernetes' own types what is no text of
-// anybody's, such as images, ports, resources and states. Everything else is masked by
-// the scanner, or wholly. The values of Secrets, and of ConfigMaps that somebody
+// anybody's, such as images, ports, resources and states. Where the API takes any text in
+// such a place, it stays if it has the form of what belongs there. Everything else is
+// masked by the scanner, or wholly. The values of Secrets, and of ConfigMaps that somebody
 // labelled, are masked one by one, also where an annotation repeats them; a value that
 // has to be base64 becomes the base64 of a text that says so.
 package kubemask
@@ -30,6 +31,9 @@ const (
 	EncodedSentinel = "W1NFQ1JFVF0="
 )
 
+// withheld stands for the words of an error that may repeat what an object holds.
+const withheld = "[TEXT] (the cluster's words are withheld: they may repeat what the object holds)"
+
 // Level is how much of something is shown.
 type Level uint8
 
@@ -45,22 +49,25 @@ type Data uint8
 
 // The kinds of data.
 const (
-	NoData        Data = iota
-	SecretData         // of Secrets
-	ConfigMapData      // of ConfigMaps
+	NoData         Data = iota
+	SecretData          // of Secrets
+	ConfigMapData       // of ConfigMaps
+	CredentialData      // of what issues and reviews tokens and certificates
 )
 
 // Plan says how an answer is masked.
 type Plan struct {
 	Base Level
-	// Data is what is masked by DataLevel. Of a Secret nothing is scanned: a password
-	// looks like nothing.
+	// Data is what is masked by DataLevel. Of a Secret and a credential nothing is
+	// scanned: a password looks like nothing.
 	Data      Data
 	DataLevel Level
 	// Builtin is true for types of Kubernetes' own.
 	Builtin bool
 	// Frames is true for a watch: one document after the other.
 	Frames bool
+	// Withheld is true for an error whose words may repeat what Data is about.
+	Withheld bool
 }
 
 // Masks are the masks of one set of rules. They are safe for concurrent use.
@@ -69,6 +76,7 @@ type Masks struct {
 	fields  []string
 	base64  *operator.Operator
 	plain   *operator.Operator
+	words   *operator.Operator // of an error
 	mu      sync.Mutex
 	maskers map[Plan]*jsonmask.Masker // guarded by mu
 }
@@ -82,6 +90,9 @@ func New(set *rules.Set, now func() time.Time, fields ...string) (*Masks, error)
 		return nil, err
 	}
 	if m.plain, err = operator.Compile(operator.Spec{Kind: operator.Const, Value: Sentinel}, nil, now); err != nil {
+		return nil, err
+	}
+	if m.words, err = operator.Compile(operator.Spec{Kind: operator.Const, Value: withheld}, nil, now); err != nil {
 		return nil, err
 	}
 	// Whether the rules can be compiled does not depend on what is asked for.

@@ -42,7 +42,7 @@ func (m *Masks) rules(p Plan) jsonmask.Rules {
 		r.Default = jsonmask.Rule{Action: jsonmask.Mask, Strings: p.Builtin}
 	}
 	if p.Base != Raw {
-		m.keep(p, r.Paths)
+		m.keep(p, r)
 	}
 	if p.Builtin {
 		r.Names = m.fields
@@ -57,38 +57,68 @@ func (m *Masks) rules(p Plan) jsonmask.Rules {
 }
 
 // keep has what holds an API together stay.
-func (m *Masks) keep(p Plan, paths map[string]jsonmask.Rule) {
+func (m *Masks) keep(p Plan, r jsonmask.Rules) {
 	names := strings.Fields(commonKept)
 	if p.Builtin {
-		names = append(names, strings.Fields(builtinKept)...)
-		for _, spec := range strings.Fields(podSpecs) {
-			for _, name := range strings.Fields(podSpecKept) {
-				names = append(names, spec+name)
-			}
-		}
+		names = append(names, builtinNames()...)
 	}
-	for _, root := range places() {
+	for i, root := range places() {
+		validated := i%2 == 0 // what an annotation repeats nobody has looked at
 		for _, name := range names {
+			name, form, _ := strings.Cut(name, "=")
 			if p.Base == Whole && strings.HasPrefix(name, managed) {
 				continue
 			}
-			paths[root+name] = jsonmask.Rule{Action: jsonmask.Keep}
+			if form == "" && !validated {
+				form = "name"
+			}
+			rule := jsonmask.Rule{Action: jsonmask.Keep}
+			if form != "" {
+				rule.Form, rule.Other = forms(form), &r.Default
+			}
+			r.Paths[root+name] = rule
 		}
 		if p.Base == Whole {
 			// Its names of fields are made of the object's.
-			paths[root+managed] = jsonmask.Rule{Action: jsonmask.Drop}
+			r.Paths[root+managed] = jsonmask.Rule{Action: jsonmask.Drop}
 		}
 	}
 	for _, name := range strings.Fields(tableKept) {
-		paths["$"+name] = jsonmask.Rule{Action: jsonmask.Keep}
-		paths["$.object"+name] = jsonmask.Rule{Action: jsonmask.Keep}
+		r.Paths["$"+name] = jsonmask.Rule{Action: jsonmask.Keep}
+		r.Paths["$.object"+name] = jsonmask.Rule{Action: jsonmask.Keep}
 	}
+	if p.Base == Scan {
+		for _, at := range strings.Fields(errorWords) {
+			r.Paths[at] = jsonmask.Rule{Action: jsonmask.Scan, Form: unquoting, Other: &jsonmask.Rule{Action: jsonmask.Mask, Operator: m.words}}
+		}
+	}
+}
+
+// builtinNames are the fields of Kubernetes' own types that stay.
+func builtinNames() []string {
+	names := strings.Fields(builtinKept)
+	for _, spec := range strings.Fields(podSpecs) {
+		for _, name := range strings.Fields(podSpecKept) {
+			names = append(names, spec+name)
+		}
+		for _, list := range strings.Fields(".containers[*] .initContainers[*] .ephemeralContainers[*]") {
+			for _, name := range strings.Fields(containerKept) {
+				names = append(names, spec+list+name)
+			}
+		}
+	}
+	for _, list := range strings.Fields(".status.containerStatuses[*] .status.initContainerStatuses[*] .status.ephemeralContainerStatuses[*]") {
+		for _, name := range strings.Fields(containerStatusKept) {
+			names = append(names, list+name)
+		}
+	}
+	return names
 }
 
 // data masks the fields that are data by themselves, wherever an object repeats them.
 func (m *Masks) data(p Plan, r jsonmask.Rules) {
 	level, binary, plain := p.DataLevel, m.base64, m.plain
-	if p.Data == SecretData && level == Scan {
+	if p.Data != ConfigMapData && level == Scan {
 		level = Whole
 	}
 	rule := func(whole jsonmask.Rule) jsonmask.Rule {
@@ -104,28 +134,42 @@ func (m *Masks) data(p Plan, r jsonmask.Rules) {
 	text := rule(jsonmask.Rule{Action: jsonmask.Mask, Operator: plain})
 	for _, root := range strings.Fields(roots) {
 		for _, at := range []string{root, root + ".metadata.annotations" + lastApplied} {
-			if p.Data == SecretData {
+			switch p.Data {
+			case SecretData:
 				r.Paths[at+".data"], r.Paths[at+".stringData"] = encoded, text
-				continue
+			case CredentialData:
+				r.Paths[at+".status.certificate"] = encoded
+				r.Paths[at+".status.certificateChain"], r.Paths[at+".status.token"], r.Paths[at+".spec.token"] = text, text, text
+			default:
+				r.Paths[at+".data"], r.Paths[at+".binaryData"] = text, encoded
 			}
-			r.Paths[at+".data"], r.Paths[at+".binaryData"] = text, encoded
 		}
 		if p.Base == Raw && level != Raw {
 			// What it holds below data is masked as JSON; were it none, all of it would stay.
 			r.Paths[root+".metadata.annotations"+lastApplied] = jsonmask.Rule{Action: jsonmask.Scan}
 		}
 	}
+	if p.Withheld && level != Raw {
+		for _, at := range strings.Fields(errorWords) {
+			r.Paths[at] = jsonmask.Rule{Action: jsonmask.Mask, Operator: m.words}
+		}
+	}
 }
 
-// What stays of every object: how the API finds, orders and ties objects together.
+// errorWords are where an error says what is wrong.
+const errorWords = "$.message $.details.causes[*].message"
+
+// What stays of every object: how the API finds, orders and ties objects together. A name
+// behind "=" is the form that a text must have to stay; without one the API server sees to
+// what may stand there.
 const commonKept = `.kind .apiVersion
 	.metadata.name .metadata.generateName .metadata.namespace .metadata.uid .metadata.resourceVersion .metadata.generation
-	.metadata.creationTimestamp .metadata.deletionTimestamp .metadata.deletionGracePeriodSeconds .metadata.selfLink .metadata.continue
-	.metadata.remainingItemCount .metadata.ownerReferences .metadata.finalizers
-	.metadata.managedFields[*].manager .metadata.managedFields[*].operation .metadata.managedFields[*].apiVersion
+	.metadata.creationTimestamp .metadata.deletionTimestamp .metadata.deletionGracePeriodSeconds .metadata.selfLink=name .metadata.continue
+	.metadata.remainingItemCount .metadata.ownerReferences=name .metadata.finalizers
+	.metadata.managedFields[*].manager=word .metadata.managedFields[*].operation .metadata.managedFields[*].apiVersion
 	.metadata.managedFields[*].time .metadata.managedFields[*].fieldsType .metadata.managedFields[*].subresource
-	.status.conditions[*].type .status.conditions[*].status .status.conditions[*].lastTransitionTime .status.conditions[*].observedGeneration
-	.status.observedGeneration`
+	.status.conditions[*].type=word .status.conditions[*].status=word .status.conditions[*].lastTransitionTime=time
+	.status.conditions[*].observedGeneration=none .status.observedGeneration=none`
 
 // What stays of tables.
 const tableKept = `.columnDefinitions .rows[*].conditions`
@@ -134,47 +178,32 @@ const tableKept = `.columnDefinitions .rows[*].conditions`
 const podSpecs = `.spec .spec.template.spec .spec.jobTemplate.spec.template.spec .template.spec`
 
 // What stays of a pod's specification.
-const podSpecKept = `.nodeName .serviceAccountName .serviceAccount .restartPolicy .dnsPolicy .schedulerName .preemptionPolicy .priorityClassName
-	.priority .tolerations .securityContext .volumes[*].name .enableServiceLinks .terminationGracePeriodSeconds
-	.containers[*].name .containers[*].image .containers[*].imagePullPolicy .containers[*].resources .containers[*].ports
-	.containers[*].volumeMounts .containers[*].securityContext .containers[*].terminationMessagePath .containers[*].terminationMessagePolicy
-	.containers[*].env[*].name
-	.initContainers[*].name .initContainers[*].image .initContainers[*].imagePullPolicy .initContainers[*].resources .initContainers[*].ports
-	.initContainers[*].volumeMounts .initContainers[*].securityContext .initContainers[*].terminationMessagePath
-	.initContainers[*].terminationMessagePolicy .initContainers[*].env[*].name
-	.ephemeralContainers[*].name .ephemeralContainers[*].image .ephemeralContainers[*].targetContainerName`
+const podSpecKept = `.nodeName=name .serviceAccountName=name .serviceAccount=name .restartPolicy .dnsPolicy .schedulerName=name .preemptionPolicy
+	.priorityClassName=name .priority .tolerations=name .securityContext=word .volumes[*].name .enableServiceLinks .terminationGracePeriodSeconds`
+
+// What stays of a container in it.
+const containerKept = `.name .image=name .imagePullPolicy .resources=name .ports .volumeMounts=name .securityContext=word .terminationMessagePath=name
+	.terminationMessagePolicy .env[*].name=word .targetContainerName=name`
+
+// What stays of a container's state.
+const containerStatusKept = `.name=name .image=name .imageID=name .containerID=name .resources=name .allocatedResources=name .volumeMounts=name .user
+	.state.running=time .lastState.running=time .state.waiting.reason=word .lastState.waiting.reason=word
+	.state.terminated.reason=word .state.terminated.startedAt=time .state.terminated.finishedAt=time .state.terminated.containerID=name
+	.lastState.terminated.reason=word .lastState.terminated.startedAt=time .lastState.terminated.finishedAt=time .lastState.terminated.containerID=name`
 
 // What stays of objects of Kubernetes' own types: states, addresses, counts.
-const builtinKept = `.type .reason .code .immutable
-	.details.name .details.group .details.kind .details.uid .details.retryAfterSeconds .details.causes[*].reason .details.causes[*].field
-	.firstTimestamp .lastTimestamp .eventTime .reportingComponent .reportingInstance .action .involvedObject .regarding .related .source
-	.spec.clusterIP .spec.clusterIPs .spec.ports .spec.ipFamilies .spec.ipFamilyPolicy .spec.type .spec.sessionAffinity .spec.internalTrafficPolicy
-	.spec.externalTrafficPolicy .spec.strategy .spec.updateStrategy .spec.accessModes .spec.storageClassName .spec.volumeName .spec.volumeMode
-	.spec.capacity .spec.resources .spec.podCIDR .spec.podCIDRs .spec.providerID .spec.taints .spec.finalizers .spec.schedule .spec.concurrencyPolicy
-	.spec.scaleTargetRef .spec.podManagementPolicy .spec.holderIdentity .spec.renewTime .spec.acquireTime .spec.scope .spec.names .spec.group
-	.spec.completionMode .spec.persistentVolumeReclaimPolicy .spec.claimRef .spec.csi.driver .spec.nodeName
-	.rules .roleRef .subjects .provisioner .reclaimPolicy .volumeBindingMode .webhooks[*].name
-	.status.phase .status.podIP .status.podIPs .status.hostIP .status.hostIPs .status.startTime .status.completionTime .status.qosClass
-	.status.nominatedNodeName .status.conditions[*].reason .status.conditions[*].lastProbeTime .status.conditions[*].lastUpdateTime
-	.status.conditions[*].lastHeartbeatTime .status.addresses .status.nodeInfo .status.capacity .status.allocatable .status.images .status.daemonEndpoints
-	.status.lastScheduleTime .status.lastSuccessfulTime .status.active .status.accessModes .status.loadBalancer
-	.status.containerStatuses[*].name .status.containerStatuses[*].image .status.containerStatuses[*].imageID .status.containerStatuses[*].containerID
-	.status.containerStatuses[*].resources .status.containerStatuses[*].allocatedResources .status.containerStatuses[*].volumeMounts
-	.status.containerStatuses[*].user
-	.status.containerStatuses[*].state.running .status.containerStatuses[*].lastState.running
-	.status.containerStatuses[*].state.waiting.reason .status.containerStatuses[*].lastState.waiting.reason
-	.status.containerStatuses[*].state.terminated.reason .status.containerStatuses[*].state.terminated.startedAt
-	.status.containerStatuses[*].state.terminated.finishedAt .status.containerStatuses[*].state.terminated.containerID
-	.status.containerStatuses[*].lastState.terminated.reason .status.containerStatuses[*].lastState.terminated.startedAt
-	.status.containerStatuses[*].lastState.terminated.finishedAt .status.containerStatuses[*].lastState.terminated.containerID
-	.status.initContainerStatuses[*].name .status.initContainerStatuses[*].image .status.initContainerStatuses[*].imageID
-	.status.initContainerStatuses[*].containerID .status.initContainerStatuses[*].state.terminated.startedAt
-	.status.initContainerStatuses[*].state.terminated.finishedAt .status.initContainerStatuses[*].state.terminated.reason
-	.status.initContainerStatuses[*].state.running .status.initContainerStatuses[*].lastState.running
-	.status.initContainerStatuses[*].state.waiting.reason
-	.status.ephemeralContainerStatuses[*].name .status.ephemeralContainerStatuses[*].image .status.ephemeralContainerStatuses[*].imageID
-	.status.ephemeralContainerStatuses[*].containerID .status.ephemeralContainerStatuses[*].state.running
-	.status.ephemeralContainerStatuses[*].lastState.running .status.ephemeralContainerStatuses[*].state.waiting.reason
-	.status.ephemeralContainerStatuses[*].state.terminated.reason .status.ephemeralContainerStatuses[*].state.terminated.startedAt
-	.status.ephemeralContainerStatuses[*].state.terminated.finishedAt .status.ephemeralContainerStatuses[*].state.terminated.containerID
-	.subsets .endpoints[*].addresses .endpoints[*].targetRef .endpoints[*].nodeName .addressType .ports .value .preemptionPolicy .globalDefault`
+const builtinKept = `.type=word .reason=word .code .immutable
+	.details.name=name .details.group=name .details.kind=name .details.uid=name .details.retryAfterSeconds .details.causes[*].reason=word .details.causes[*].field=word
+	.firstTimestamp .lastTimestamp .eventTime .reportingComponent=word .reportingInstance=word .action=word .involvedObject=name .regarding=name .related=name
+	.source=word
+	.spec.clusterIP .spec.clusterIPs .spec.ports .spec.ipFamilies .spec.ipFamilyPolicy .spec.type=word .spec.sessionAffinity .spec.internalTrafficPolicy
+	.spec.externalTrafficPolicy .spec.strategy .spec.updateStrategy .spec.accessModes .spec.storageClassName=name .spec.volumeName=name .spec.volumeMode
+	.spec.capacity=name .spec.resources=name .spec.podCIDR .spec.podCIDRs .spec.providerID=name .spec.taints=name .spec.finalizers .spec.schedule .spec.concurrencyPolicy
+	.spec.scaleTargetRef=name .spec.podManagementPolicy .spec.holderIdentity=name .spec.renewTime .spec.acquireTime .spec.scope=word .spec.names=name .spec.group=name
+	.spec.completionMode .spec.persistentVolumeReclaimPolicy .spec.claimRef=name .spec.csi.driver=name .spec.nodeName=name
+	.rules=name .roleRef=name .subjects=name .provisioner=name .reclaimPolicy .volumeBindingMode .webhooks[*].name
+	.status.phase=word .status.podIP .status.podIPs .status.hostIP .status.hostIPs .status.startTime .status.completionTime .status.qosClass
+	.status.nominatedNodeName=name .status.conditions[*].reason=word .status.conditions[*].lastProbeTime .status.conditions[*].lastUpdateTime
+	.status.conditions[*].lastHeartbeatTime .status.addresses .status.nodeInfo .status.capacity=name .status.allocatable=name .status.images .status.daemonEndpoints
+	.status.lastScheduleTime .status.lastSuccessfulTime .status.active=name .status.accessModes .status.loadBalancer=name
+	.subsets=name .endpoints[*].addresses=name .endpoints[*].targetRef=name .endpoints[*].nodeName=name .addressType .ports=name .value=name .preemptionPolicy .globalDefault`
