@@ -31,7 +31,8 @@ type kubeRow struct {
 func TestKubernetes(t *testing.T) {
 	a := startKube(t)
 	open := 0
-	rows := slices.Concat(kubeHeaders(), kubePaths(), kubeForms(), kubeWrites(), kubeSecrets(), kubePrivileges(), kubePrograms(), kubeAnswers(), kubeLimits())
+	rows := slices.Concat(kubeHeaders(), kubePaths(), kubeForms(), kubeWrites(), kubeSecrets(), kubePrivileges(), kubePrograms(), kubeAnswers(),
+		kubeEchoes(), kubeCredentials(), kubeTexts(), kubeVolumes(), kubeArchives(), kubeWire(), kubeParameters(), kubeFloods(), kubeLimits())
 	_, audited := a.changes(0)
 	for _, r := range rows {
 		before := a.denials()

@@ -38,6 +38,7 @@ const kubePolicy = `
 @id("nodes") permit(principal in Role::"ops", action == Action::"read", resource in Path::"prod/-");
 @id("exec") permit(principal in Role::"ops", action == Action::"execute", resource in Path::"prod/clinic/pods/web-1");
 @id("commands") permit(principal in Role::"ops", action == Action::"execute", resource in Resource::"prod") when { resource is Command && resource != Command::"prod/*" };
+@id("root") permit(principal in Role::"root", action in [Action::"read", Action::"write", Action::"delete", Action::"destroy", Action::"define", Action::"administer"], resource in Resource::"prod");
 @id("bad") permit(principal in Role::"watch", action == Action::"read", resource in Path::"bad/clinic");
 @id("scanned") permit(principal, action == Action::"readScanned", resource in Label::"unclassified");
 @id("protected") forbid(principal, action in [Action::"write", Action::"delete"], resource)
@@ -51,8 +52,11 @@ const kubeResource = `  - name: prod
     kubernetes:
       url: %s
       unlisted: judge
+      timeout: 5s
       objects:
         - {namespaces: [clinic], resources: [configmaps], names: [ids], labels: [phi.id]}
+        - {namespaces: [clinic], resources: [persistentvolumeclaims], names: [charts], labels: [phi.id]}
+        - {resources: [persistentvolumes], names: [disk], labels: [phi.id]}
       commands:
         - {name: note, words: [cat, "srv/notes/{file}"]}
         - {name: say, words: [echo, "{words...}"], shell: true}
@@ -72,6 +76,7 @@ type kubeArena struct {
 	*testing.T
 	gatewaytest.Caller
 	bad     gatewaytest.Caller // towards the wicked one
+	root    gatewaytest.Caller // who may change everything, and is shown no more than others
 	cluster *kubepeer.Cluster
 	kubectl kubepeer.Client
 	config  string
@@ -91,9 +96,11 @@ func startKube(t *testing.T) *kubeArena {
 	wicked := httptest.NewServer(http.HandlerFunc(wickedCluster))
 	t.Cleanup(wicked.Close)
 	g := gatewaytest.Start(t, gatewaytest.Policy(kubePolicy), gatewaytest.File("cluster.token", c.GatewayToken), gatewaytest.Waits(0, time.Second),
-		gatewaytest.Resource("prod", "ops", fmt.Sprintf(kubeResource, c.CAFile, c.URL)), gatewaytest.Resource("bad", "watch", fmt.Sprintf(kubeBadResource, wicked.URL)))
+		gatewaytest.Resource("prod", "ops", fmt.Sprintf(kubeResource, c.CAFile, c.URL)), gatewaytest.Resource("bad", "watch", fmt.Sprintf(kubeBadResource, wicked.URL)),
+		gatewaytest.Resource("prod", "root", ""))
 	c.Allow("Group", "sallyport:ops", "", kubepeer.Everything(), kubepeer.Rule{NonResourceURLs: []string{"*"}, Verbs: []string{"*"}})
-	a.cluster, a.kubectl, a.Caller, a.bad = c, c.Clients()[0], g.Caller(t, "prod", "ops"), g.Caller(t, "bad", "watch")
+	c.Allow("Group", "sallyport:root", "", kubepeer.Everything(), kubepeer.Rule{NonResourceURLs: []string{"*"}, Verbs: []string{"*"}})
+	a.cluster, a.kubectl, a.Caller, a.bad, a.root = c, c.Clients()[0], g.Caller(t, "prod", "ops"), g.Caller(t, "bad", "watch"), g.Caller(t, "prod", "root")
 	a.config = kubepeer.Kubeconfig(t, "https://"+g.HTTPAddress()+"/k8s/prod", filepath.Join(g.Dir, "ca.pem"), a.Token)
 	a.furnish()
 	return a
@@ -111,6 +118,9 @@ func (a *kubeArena) furnish() {
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "ids"}, "data": map[string]string{"one": kubeLabelled}})
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "free", "labels": map[string]string{"ward": "seven-bed-two"}, "annotations": map[string]string{"note": "SSN " + kubeCanary}}, "data": map[string]string{"ssn": "SSN " + kubeCanary}})
 	c.Create(maps, map[string]any{"metadata": map[string]any{"name": "kept", "labels": map[string]string{"protected": "true"}}})
+	c.Create("/api/v1/namespaces/clinic/pods", map[string]any{"metadata": map[string]any{"name": "kept", "labels": map[string]string{"protected": "true"}}, "spec": map[string]any{
+		"containers": []any{map[string]any{"name": "main", "image": "synthetic"}},
+	}})
 	c.Create("/api/v1/namespaces/clinic/pods", map[string]any{"metadata": map[string]any{"name": "env-1"}, "spec": map[string]any{
 		"nodeName":   kubepeer.NodeName,
 		"containers": []any{map[string]any{"name": "main", "image": "synthetic", "env": []any{map[string]any{"name": "PATIENT", "value": kubeCanary}}}},
@@ -222,7 +232,14 @@ func wickedCluster(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}`)
 	case "credential":
 		_, _ = io.WriteString(w, `{"kind":"Pod","metadata":{"annotations":{"n":"`+r.Header.Get("Authorization")+`"}}}`)
+	case "giants":
+		giants(w)
 	default:
+		if port := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]; strings.Trim(port, "0123456789") == "" {
+			h.Set("Location", "http://127.0.0.1:"+port+r.URL.Path)
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Invalid value: SSN `+kubeCanary+`","details":{"causes":[{"message":"SSN `+kubeCanary+`"}]},"code":422}`)
 	}

@@ -69,7 +69,7 @@ func container(more string) string {
 func kubeSecrets() []kubeRow {
 	const by = "analyze/kube core"
 	return []kubeRow{
-		denied("K074", "a token of a service account", by, "administer", "POST", "/api/v1/namespaces/clinic/serviceaccounts/default/token", `{"spec":{}}`),
+		denied("K074", "a token of a service account", by, "issue a token", "POST", "/api/v1/namespaces/clinic/serviceaccounts/default/token", `{"spec":{}}`),
 		denied("K075", "a Secret that gets a service account's token", "analyze/kube Minting", "administer", "POST", "/api/v1/namespaces/clinic/secrets", `{"metadata":{"name":"t"},"type":"kubernetes.io/service-account-token"}`),
 		denied("K076", "a Secret that is a bootstrap token", "analyze/kube Minting", "administer", "POST", "/api/v1/namespaces/clinic/secrets", `{"metadata":{"name":"t"},"type":"bootstrap.kubernetes.io/token"}`),
 		denied("K077", "whose a token is, by a TokenReview", "analyze/kube creates", "administer", "POST", "/apis/authentication.k8s.io/v1/tokenreviews", `{"spec":{"token":"x"}}`),

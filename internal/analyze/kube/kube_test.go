@@ -172,6 +172,20 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", body, diff)
 		}
 	}
+	claims := call("create c/persistentvolumeclaims")
+	for body, want := range map[string][]string{
+		`{"metadata":{"name":"more"},"spec":{"dataSource":{"kind":"PersistentVolumeClaim","name":"charts"}}}`:      {"dataSource"},
+		`{"metadata":{"generateName":"m"},"spec":{"dataSource":{"kind":"PersistentVolumeClaim","name":"charts"}}}`: {"dataSource"},
+		`{"metadata":{"name":"charts"},"spec":{"dataSource":{"kind":"PersistentVolumeClaim","name":"charts"}}}`:    nil,
+	} {
+		d, err := kube.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, l.Risks(claims, d)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", body, diff)
+		}
+	}
 	for _, body := range []string{"", "{", `{"a":1,"a":1}`, `{"a":{"b":1,"\u0062":2}}`, "{} {}", "\xff", strings.Repeat("[", 200) + strings.Repeat("]", 200)} {
 		if _, err := kube.Parse([]byte(body)); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%.40q: %v", body, err)

@@ -36,7 +36,7 @@ func (l *Layout) Risks(c *Call, d *Document) []string {
 			found = append(found, name)
 		}
 	}
-	own, _ := l.Labels(c)
+	own := l.own(c, d)
 	look := func(path []string, v any) {
 		name := path[len(path)-1]
 		if v != nil && (risky(name, v) || storage(path) || l.beyond(own, c.Namespace, name, v)) {
@@ -56,6 +56,27 @@ func (l *Layout) Risks(c *Call, d *Document) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// own are the labels of what a call makes or changes. What has no name yet has those of
+// every name, and none of those that some names have.
+func (l *Layout) own(c *Call, d *Document) []sallyport.Label {
+	named := *c
+	if named.Name == "" {
+		named.Name = d.name()
+	}
+	labels, _ := l.Labels(&named)
+	return labels
+}
+
+// name is the name of the object that the body is, or one that no object has.
+func (d *Document) name() string {
+	object, _ := d.root.(map[string]any)
+	metadata, _ := object["metadata"].(map[string]any)
+	if name, _ := metadata["name"].(string); name != "" && name != "*" {
+		return name
+	}
+	return "\x00"
 }
 
 // risky reports whether a member gives a pod what it has not by itself.

@@ -32,7 +32,7 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 	}
 	plan := e.plan()
 	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusCreated && res.StatusCode != http.StatusAccepted {
-		plan.Frames, plan.Builtin, plan.Withheld = false, true, repeats(res.StatusCode) // the status of an error
+		plan.Frames, plan.Builtin, plan.Withheld = false, true, e.repeats(res.StatusCode) // the status of an error
 	}
 	m := mask.ClearBody()
 	if e.c.IsResource {
@@ -46,8 +46,12 @@ func (e *exchange) deliver(w http.ResponseWriter, p session.Permit, res *http.Re
 }
 
 // repeats reports whether an error of a status may say what the object holds. Where the
-// cluster cannot read what a change makes of an object, it repeats the object whole.
-func repeats(code int) bool {
+// cluster cannot read what a change makes of an object, it repeats the object whole. Of one
+// that is to be made there is nothing but what the request brings.
+func (e *exchange) repeats(code int) bool {
+	if e.c.Verb == "create" && e.c.Subresource == "" {
+		return false
+	}
 	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusConflict,
 		http.StatusGone, http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

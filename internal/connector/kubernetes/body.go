@@ -8,8 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	goyaml "go.yaml.in/yaml/v4"
 	"sigs.k8s.io/yaml"
@@ -26,15 +28,23 @@ type body struct {
 	doc   *kube.Document
 }
 
-// readBody reads the body of a request to its end.
+// readBody reads the body of a request to its end, which has to come in time: until then
+// the request has one of the places for requests.
 func (t *Target) readBody(w http.ResponseWriter, r *http.Request, c *call) (*body, error) {
+	read := http.NewResponseController(w)
+	_ = read.SetReadDeadline(t.cfg.Now().Add(t.cfg.Timeout)) // the connection may be gone
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.cfg.MaxRequest))
 	var large *http.MaxBytesError
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, status(http.StatusRequestTimeout, "Timeout", bad("the request's body did not come in time", "send it faster, or have the resource's timeout raised"))
 	case errors.As(err, &large):
 		return nil, status(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", bad("the request's body is larger than this resource allows", "send less at once, or have max_request raised"))
 	case err != nil:
 		return nil, sallyport.E(sallyport.Invalid, Protocol, "the request's body did not come whole").Because(err)
+	}
+	_ = read.SetReadDeadline(time.Time{})
+	switch {
 	case len(b) == 0:
 		return &body{}, nil
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:

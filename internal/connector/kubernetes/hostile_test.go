@@ -152,7 +152,7 @@ func TestRefused(t *testing.T) {
 		{"POST", "/api/v1/namespaces/clinic/configmaps", `{"a":"` + strings.Repeat("x", 70<<10) + `"}`, 413, "larger", nil},
 		{"POST", "/api/v1/namespaces/clinic/configmaps", `{"data":{"note":"seen by [NAME]"}}`, 422, "data.note", nil},
 		{"POST", "/api/v1/namespaces/clinic/secrets", `{"data":{"900112233":"W1NFQ1JFVF0="}}`, 422, "data.*", nil},
-		{"POST", "/api/v1/namespaces/clinic/serviceaccounts/default/token", `{}`, 403, "administer", nil},
+		{"POST", "/api/v1/namespaces/clinic/serviceaccounts/default/token", `{}`, 403, "issue a token", nil},
 		{"POST", pods, `{"spec":{"containers":[],"volumes":[{"name":"a","hostPath":{"path":"/"}}]}}`, 403, "administer", nil},
 		{
 			"PATCH", "/apis/apps/v1/namespaces/clinic/deployments/web", `[{"op":"add","path":"/spec/template/spec/serviceAccountName","value":"admin"}]`, 403, "administer",
