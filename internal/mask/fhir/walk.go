@@ -192,10 +192,20 @@ func (r *run) member(key []byte, i, v, depth int, n *node, s *scope) (end int, k
 		return end, kept
 	}
 	r.count(f, 1)
-	if f.required {
+	if f.required && !r.beside(s.open, f.name, v, end) {
 		return r.absent(m, f, i, v, end)
 	}
 	return end, false
+}
+
+// beside reports whether the object at open has another member of a name than the one whose
+// value is at v to end. What stands in for that would stand beside the other.
+func (r *run) beside(open int, name string, v, end int) bool {
+	if first := r.lookup(open, name, 0); first >= 0 && first != v {
+		return true
+	}
+	i := lex.Space(r.edit.Src, end)
+	return lex.At(r.edit.Src, i) == ',' && r.lookup(i, name, 0) >= 0
 }
 
 // typeOf keeps the type of a resource, if it is the one that was looked up.

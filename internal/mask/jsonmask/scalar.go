@@ -141,9 +141,22 @@ func (r *run) scan(i, end int, v []byte, p place) {
 		r.edit.ReplaceString(i, end, placeholder)
 		return
 	}
-	if r.look(v) {
-		r.edit.ReplaceQuoted(i, end, r.out)
+	if !r.look(v) {
+		return
 	}
+	if placeholder := r.uncovered(p); placeholder != "" {
+		r.edit.ReplaceString(i, end, placeholder)
+		return
+	}
+	r.edit.ReplaceQuoted(i, end, r.rest)
+}
+
+// uncovered returns what to put in the place of a string that has become r.out, which
+// r.rest then holds: what stays of it may encode something that could not be decoded as
+// long as what is masked followed it.
+func (r *run) uncovered(p place) string {
+	r.rest = append(r.rest[:0], r.out...)
+	return r.encodes(r.rest, 0, p)
 }
 
 // look masks in r.out what the scanner finds in the value v, by itself and then

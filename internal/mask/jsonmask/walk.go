@@ -33,6 +33,7 @@ type run struct {
 	locus  *locus            // of the current place
 	value  []byte            // scratch: a string without its escapes
 	out    []byte            // scratch: what it becomes
+	rest   []byte            // scratch: the same, while it is looked at once more
 	plain  [maxDecode][]byte // scratch: what it encodes
 	masked []byte            // scratch: a document in a string, masked
 	key    []byte            // scratch: a name without its escapes
@@ -203,19 +204,20 @@ func (r *run) name(key []byte, i, stop int, renamed *int) {
 	}
 	r.w.Locus = r.locus.text
 	r.out = r.m.text.Append(r.out[:0], key, r.w)
-	if bytes.Equal(r.out, key) {
-		if r.encodes(key, 0, place{}) == "" {
-			if len(key) <= maxBehind {
-				*slot = append((*slot)[:0], key...)
-			}
-			return
+	same := bytes.Equal(r.out, key)
+	switch encoded := r.uncovered(place{}) != ""; {
+	case encoded:
+		r.rest = append(r.rest[:0], "[ENCODED]"...)
+	case same:
+		if len(key) <= maxBehind {
+			*slot = append((*slot)[:0], key...)
 		}
-		r.out = append(r.out[:0], "[ENCODED]"...)
+		return
 	}
 	if *renamed++; *renamed > 1 {
-		r.out = strconv.AppendInt(append(r.out, '_'), int64(*renamed), 10)
+		r.rest = strconv.AppendInt(append(r.rest, '_'), int64(*renamed), 10)
 	}
-	r.edit.ReplaceQuoted(i, stop, r.out)
+	r.edit.ReplaceQuoted(i, stop, r.rest)
 }
 
 // slots are how many names without findings a run remembers; those of the rows of
