@@ -69,7 +69,10 @@ func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "api       https://%s\npostgres  %s\n", g.APIAddress(), g.PostgresAddress())
+	fmt.Fprintf(a.Stdout, "api       https://%s\n", g.APIAddress())
+	if address := g.PostgresAddress(); address != "" {
+		fmt.Fprintf(a.Stdout, "postgres  %s\n", address)
+	}
 	if address := g.HTTPAddress(); address != "" {
 		fmt.Fprintf(a.Stdout, "http      https://%s\n", address)
 	}

@@ -90,7 +90,7 @@ func (c *Config) setDefaults() {
 type Listen struct {
 	// API serves requests, approvals, tokens and the rest of the command line.
 	API Listener `yaml:"api"`
-	// Postgres serves PostgreSQL's protocol.
+	// Postgres serves PostgreSQL's protocol. It is opened where there is a resource for it.
 	Postgres Listener `yaml:"postgres"`
 	// HTTP serves resources that speak HTTP. It is opened where there is one, and
 	// its certificate is that of api where it has none of its own.

@@ -48,11 +48,7 @@ func (c *Config) validateConnectListener(f *findings) {
 	case l.TLS.Cert == "" && host != "?" && !isLoopback(host):
 		f.add("listen.connect.tls", "needs both cert and key: clients send tokens over this connection, and only on a loopback address without TLS")
 	}
-	for name, other := range map[string]Listener{"listen.api": c.Listen.API, "listen.postgres": c.Listen.Postgres, "listen.http": c.Listen.HTTP} {
-		if l.Address == other.Address && !strings.HasSuffix(l.Address, ":0") {
-			f.add("listen.connect.address", "is the address of %s as well", name)
-		}
-	}
+	c.distinct(f, "listen.connect", l.Address)
 }
 
 func (r Resource) validateConnect(key string, f *findings) {

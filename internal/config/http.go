@@ -210,9 +210,5 @@ func (c *Config) validateHTTPListener(f *findings) {
 	}
 	l := c.HTTPListener()
 	l.validate("listen.http", f)
-	for name, other := range map[string]Listener{"listen.api": c.Listen.API, "listen.postgres": c.Listen.Postgres} {
-		if l.Address != "" && l.Address == other.Address && !strings.HasSuffix(l.Address, ":0") {
-			f.add("listen.http.address", "is the address of %s as well", name)
-		}
-	}
+	c.distinct(f, "listen.http", l.Address)
 }

@@ -15,6 +15,10 @@ func TestHTTPProblems(t *testing.T) {
 	t.Parallel()
 	for entry, want := range map[string][]string{
 		`{name: a, type: http}`: {"http"},
+		`{name: a, type: http, intent: before-release, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:                                      {"intent"},
+		`{name: a, type: http, intent: before-forward, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:                                      nil,
+		`{name: a, type: http, intent: never, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:                                               {"intent"},
+		`{name: a, type: kubernetes, intent: before-release, credential: {password: "env:A"}, kubernetes: {url: "https://a.example"}}`:                              nil,
 		`{name: a, type: http, credential: {password: "env:A"}, http: {url: "https://a.example", auth: {mode: bearer}, unlisted: judge}}`:                           nil,
 		`{name: a, type: http, credential: {password: "env:A"}, http: {url: "https://a.example", auth: {mode: bearer}}}`:                                            {"http.routes"},
 		`{name: a, type: http, credential: {password: "env:A"}, http: {auth: {mode: bearer}, unlisted: judge}}`:                                                     {"http.url"},

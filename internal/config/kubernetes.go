@@ -36,7 +36,7 @@ type Kubernetes struct {
 	Files *Files `yaml:"files"`
 	// MaxRequest bounds the body of a request.
 	MaxRequest Bytes `yaml:"max_request"`
-	// Timeout is how long the first byte of an answer may take.
+	// Timeout is how long the first byte of an answer may take, and the body of a request.
 	Timeout time.Duration `yaml:"timeout"`
 }
 

@@ -154,9 +154,5 @@ func (c *Config) validateSSHListener(f *findings) {
 	if a != "" && host == "" {
 		f.add(key, `names no host; write 127.0.0.1 for this machine alone or 0.0.0.0 for every interface`)
 	}
-	for name, other := range map[string]Listener{"listen.api": c.Listen.API, "listen.postgres": c.Listen.Postgres, "listen.http": c.Listen.HTTP} {
-		if a != "" && a == other.Address && !strings.HasSuffix(a, ":0") {
-			f.add(key, "is the address of %s as well", name)
-		}
-	}
+	c.distinct(f, "listen.ssh", a)
 }

@@ -53,7 +53,8 @@ func TestSSHProblems(t *testing.T) {
 		`{name: box, type: ssh, address: "box:22", credential: {password: "vault:box"}, ssh: {user: ops, host_keys: ["KEY"], auth: agent, unlisted: maybe, env: ["LC_*"], forward: ["db", "db:0", ":1"], keepalive: 1ms, commands: [{name: A, words: []}]}}`: {
 			"ssh.auth", "ssh.commands[0].name", "ssh.commands[0].words", "ssh.unlisted", "ssh.env[0]", "ssh.forward[0]", "ssh.forward[1]", "ssh.forward[2]", "ssh.keepalive",
 		},
-		`{name: a, type: http, ssh: {user: ops, host_keys: ["KEY"]}, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`: {"ssh"},
+		`{name: box, type: ssh, intent: before-release, address: "box:22", credential: {password: "vault:box"}, ssh: {user: ops, host_keys: ["KEY"]}}`: {"intent"},
+		`{name: a, type: http, ssh: {user: ops, host_keys: ["KEY"]}, http: {url: "https://a.example", auth: {mode: none}, unlisted: judge}}`:           {"ssh"},
 	} {
 		got := problems(t, withSSH(strings.ReplaceAll(entry, "KEY", hostKey)))
 		var keys []string
@@ -68,6 +69,25 @@ func TestSSHProblems(t *testing.T) {
 			return m
 		})); diff != "" {
 			t.Errorf("%s (-want +got)\n%s\n%v", entry, diff, got)
+		}
+	}
+}
+
+// The listener of PostgreSQL is for its resources: without one it needs neither a
+// certificate nor an address of its own.
+func TestPostgresListener(t *testing.T) {
+	t.Parallel()
+	const entry = `{name: box, type: ssh, address: "box:22", credential: {password: "vault:box"}, ssh: {user: ops, host_keys: ["` + hostKey + `"]}}`
+	lines := "  postgres: {tls: {cert: pg.crt, key: pg.key}}\n"
+	if got := problems(t, []byte(strings.Replace(minimal, lines, "", 1))); len(got) != 1 || got[0].Key != "listen.postgres.tls" {
+		t.Errorf("with a resource: %v", got)
+	}
+	head, rest, _ := strings.Cut(minimal, "  - name: clinic")
+	_, rest, _ = strings.Cut(rest, "vault: {key")
+	without := head + "  - " + entry + "\nvault: {key" + rest
+	for _, put := range []string{"", "  ssh: {address: \"127.0.0.1:6432\"}\n", lines} {
+		if c := mustParse(t, "gw.yaml", []byte(strings.Replace(without, lines, put, 1))); c.HasPostgres() {
+			t.Error("there is a resource of PostgreSQL")
 		}
 	}
 }

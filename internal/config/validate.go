@@ -44,10 +44,7 @@ func (c *Config) Validate() []Problem {
 	}
 	c.validateOrigin(&f)
 	c.Listen.API.validate("listen.api", &f)
-	c.Listen.Postgres.validate("listen.postgres", &f)
-	if c.Listen.API.Address != "" && c.Listen.API.Address == c.Listen.Postgres.Address && !strings.HasSuffix(c.Listen.API.Address, ":0") {
-		f.add("listen.postgres.address", "is the address of listen.api as well")
-	}
+	c.validatePostgresListener(&f)
 	c.validateHTTPListener(&f)
 	c.validateConnect(&f)
 	c.validateSSHListener(&f)
@@ -79,6 +76,47 @@ func (c *Config) Validate() []Problem {
 	oneOf(&f, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&f, "log.format", c.Log.Format, "text", "json")
 	return f
+}
+
+// HasPostgres reports whether a resource speaks PostgreSQL's protocol, so that its listener
+// is opened.
+func (c *Config) HasPostgres() bool {
+	return slices.ContainsFunc(c.Resources, func(r Resource) bool { return !r.OverHTTP() && r.Type != Machine })
+}
+
+func (c *Config) validatePostgresListener(f *findings) {
+	if c.HasPostgres() {
+		c.Listen.Postgres.validate("listen.postgres", f)
+		c.distinct(f, "listen.postgres", c.Listen.Postgres.Address)
+	}
+}
+
+// distinct reports an address that a listener before this one in the list has as well.
+func (c *Config) distinct(f *findings, name, address string) {
+	for _, other := range []struct {
+		name, address string
+		opened        bool
+	}{
+		{"listen.api", c.Listen.API.Address, true},
+		{"listen.postgres", c.Listen.Postgres.Address, c.HasPostgres()},
+		{"listen.http", c.Listen.HTTP.Address, c.HasHTTP()},
+	} {
+		if other.name == name {
+			return
+		}
+		if other.opened && address != "" && address == other.address && !strings.HasSuffix(address, ":0") {
+			f.add(name+".address", "is the address of %s as well", other.name)
+		}
+	}
+}
+
+// validateIntent refuses a mode that a resource's type has not: it would be taken for one
+// that holds.
+func (r Resource) validateIntent(key string, f *findings) {
+	oneOf(f, key+".intent", string(r.Intent), string(BeforeForward), string(BeforeRelease))
+	if r.Intent == BeforeRelease && r.Type != Postgres && r.Type != Cluster {
+		f.add(key+".intent", "is before-release, which resources of type %s have not; leave it out", clip(string(r.Type)))
+	}
 }
 
 // validateOrigin follows C2SP signed-note: a key name is not empty and has
@@ -291,6 +329,7 @@ func (r Resource) validate(key string, f *findings) {
 		f.add(key+".ssh", "is for resources of type ssh")
 	}
 	r.validateConnect(key, f)
+	r.validateIntent(key, f)
 	if r.Type == Machine {
 		r.validateSSH(key, f)
 		return
@@ -326,7 +365,6 @@ func (r Resource) validate(key string, f *findings) {
 	if r.Lineage == LineagePreflight && r.Analyser == nil {
 		f.add(key+".analyser", "is missing; preflight lineage needs it")
 	}
-	oneOf(f, key+".intent", string(r.Intent), string(BeforeForward), string(BeforeRelease))
 	r.Limits.validate(key+".limits", f)
 }
 

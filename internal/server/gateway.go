@@ -126,8 +126,14 @@ func (g *Gateway) VerifierKeys() []string { return g.keys.vkeys() }
 // APIAddress returns the address that the HTTP API listens on.
 func (g *Gateway) APIAddress() string { return g.apiListener.Addr().String() }
 
-// PostgresAddress returns the address that PostgreSQL clients connect to.
-func (g *Gateway) PostgresAddress() string { return g.pgListener.Addr().String() }
+// PostgresAddress returns the address that PostgreSQL clients connect to, "" where there
+// is no resource for them.
+func (g *Gateway) PostgresAddress() string {
+	if g.pgListener == nil {
+		return ""
+	}
+	return g.pgListener.Addr().String()
+}
 
 // opened remembers how to close something, to be called in reverse order.
 func (g *Gateway) opened(f func(context.Context) error) { g.closers = append(g.closers, f) }
@@ -156,7 +162,9 @@ func (g *Gateway) openListeners(ctx context.Context) error {
 	}
 	listeners := []listener{
 		{"listen.api", g.cfg.Listen.API, &g.apiListener, &g.apiTLS},
-		{"listen.postgres", g.cfg.Listen.Postgres, &g.pgListener, &g.pgTLS},
+	}
+	if g.cfg.HasPostgres() {
+		listeners = append(listeners, listener{"listen.postgres", g.cfg.Listen.Postgres, &g.pgListener, &g.pgTLS})
 	}
 	if g.cfg.HasHTTP() {
 		listeners = append(listeners, listener{"listen.http", g.cfg.HTTPListener(), &g.httpListener, &g.httpTLS})
@@ -309,7 +317,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		stop(sallyport.E(sallyport.Unavailable, "shutdown", "the gateway is shutting down").WithHint("connect again in a moment"))
 	})()
 	eg, ectx := errgroup.WithContext(work)
-	eg.Go(func() error { return g.conn.Serve(ectx, g.pgListener) })
+	if g.pgListener != nil {
+		eg.Go(func() error { return g.conn.Serve(ectx, g.pgListener) })
+	}
 	eg.Go(func() error { return g.serveAPI(ectx) })
 	if g.gate != nil {
 		eg.Go(func() error { return g.gate.Serve(ectx, g.httpListener) })

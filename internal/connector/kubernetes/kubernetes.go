@@ -49,7 +49,7 @@ type Config struct {
 	Masking *rules.Set
 	// MaxRequest bounds the body of a request, in bytes.
 	MaxRequest int64
-	// Timeout is how long the first byte of an answer may take.
+	// Timeout is how long the first byte of an answer may take, and the body of a request.
 	Timeout time.Duration
 	// Programs say what may run in containers.
 	Programs Programs
