@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -30,7 +29,7 @@ type googleLogin struct {
 }
 
 func (g *googleLogin) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&g.resource, "resource", "", "write credentials for clients of Google Cloud, good for this resource")
+	cmd.Flags().StringVar(&g.resource, "resource", "", "write what clients of this resource need: a kubeconfig, or credentials for clients of Google Cloud")
 	cmd.Flags().StringVar(&g.role, "role", "", "and for this role")
 	cmd.Flags().StringVar(&g.url, "token-url", "", "where these clients fetch your token, when it is in no file")
 	cmd.Flags().StringArrayVar(&g.headers, "token-url-header", nil, "NAME: VALUE that they send there; may be repeated")
@@ -119,12 +118,9 @@ func newExternal(c *client, g googleLogin) (external, error) {
 }
 
 // writeExternal writes the file beside the profile.
-func (a *app) writeExternal(ctx context.Context, c *client, g googleLogin) error {
+func (a *app) writeExternal(c *client, g googleLogin) error {
 	e, err := newExternal(c, g)
 	if err != nil {
-		return err
-	}
-	if _, err := c.entitled(ctx, g.resource, g.role); err != nil {
 		return err
 	}
 	path, err := a.externalPath(g.resource, g.role)

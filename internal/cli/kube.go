@@ -181,6 +181,34 @@ func (a *app) kubeconfig(resource, role, address, ca string) map[string]any {
 	}
 }
 
+// writeKubeconfig writes a kubeconfig beside the profile.
+func (a *app) writeKubeconfig(c *client, r resourceInfo, g googleLogin) error {
+	if g.url != "" {
+		return usage("--token-url is for clients of Google Cloud; %s is a cluster of Kubernetes, whose clients run sallyport kube-token", r.Name)
+	}
+	kept := a.keptPath(r.Name, g.role)
+	if kept == "" {
+		return sallyport.E(sallyport.Invalid, "login", "these are no names of a resource and a role").WithHint("see: sallyport resource list")
+	}
+	var err error
+	ca := ""
+	if c.ca != "" {
+		ca, err = filepath.Abs(c.ca)
+	}
+	path := strings.TrimSuffix(kept, ".json") + ".kubeconfig"
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return sallyport.E(sallyport.Invalid, "login", "the paths of the kubeconfig and the authority cannot be made absolute").Because(err)
+	}
+	if err := writePrivate(path, a.kubeconfig(r.Name, g.role, c.reach(r.Listener, "8480"), ca)); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stderr, "the kubeconfig is %s; use it: export KUBECONFIG=%s\n", clean(path), quote(clean(path)))
+	return nil
+}
+
 // kubeEnv writes a kubeconfig, or prints it where no file is named.
 func (a *app) kubeEnv(r resourceInfo, address, ca string, f envFlags) (environment, error) {
 	config := a.kubeconfig(r.Name, f.role, address, ca)

@@ -37,9 +37,10 @@ func (a *app) loginCommand() *cobra.Command {
 		}))
 	cmd.Long = "Check a token against a gateway and remember both in the profile, which only you may read. A token file is\n" +
 		"remembered by its name, so that whatever renews the file renews the login.\n\n" +
-		"With --resource and --role a file of credentials for clients of Google Cloud is written beside the profile. They get gateway\n" +
-		"tokens with it, and read your token themselves whenever they need one: from its file, or from --token-url. What to set is\n" +
-		"printed by: sallyport env RESOURCE --role ROLE"
+		"With --resource and --role what clients need is written beside the profile: for a cluster of Kubernetes a kubeconfig that runs\n" +
+		"\"sallyport kube-token\", and for other resources a file of credentials for clients of Google Cloud, which get gateway tokens with\n" +
+		"it, and read your token themselves whenever they need one: from its file, or from --token-url. What to set is printed by:\n" +
+		"sallyport env RESOURCE --role ROLE"
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token")
 	g.flags(cmd)
 	return cmd
@@ -70,11 +71,23 @@ func (a *app) login(ctx context.Context, g googleLogin) error {
 	}
 	fmt.Fprintf(a.Stderr, "remembered in %s\n", clean(path))
 	if g.resource != "" {
-		if err := a.writeExternal(ctx, c, g); err != nil {
+		if err := a.writeCredentials(ctx, c, g); err != nil {
 			return err
 		}
 	}
 	return a.showPrincipal(who, raw)
+}
+
+// writeCredentials writes what clients of a resource need, by what it is.
+func (a *app) writeCredentials(ctx context.Context, c *client, g googleLogin) error {
+	r, err := c.entitled(ctx, g.resource, g.role)
+	if err != nil {
+		return err
+	}
+	if r.Type == "kubernetes" {
+		return a.writeKubeconfig(c, r, g)
+	}
+	return a.writeExternal(c, g)
 }
 
 func (a *app) whoamiCommand() *cobra.Command {

@@ -208,6 +208,7 @@ func gateway(t *testing.T, env *testscript.Env) error {
 		sub = t
 	}
 	g := gatewaytest.Start(sub, gatewaytest.Patients("phi.mrn", 1), gatewaytest.Schema("CREATE TABLE public.leftover (id int); ALTER TABLE public.leftover OWNER TO gateway;"),
+		gatewaytest.Resource("prod", "ops", "  - {name: prod, type: kubernetes, credential: {password: \"file:target.pw\"}, kubernetes: {url: \"http://127.0.0.1:1\"}}\n"),
 		gatewaytest.Shipping("  - {name: archive, type: file, file: {dir: shipped}}\n"))
 	dir := env.WorkDir
 	for name, token := range map[string]string{

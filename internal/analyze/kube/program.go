@@ -163,6 +163,9 @@ func (p *Programs) Judge(resource sallyport.ResourceID, c *Call, w Wish) *Progra
 		m := p.Commands.Argv(resource, w.Command)
 		what, kept = m.Statement, m.Argv
 		st.Class = "exec"
+		if what.Refused != "" {
+			what.Hint = "ask the gateway's operator which commands the resource has, and run one as it is: kubectl exec POD -- PROGRAM ARGUMENTS"
+		}
 	}
 	if out.Copy == NoCopy {
 		labels, _ := p.Layout.Labels(&same)
