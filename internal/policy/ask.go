@@ -125,6 +125,10 @@ func (d *decider) evaluate(r *request, lifted bool) *result {
 		switch {
 		case m.conditions == nil:
 			res.add(m)
+		case d.anyLabels && m.needs&needObjectLabels != 0:
+			if !m.forbid { // with some labels it permits, and with some no forbid applies
+				res.add(m)
+			}
 		case r.unknown && m.needs&(needLabels|needSource) != 0 && !(lifted && m.lift == d.lift):
 			if m.forbid {
 				res.add(m)

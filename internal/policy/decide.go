@@ -63,6 +63,32 @@ func (s *Set) Decide(q Query) sallyport.Verdict {
 	return s.decide(&q, liftApproval, nil)
 }
 
+// Hopeless reports whether q.Statement, about an object of a cluster whose labels are not
+// known, is denied whatever labels the object has, and whoever approves: nobody needs to
+// find them out. Where it is not certain, the answer is no.
+func (s *Set) Hopeless(q Query) bool {
+	if s == nil || q.Statement == nil || q.Statement.Refused != "" {
+		return true
+	}
+	d := decider{set: s, query: &q, lift: liftApproval, anyLabels: true}
+	d.begin()
+	if !d.complete(q.Statement) {
+		return true
+	}
+	for i := range q.Statement.Accesses {
+		a := &q.Statement.Accesses[i]
+		if a.Effect == sallyport.Control {
+			continue
+		}
+		d.object.object(&a.Object)
+		r := request{action: actionOf(a.Effect), object: &d.object, of: &a.Object, columns: a.Columns}
+		if d.object.uid.Type != typeColumn && !d.evaluate(&r, false).allow() && !d.evaluate(&r, true).allow() {
+			return true
+		}
+	}
+	return false
+}
+
 // decide is the one code path of Connect, Decide and Explain.
 func (s *Set) decide(q *Query, l lift, tr *Trace) sallyport.Verdict {
 	if s == nil {
@@ -96,6 +122,7 @@ type decider struct {
 	principal entity
 	trace     *Trace
 	requests  int
+	anyLabels bool // the answer is the best that an object's labels could bring
 
 	object           entity // of the current request
 	matched, pending []*rule

@@ -211,7 +211,8 @@ const (
 	needGrant
 	needApproval
 	needKubernetes
-	needAttributes // of the principal or the object
+	needObjectLabels // of context.kubernetes
+	needAttributes   // of the principal or the object
 )
 
 // needOf returns the bit of an attribute of the context.

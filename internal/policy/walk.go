@@ -15,6 +15,9 @@ func (k *checker) conditions() {
 	for _, c := range k.ast.Conditions {
 		xast.Inspect(xast.NewNode(c.Body), w.visit)
 	}
+	if w.whole > 0 {
+		w.needs |= needObjectLabels
+	}
 	k.r.needs = w.needs
 	for a := range w.read {
 		if !w.guarded[a] && a.optional() {
@@ -44,11 +47,15 @@ type walker struct {
 	k             *checker
 	needs         need
 	read, guarded map[attribute]bool
+	whole         int // how often context.kubernetes is looked at beyond one of its attributes
 }
 
 func (w *walker) visit(n xast.IsNode) bool {
 	switch n := n.(type) {
 	case xast.NodeTypeAccess:
+		if n.Value == "kubernetes" && isVariable(n.Arg, "context") {
+			w.whole++ // an attribute of it takes that back
+		}
 		return w.attribute(n.Arg, string(n.Value), w.read)
 	case xast.NodeTypeHas:
 		return w.attribute(n.Arg, string(n.Value), w.guarded)
@@ -121,6 +128,10 @@ func (w *walker) nested(arg xast.IsNode, name string, seen map[attribute]bool) {
 	}
 	switch of.Value {
 	case "kubernetes":
+		w.whole--
+		if name == "labels" {
+			w.needs |= needObjectLabels
+		}
 		seen[attribute{"context.kubernetes", name}] = true
 		switch name {
 		case "verb", "group", "resource", "subresource", "namespace", "name", "labels":

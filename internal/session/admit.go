@@ -93,6 +93,13 @@ func (s *Session) Admit(ctx context.Context, c Command) (*Admission, error) {
 	return nil, s.deny(ctx, a, "")
 }
 
+// Hopeless reports whether policy denies a statement about an object of a cluster whatever
+// labels the object has, so that a connector need not ask the target for them: its answer
+// would tell somebody without rights whether there is such an object.
+func (s *Session) Hopeless(c Command) bool {
+	return s.engine.deps.Policy().Hopeless(s.query(c.Statement, nil, c.InTransaction))
+}
+
 // decide asks policy and wraps the answer, whatever it is.
 func (s *Session) decide(c Command, ap *sallyport.Approval, digest string) *Admission {
 	set := s.engine.deps.Policy()

@@ -171,6 +171,18 @@ func kubeParameters() []kubeRow {
 			return wants(a.ask("POST", kubeMaps, `{"metadata":{"name":"x","namespace":"other"}}`).Status, 400, a, "namespace")
 		}},
 		masked("K180", "an explanation of a kind, which tells no values", "analyze/kube discovery", "ConfigMap", "GET", "/openapi/v3/api/v1", ""),
+		{id: "K189", tries: "learn of an object without any right, by how long a change of it takes", by: "session Hopeless", denial: true, try: func(a *kubeArena) error {
+			for _, name := range []string{"far-2", "nowhere"} {
+				if err := wants(a.ask("PATCH", "/api/v1/namespaces/other/configmaps/"+name, "{}", media(mergePatch)).Status, 403, a, "sallyport"); err != nil {
+					return err
+				}
+			}
+			b, err := os.ReadFile(a.audit)
+			if err != nil || bytes.Contains(b, []byte("configmaps/nowhere")) {
+				return errors.Join(err, errors.New("the cluster was asked about it"))
+			}
+			return nil
+		}},
 		denied("K181", "the API server's memory", "analyze/kube discovery", "discovery", "GET", "/debug/pprof/heap", ""),
 	}
 }

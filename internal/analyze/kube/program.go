@@ -163,7 +163,7 @@ func (p *Programs) Judge(resource sallyport.ResourceID, c *Call, w Wish) *Progra
 		m := p.Commands.Argv(resource, w.Command)
 		what, kept = m.Statement, m.Argv
 		st.Class = "exec"
-		if what.Refused != "" {
+		if what.Refused != "" && m.Argv != nil {
 			what.Hint = "ask the gateway's operator which commands the resource has, and run one as it is: kubectl exec POD -- PROGRAM ARGUMENTS"
 		}
 	}

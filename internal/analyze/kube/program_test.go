@@ -50,6 +50,20 @@ func objects(st *sallyport.Statement) []string {
 	return out
 }
 
+// TestRefusal: what is said about a command that may not run has kubectl's form.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	commands, err := shell.NewCommands(nil, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &kube.Programs{Layout: kube.NewLayout(nil, nil, "secret"), Commands: commands}
+	st := p.Judge("prod", podCall("create", "exec"), kube.Wish{Command: []string{"id"}}).Statement
+	if st.Refused == "" || !strings.Contains(st.Hint, "kubectl exec POD -- PROGRAM ARGUMENTS") || strings.Contains(st.Hint, "line") {
+		t.Errorf("%s (%s)", st.Refused, st.Hint)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	p := programs(t)

@@ -21,7 +21,8 @@ const maxMetadata = 4 << 20
 
 // lookUp finds the labels of the object that a request is about, so that policy can
 // decide by them: what it has, what it will have, or both. It asks as whom the request
-// is from. Labels that cannot be found stay unknown.
+// is from, and not where policy denies whatever the labels are. Labels that cannot be found
+// stay unknown.
 func (e *exchange) lookUp(ctx context.Context) error {
 	switch {
 	case !e.c.IsResource:
@@ -29,7 +30,7 @@ func (e *exchange) lookUp(ctx context.Context) error {
 	case e.c.Verb == "create" && e.c.Subresource == "" && e.body.doc != nil:
 		e.c.Labels, e.c.LabelsKnown = pairs(e.body.doc.Labels()), true
 		return nil
-	case !e.c.changes() || e.t.cfg.Layout.Statement(e.t.cfg.Resource, &e.c.Call).Refused != "":
+	case !e.c.changes() || e.sess.Hopeless(e.command()):
 		return nil
 	}
 	if err := e.sess.Witnessed(ctx, func() session.Command { return e.command() }); err != nil {
