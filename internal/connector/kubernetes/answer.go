@@ -127,9 +127,10 @@ func (d *downstream) all(res *http.Response, m *mask.Body) error {
 			return d.broken(m, err)
 		}
 	}
-	buf := make([]byte, pieceSize)
+	buf := d.e.t.pieces.Get().(*[pieceSize]byte)
+	defer d.e.t.pieces.Put(buf)
 	for {
-		got, err := in.Read(buf)
+		got, err := in.Read(buf[:])
 		if got > 0 {
 			piece, merr := m.Write(mask.FromUpstream(buf[:got]))
 			if merr == nil {

@@ -235,6 +235,7 @@ func (e *exchange) send(p session.Permit) (*http.Response, error) {
 	}
 	return e.t.client.Ask(e.request.Context(), e.sess, p, upstream.Request{
 		Verb: e.c.Method, To: e.t.at(e.c.path, e.c.query), Header: h, Body: bytes.NewReader(e.body.json), Length: int64(len(e.body.json)),
+		Apart: e.c.logs(),
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -66,11 +67,12 @@ type Target struct {
 	// terminal has the masks of logs, and of what runs in containers.
 	terminal *terminal.Masks
 	kinds    *runtime.Scheme // of bodies in protobuf
+	pieces   sync.Pool       // of *[pieceSize]byte, for answers on their way
 }
 
 // New returns a target; it does not connect yet. Errors have kind Invalid.
 func New(cfg Config) (*Target, error) {
-	t := &Target{cfg: cfg}
+	t := &Target{cfg: cfg, pieces: sync.Pool{New: func() any { return new([pieceSize]byte) }}}
 	var err error
 	if t.machinery, err = newMachinery(&t.cfg); err != nil {
 		return nil, err

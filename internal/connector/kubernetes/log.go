@@ -44,7 +44,9 @@ func (e *exchange) deliverLog(w http.ResponseWriter, p session.Permit, res *http
 		if e.c.params.Has("limitBytes") && e.mask(kube.OutputBody) != nil {
 			in = &uncut{in: in}
 		}
-		_, err = io.CopyBuffer(struct{ io.Writer }{out}, in, make([]byte, pieceSize))
+		buf := e.t.pieces.Get().(*[pieceSize]byte)
+		defer e.t.pieces.Put(buf)
+		_, err = io.CopyBuffer(struct{ io.Writer }{out}, in, buf[:])
 		err = errors.Join(plain(err), out.Close())
 	}
 	r := run.Finish(terminal.Exit{}, err)

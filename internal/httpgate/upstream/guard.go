@@ -34,45 +34,75 @@ func Guard(req *http.Request, names []string, body io.Reader) io.Reader {
 // is found everywhere.
 const minSecret = 8
 
-// guard reads ahead no more than what may be the beginning of the secret.
+// guard holds back no more than what may be the beginning of the secret, and reads into
+// the memory of who asks, unless that is little.
 type guard struct {
 	r      io.Reader
 	secret []byte
-	ready  []byte // may leave
+	ready  []byte // may leave, from buf
 	held   []byte // may be the beginning of the secret
 	err    error
-	buf    [16 << 10]byte
+	buf    []byte // for those who ask for little at a time
 }
+
+// little is less than what a guard reads at once for its own sake, in bytes.
+const little = 4 << 10
 
 // Read implements [io.Reader].
 func (g *guard) Read(p []byte) (int, error) {
-	for len(g.ready) == 0 {
-		if g.err != nil {
-			return 0, g.err
+	if len(p) >= little+len(g.secret) && len(g.ready) == 0 {
+		return g.fill(p)
+	}
+	if len(g.ready) == 0 {
+		if g.buf == nil {
+			g.buf = make([]byte, little+len(g.secret))
 		}
-		n, err := g.r.Read(g.buf[:])
-		b := append(g.held, g.buf[:n]...)
-		if bytes.Contains(b, g.secret) {
-			g.held, g.err = nil, ErrCredential
-			return 0, g.err
+		n, err := g.fill(g.buf)
+		if err != nil {
+			return 0, err
 		}
-		keep := 0
-		if g.err = err; err == nil {
-			keep = beginning(b, g.secret)
-		}
-		g.ready, g.held = b[:len(b)-keep], bytes.Clone(b[len(b)-keep:])
+		g.ready = g.buf[:n]
 	}
 	n := copy(p, g.ready)
 	g.ready = g.ready[n:]
 	return n, nil
 }
 
-// beginning returns how many bytes at the end of b are the beginning of secret.
-func beginning(b, secret []byte) int {
-	for n := min(len(b), len(secret)-1); n > 0; n-- {
-		if bytes.HasSuffix(b, secret[:n]) {
-			return n
+// fill reads what may leave into b, which has room for more than the secret. It returns
+// bytes or an error.
+func (g *guard) fill(b []byte) (int, error) {
+	for g.err == nil {
+		n, err := g.r.Read(b[copy(b, g.held):])
+		n += len(g.held)
+		g.held = g.held[:0]
+		if bytes.Contains(b[:n], g.secret) {
+			clear(b[:n])
+			g.err = ErrCredential
+			break
+		}
+		if g.err = err; err == nil {
+			keep := beginning(b[:n], g.secret)
+			g.held = append(g.held, b[n-keep:n]...)
+			n -= keep
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
-	return 0
+	return 0, g.err
+}
+
+// beginning returns how many bytes at the end of b are the beginning of secret.
+func beginning(b, secret []byte) int {
+	b = b[max(0, len(b)-len(secret)+1):]
+	for {
+		i := bytes.IndexByte(b, secret[0])
+		if i < 0 {
+			return 0
+		}
+		if b = b[i:]; bytes.HasPrefix(secret, b) {
+			return len(b)
+		}
+		b = b[1:]
+	}
 }

@@ -4,6 +4,7 @@
 package upstream_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -24,13 +25,17 @@ func TestGuard(t *testing.T) {
 		secret: true, "x" + secret: true, "abab" + secret + "y": true, "ababababac-secret": true, "an another-secret here": true,
 		strings.Repeat("ab", 20_000): false, strings.Repeat("ab", 20_000) + secret[2:]: true,
 	} {
-		for name, r := range map[string]io.Reader{
-			"whole": strings.NewReader(text), "by bytes": iotest.OneByteReader(strings.NewReader(text)), "by halves": iotest.HalfReader(strings.NewReader(text)),
-			"with its end": iotest.DataErrReader(strings.NewReader(text)),
-		} {
-			b, err := io.ReadAll(upstream.Guard(req, names, r))
-			if stops != errors.Is(err, upstream.ErrCredential) || !stops && (err != nil || string(b) != text) || strings.Contains(string(b), "secret") && stops {
-				t.Errorf("%.60q %s: %d bytes, %v", text, name, len(b), err)
+		for _, size := range []int{1, 512, 64 << 10} {
+			for name, r := range map[string]io.Reader{
+				"whole": strings.NewReader(text), "by bytes": iotest.OneByteReader(strings.NewReader(text)), "by halves": iotest.HalfReader(strings.NewReader(text)),
+				"with its end": iotest.DataErrReader(strings.NewReader(text)),
+			} {
+				var out bytes.Buffer
+				_, err := io.CopyBuffer(struct{ io.Writer }{&out}, struct{ io.Reader }{upstream.Guard(req, names, r)}, make([]byte, size))
+				b := out.Bytes()
+				if stops != errors.Is(err, upstream.ErrCredential) || !stops && (err != nil || string(b) != text) || strings.Contains(string(b), "secret") && stops {
+					t.Errorf("%.60q %s by %d: %d bytes, %v", text, name, size, len(b), err)
+				}
 			}
 		}
 	}

@@ -16,9 +16,9 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/session"
 )
 
-// upgrading is the transport for connections that another protocol takes over: only
-// HTTP/1.1 can give one up, and none is used twice.
-func upgrading(secure *tls.Config, timeout time.Duration) *http.Transport {
+// apart returns a transport of connections that have one request at a time: only HTTP/1.1
+// can give one up to another protocol, and it carries long answers with less work.
+func apart(secure *tls.Config, timeout time.Duration) *http.Transport {
 	if secure != nil {
 		secure = secure.Clone()
 		secure.NextProtos = []string{"http/1.1"}
@@ -26,7 +26,7 @@ func upgrading(secure *tls.Config, timeout time.Duration) *http.Transport {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
 	return &http.Transport{
-		TLSClientConfig: secure, Protocols: p, DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: secure, Protocols: p, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
 }
