@@ -121,34 +121,54 @@ func (r *run) scannedNumber(i, end int) {
 }
 
 // scan masks what is found in the string v at src[i:end]: in the document that it
-// holds, in the text that it encodes, or in itself.
+// holds, in the text that it encodes, or in itself. The same strings stand in each
+// item of many a list; those in which nothing is found are looked at once.
 func (r *run) scan(i, end int, v []byte, p place) {
+	slot := r.clean.slot(v, r.under)
+	if slot == nil || !r.w.Known.Empty() {
+		r.lookInto(i, end, v, p)
+		return
+	}
+	if slot.holds(v, r.under, p) {
+		return
+	}
+	counted := r.w.Tally.Added()
+	if !r.lookInto(i, end, v, p) && r.w.Tally.Added() == counted {
+		slot.keep(v, r.under, p)
+	}
+}
+
+// lookInto is scan for a string that nothing is known of. It reports whether anything
+// was replaced.
+func (r *run) lookInto(i, end int, v []byte, p place) bool {
 	if isData(v) {
 		r.edit.ReplaceString(i, end, image)
-		return
+		return true
 	}
 	if r.tooDeep(v) {
 		r.edit.ReplaceString(i, end, encodedText)
-		return
+		return true
 	}
 	if in, ok := r.hold(v, p); ok {
 		if in.edit.Changed() {
 			r.edit.ReplaceQuoted(i, end, in.finish())
+			return true
 		}
-		return
+		return false
 	}
 	if placeholder := r.encodes(v, 0, p); placeholder != "" {
 		r.edit.ReplaceString(i, end, placeholder)
-		return
+		return true
 	}
 	if !r.look(v) {
-		return
+		return false
 	}
 	if placeholder := r.uncovered(p); placeholder != "" {
 		r.edit.ReplaceString(i, end, placeholder)
-		return
+	} else {
+		r.edit.ReplaceQuoted(i, end, r.rest)
 	}
-	r.edit.ReplaceQuoted(i, end, r.rest)
+	return true
 }
 
 // uncovered returns what to put in the place of a string that has become r.out, which

@@ -43,7 +43,8 @@ type run struct {
 	digits [32]byte // scratch: a number
 	found  []scan.Span
 
-	clean [slots][]byte // names of members in which nothing is found
+	names names  // of members
+	clean values // in which nothing is found
 }
 
 func (r *run) begin(e lex.Edit, w *text.Work, within int) {
@@ -175,19 +176,19 @@ func (r *run) object(i, depth int, p place) (end int, kept bool) {
 // counts the names of the object that have changed.
 func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (end int, kept bool) {
 	s := &r.m.states[p.state]
-	number, named := r.m.numbers[string(key)]
+	n := r.names.of(key, r.m.numbers)
 	at := r.locus
-	r.locus = r.loci.below(at, number)
-	if !named {
+	r.locus = r.loci.below(at, n.number)
+	if !n.named {
 		b := &r.m.rules[p.rule]
 		if b.form != nil && !b.form(key) {
 			b = b.other
 		}
 		if b.action == Scan || b.action == Mask {
-			r.name(key, i, stop, renamed)
+			r.name(key, i, stop, n, renamed)
 		}
 	}
-	under := r.under
+	number, under := n.number, r.under // n is another name's before the value ends
 	r.under = r.edit.Src[i+1 : stop-1]
 	end, kept = r.any(v, depth, r.enter(s.below(number), p.rule))
 	r.locus, r.under = at, under
@@ -197,39 +198,25 @@ func (r *run) member(key []byte, i, stop, v, depth int, p place, renamed *int) (
 // name masks the name of a member that no path knows, if the scanner finds
 // something in it or it encodes something. The second and later ones of an object
 // get a number, so that they stay apart.
-func (r *run) name(key []byte, i, stop int, renamed *int) {
-	slot := &r.clean[slotOf(key)]
-	if r.w.Known.Empty() && bytes.Equal(*slot, key) {
+func (r *run) name(key []byte, i, stop int, n *name, renamed *int) {
+	if n.clean && r.w.Known.Empty() {
 		return
 	}
 	r.w.Locus = r.locus.text
+	counted := r.w.Tally.Added()
 	r.out = r.m.text.Append(r.out[:0], key, r.w)
 	same := bytes.Equal(r.out, key)
 	switch encoded := r.uncovered(place{}) != ""; {
 	case encoded:
 		r.rest = append(r.rest[:0], "[ENCODED]"...)
 	case same:
-		if len(key) <= maxBehind {
-			*slot = append((*slot)[:0], key...)
-		}
+		n.clean = r.w.Known.Empty() && r.w.Tally.Added() == counted
 		return
 	}
 	if *renamed++; *renamed > 1 {
 		r.rest = strconv.AppendInt(append(r.rest, '_'), int64(*renamed), 10)
 	}
 	r.edit.ReplaceQuoted(i, stop, r.rest)
-}
-
-// slots are how many names without findings a run remembers; those of the rows of
-// an answer are the same again and again.
-const slots = 64
-
-func slotOf(name []byte) int {
-	h := len(name)
-	for _, c := range name[:min(len(name), 16)] {
-		h = h*31 + int(c)
-	}
-	return h & (slots - 1)
 }
 
 // array masks the elements of the array at i.

@@ -9,6 +9,7 @@ import (
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask"
+	"github.com/sallyport-dev/sallyport/internal/mask/jsonmask/lex"
 	"github.com/sallyport-dev/sallyport/internal/mask/text"
 )
 
@@ -211,9 +212,9 @@ func (w *writer) string(p []byte) int {
 		w.escape = false
 		return 1
 	}
-	i := bytes.IndexAny(p, "\"\\")
-	if i < 0 {
-		return len(p)
+	i := lex.Stop(p)
+	if i == len(p) {
+		return i
 	}
 	if p[i] == '\\' {
 		w.escape = true

@@ -37,6 +37,7 @@ type counts struct {
 	recent   [recentKeys]Count
 	all      map[Key]uint64
 	numbered []numbered
+	added    uint64
 }
 
 // numbered are the counts of a mask that numbers its keys.
@@ -71,6 +72,16 @@ func (t *Tally) Add(k Key, n uint64) {
 		*r = Count{Key: k}
 	}
 	r.N += n
+	c.added++
+}
+
+// Added returns how often [Tally.Add] was called, so that who compares two answers learns
+// whether anything was counted between them.
+func (t *Tally) Added() uint64 {
+	if t.c == nil {
+		return 0
+	}
+	return t.c.added
 }
 
 // Numbers returns the counts of a mask by its own numbers, which are part of the

@@ -113,6 +113,24 @@ func String(b []byte, i int) (end int, escaped bool) {
 	return -1, escaped
 }
 
+// Stop returns the index of the first quotation mark or backslash in b, or its length:
+// where the text of a string that began before b may end, or an escape begins.
+func Stop(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := w^ones*'"', w^ones*'\\'
+		// The lowest hit is exact; those above it may be borrows.
+		if hit := (((quote - ones) &^ quote) | ((slash - ones) &^ slash)) & highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
+}
+
 // escape returns the index after the escape at i; what is none, as a control
 // character, is malformed.
 func escape(b []byte, i int) int {

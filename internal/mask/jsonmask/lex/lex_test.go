@@ -99,3 +99,22 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	for n := range 20 {
+		for _, c := range []byte{'"', '\\'} {
+			for _, other := range []string{"a", "\x00", "\x01", "\xa2", "\xdc", "#", "]", "!", "["} {
+				clean := strings.Repeat(other, n)
+				if got := lex.Stop([]byte(clean)); got != n {
+					t.Errorf("%q: %d", clean, got)
+				}
+				for _, rest := range []string{"", clean, `"\`} {
+					if got := lex.Stop([]byte(clean + string(c) + rest)); got != n {
+						t.Errorf("%q: %d, not %d", clean+string(c)+rest, got, n)
+					}
+				}
+			}
+		}
+	}
+}
