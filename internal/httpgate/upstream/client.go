@@ -25,6 +25,7 @@ type Client struct {
 	transport *http.Transport
 	apart     *http.Transport // for long answers
 	upgrades  *http.Transport // for connections that another protocol takes over
+	spare     *spare          // of them; nil where they are made at once
 	auth      *Authority
 }
 
@@ -41,18 +42,22 @@ func NewClient(protocol string, base *url.URL, secure *tls.Config, a Auth, timeo
 		secure.ClientSessionCache = tls.NewLRUClientSessionCache(4)
 	}
 	t := &http.Transport{
-		TLSClientConfig: secure, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: secure, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: handshake,
 		ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: 64 << 10, ExpectContinueTimeout: 2 * time.Second, DisableCompression: true,
 		HTTP2: &http.HTTP2Config{SendPingTimeout: halfOpen, PingTimeout: halfOpen},
 	}
-	upgrades := apart(secure, timeout)
-	// None is used twice: a request that failed on one that had been idle would be sent
-	// again, and a program started twice.
-	upgrades.DisableKeepAlives = true
-	return &Client{
-		protocol: protocol, base: base, transport: t, apart: apart(secure, timeout), upgrades: upgrades, auth: NewAuthority(a, base),
+	c := &Client{
+		protocol: protocol, base: base, transport: t, apart: apart(secure, timeout), upgrades: apart(secure, timeout), auth: NewAuthority(a, base),
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
+	// None is used twice: a request that failed on one that had been idle would be sent
+	// again, and a program started twice.
+	c.upgrades.DisableKeepAlives = true
+	if secure != nil {
+		c.spare = &spare{secure: c.upgrades.TLSClientConfig}
+		c.upgrades.DialTLSContext = c.spare.dial
+	}
+	return c
 }
 
 // Close closes connections that are idle.
@@ -60,6 +65,9 @@ func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 	c.apart.CloseIdleConnections()
 	c.upgrades.CloseIdleConnections()
+	if c.spare != nil {
+		c.spare.close()
+	}
 	c.auth.Close()
 }
 
