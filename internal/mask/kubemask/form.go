@@ -83,6 +83,12 @@ func moment(v []byte) bool {
 	return true
 }
 
+// prose reports whether a text is no document, which may repeat an object.
+func prose(v []byte) bool {
+	v = bytes.TrimSpace(v)
+	return len(v) == 0 || v[0] != '{' && v[0] != '[' && v[0] != '"'
+}
+
 // unquoting reports whether the words of an error quote no object.
 func unquoting(v []byte) bool {
 	return !bytes.Contains(v, []byte(`{"`)) && !bytes.Contains(v, []byte(`{\"`))

@@ -79,6 +79,27 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// TestAnnotations: tools beside kubectl repeat a whole object in an annotation of theirs.
+func TestAnnotations(t *testing.T) {
+	t.Parallel()
+	m := masks(t)
+	const value = "aHVudGVyMi1jYW5hcnk="
+	in := `{"kind":"Secret","metadata":{"annotations":{"clinic.example/original":"{\"data\":{\"password\":\"` + value + `\"}}","clinic.example/note":"kept for the night shift",` +
+		`"clinic.example/list":" [\"` + value + `\"]",` +
+		`"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"password\":\"` + value + `\"}}"}},"data":{"password":"` + value + `"}}`
+	for _, p := range []kubemask.Plan{
+		{Base: kubemask.Scan, Data: kubemask.SecretData, Builtin: true}, {Base: kubemask.Raw, Data: kubemask.SecretData, Builtin: true},
+		{Base: kubemask.Scan, Data: kubemask.ConfigMapData, DataLevel: kubemask.Whole, Builtin: true},
+	} {
+		for _, in := range []string{in, `{"kind":"List","items":[` + in + `]}`, `{"rows":[{"cells":[],"object":` + in + `}]}`} {
+			out, err := run(t, m, p, in, 100)
+			if err != nil || strings.Contains(out, value) || !strings.Contains(out, "kept for the night shift") || !strings.Contains(out, `last-applied-configuration":"{\"data\":{`) {
+				t.Errorf("%+v: %v\n%s", p, err, out)
+			}
+		}
+	}
+}
+
 // TestErrors: the words of an error may repeat what the object holds, whole.
 func TestErrors(t *testing.T) {
 	t.Parallel()

@@ -144,9 +144,15 @@ func (m *Masks) data(p Plan, r jsonmask.Rules) {
 				r.Paths[at+".data"], r.Paths[at+".binaryData"] = text, encoded
 			}
 		}
-		if p.Base == Raw && level != Raw {
+		if p.Base != Whole && level != Raw {
 			// What it holds below data is masked as JSON; were it none, all of it would stay.
 			r.Paths[root+".metadata.annotations"+lastApplied] = jsonmask.Rule{Action: jsonmask.Scan}
+			// Other annotations may repeat the object as well, in places that nobody knows.
+			shown := jsonmask.Rule{Action: jsonmask.Scan, Form: prose, Other: &text}
+			if p.Base == Raw {
+				shown.Action = jsonmask.Keep
+			}
+			r.Paths[root+".metadata.annotations.*"] = shown
 		}
 	}
 	if p.Withheld && level != Raw {
