@@ -186,6 +186,19 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", body, diff)
 		}
 	}
+	claim := kube.NewLayout(nil, []kube.Objects{{Namespaces: []string{"c"}, Resources: []string{"persistentvolumeclaims"}, Names: []string{"charts"}, Labels: []sallyport.Label{"phi"}}}, "secret")
+	for kind, body := range map[string]string{
+		"volumesnapshots.snapshot.storage.k8s.io":           `{"spec":{"source":{"persistentVolumeClaimName":"charts"}}}`,
+		"volumegroupsnapshots.groupsnapshot.storage.k8s.io": `{"spec":{"source":{"selector":{"matchLabels":{"a":"b"}}}}}`,
+	} {
+		d, err := kube.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := call("create c/" + kind); !kube.Workload(c.Group, c.Resource) || len(claim.Risks(c, d)) == 0 {
+			t.Errorf("%s: %v", kind, claim.Risks(c, d))
+		}
+	}
 	for _, body := range []string{"", "{", `{"a":1,"a":1}`, `{"a":{"b":1,"\u0062":2}}`, "{} {}", "\xff", strings.Repeat("[", 200) + strings.Repeat("]", 200)} {
 		if _, err := kube.Parse([]byte(body)); sallyport.KindOf(err) != sallyport.Invalid {
 			t.Errorf("%.40q: %v", body, err)

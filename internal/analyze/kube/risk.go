@@ -11,7 +11,7 @@ import (
 )
 
 // Workload reports whether objects of a kind have the specification of a pod in them, or
-// of a claim for a volume.
+// of a claim for a volume, or are copies of what such a claim holds.
 func Workload(group, resource string) bool {
 	switch group {
 	case "":
@@ -20,6 +20,10 @@ func Workload(group, resource string) bool {
 		return resource != "scales"
 	case "batch":
 		return true
+	case "snapshot.storage.k8s.io":
+		return resource == "volumesnapshots"
+	case "groupsnapshot.storage.k8s.io":
+		return resource == "volumegroupsnapshots"
 	}
 	return false
 }
@@ -39,7 +43,7 @@ func (l *Layout) Risks(c *Call, d *Document) []string {
 	own := l.own(c, d)
 	look := func(path []string, v any) {
 		name := path[len(path)-1]
-		if v != nil && (risky(name, v) || storage(path) || l.beyond(own, c.Namespace, name, v)) {
+		if v != nil && (risky(name, v) || storage(path) || l.beyond(own, c, name, v)) {
 			add(name)
 		}
 	}
@@ -48,7 +52,7 @@ func (l *Layout) Risks(c *Call, d *Document) []string {
 		walk(change.value, change.at, look) // what is put into a list of volumes
 		for _, at := range [][]string{change.at, change.from} {
 			for i, name := range at {
-				if riskyName(name) || storage(at[:i+1]) || l.beyond(own, c.Namespace, name, nil) {
+				if riskyName(name) || storage(at[:i+1]) || l.beyond(own, c, name, nil) {
 					add(name)
 				}
 			}
@@ -120,21 +124,21 @@ func storage(path []string) bool {
 
 // beyond reports whether a member refers to an object that has been given labels which
 // are not among own, or to any of its kind where v does not say which.
-func (l *Layout) beyond(own []sallyport.Label, namespace, member string, v any) bool {
-	to, ok := refers(member, v)
+func (l *Layout) beyond(own []sallyport.Label, c *Call, member string, v any) bool {
+	to, ok := refers(c, member, v)
 	if !ok {
 		return false
 	}
 	if to.Namespace == "" && !ClusterScoped(to.Group, to.Resource) {
-		to.Namespace = namespace
+		to.Namespace = c.Namespace
 	}
 	labels, listed := l.Labels(to)
 	return listed && slices.ContainsFunc(labels, func(label sallyport.Label) bool { return !slices.Contains(own, label) })
 }
 
-// refers returns what a member of a pod or a claim refers to, if it does; without a name
+// refers returns what a member of what a call brings refers to, if it does; without a name
 // where v does not say which it is.
-func refers(member string, v any) (*Call, bool) {
+func refers(c *Call, member string, v any) (*Call, bool) {
 	ref, _ := v.(map[string]any)
 	text := func(name string) string {
 		s, _ := ref[name].(string)
@@ -146,7 +150,10 @@ func refers(member string, v any) (*Call, bool) {
 		to.Resource, to.Name = "configmaps", text("name")
 	case "persistentVolumeClaim":
 		to.Resource, to.Name = "persistentvolumeclaims", text("claimName")
-	case "claimName":
+	case "matchLabels", "matchExpressions": // of what a group of snapshots is made of: any claim
+		to.Resource = "persistentvolumeclaims"
+		return to, c.Group == "groupsnapshot.storage.k8s.io"
+	case "claimName", "persistentVolumeClaimName":
 		to.Resource, to.Name = "persistentvolumeclaims", plainText(v)
 	case "volumeName": // binds a claim to a volume that there is
 		to.Resource, to.Name = "persistentvolumes", plainText(v)
