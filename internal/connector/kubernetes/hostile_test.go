@@ -243,3 +243,44 @@ func TestWickedAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowBody: a body that does not come in time is not waited for, over HTTP/2 as well,
+// and what comes in time is.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	cluster := &recorder{}
+	cluster.Server = httptest.NewServer(cluster)
+	t.Cleanup(cluster.Close)
+	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", "upstream-token"),
+		gatewaytest.Resource("prod", "ops", strings.Replace(fmt.Sprintf(simple, cluster.URL), "max_request", "timeout: 1s, max_request", 1)))
+	c := g.Caller(t, "prod", "ops")
+	for _, whole := range []bool{false, true} {
+		body, feed := io.Pipe()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+c.HTTPAddress()+"/k8s/prod/api/v1/namespaces/clinic/configmaps", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+		req.Header.Set("Content-Type", "application/json")
+		fed := make(chan struct{})
+		go func() {
+			defer close(fed)
+			_, _ = io.WriteString(feed, `{"kind":"ConfigMap",`) // the answer tells how it went
+			if whole {
+				_, _ = io.WriteString(feed, `"metadata":{"name":"a"}}`)
+				_ = feed.Close()
+			}
+		}()
+		res, err := c.HTTP.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		_ = body.Close()
+		<-fed
+		if got := res.StatusCode; err != nil || res.ProtoMajor != 2 || whole && got != http.StatusOK || !whole && got != http.StatusRequestTimeout {
+			t.Errorf("whole %v: HTTP/%d %d %s %v", whole, res.ProtoMajor, got, b, err)
+		}
+	}
+}

@@ -88,7 +88,8 @@ func TestAnnotations(t *testing.T) {
 		`"clinic.example/list":" [\"` + value + `\"]",` +
 		`"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"password\":\"` + value + `\"}}"}},"data":{"password":"` + value + `"}}`
 	for _, p := range []kubemask.Plan{
-		{Base: kubemask.Scan, Data: kubemask.SecretData, Builtin: true}, {Base: kubemask.Raw, Data: kubemask.SecretData, Builtin: true},
+		{Base: kubemask.Scan, Data: kubemask.SecretData, Builtin: true},
+		{Base: kubemask.Raw, Data: kubemask.SecretData, Builtin: true},
 		{Base: kubemask.Scan, Data: kubemask.ConfigMapData, DataLevel: kubemask.Whole, Builtin: true},
 	} {
 		for _, in := range []string{in, `{"kind":"List","items":[` + in + `]}`, `{"rows":[{"cells":[],"object":` + in + `}]}`} {
@@ -108,9 +109,13 @@ func TestErrors(t *testing.T) {
 	echo := `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":" \"\" is invalid: patch: Invalid value: \"{\\\"data\\\":{\\\"password\\\":\\\"` + value + `\\\"}}\": no kind",` +
 		`"reason":"Invalid","details":{"name":"db","kind":"Secret","causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"{\\\"password\\\":\\\"` + value + `\\\"}\"","field":"patch"}]},"code":422}`
 	for _, p := range []kubemask.Plan{
-		{Base: kubemask.Scan, Data: kubemask.SecretData, Builtin: true, Withheld: true}, {Base: kubemask.Raw, Data: kubemask.SecretData, Builtin: true, Withheld: true},
-		{Base: kubemask.Scan, Data: kubemask.ConfigMapData, Builtin: true, Withheld: true}, {Base: kubemask.Raw, Data: kubemask.ConfigMapData, DataLevel: kubemask.Scan, Builtin: true, Withheld: true},
-		{Base: kubemask.Scan, Builtin: true}, {Builtin: true}, {Base: kubemask.Scan},
+		{Base: kubemask.Scan, Data: kubemask.SecretData, Builtin: true, Withheld: true},
+		{Base: kubemask.Raw, Data: kubemask.SecretData, Builtin: true, Withheld: true},
+		{Base: kubemask.Scan, Data: kubemask.ConfigMapData, Builtin: true, Withheld: true},
+		{Base: kubemask.Raw, Data: kubemask.ConfigMapData, DataLevel: kubemask.Scan, Builtin: true, Withheld: true},
+		{Base: kubemask.Scan, Builtin: true},
+		{Builtin: true},
+		{Base: kubemask.Scan},
 	} {
 		out, err := run(t, m, p, echo, 100)
 		if err != nil || !json.Valid([]byte(out)) || strings.Contains(out, value) {
