@@ -18,6 +18,7 @@ const (
 // one goroutine at a time; the zero value is empty.
 type Known struct {
 	words map[uint64]Entity // by hash of the folded word
+	sums  [8]uint64         // a bit for each of 512 parts of the hashes
 }
 
 // Add remembers the words of a value, as the entity that a finding of one shall
@@ -35,12 +36,16 @@ func (k *Known) Add(e Entity, value []byte) {
 		}
 		if _, found := k.words[w.sum]; !found {
 			k.words[w.sum] = e
+			k.sums[w.sum>>61] |= 1 << (w.sum >> 55 & 63)
 		}
 	}
 }
 
 // Reset forgets everything and keeps the memory.
-func (k *Known) Reset() { clear(k.words) }
+func (k *Known) Reset() {
+	clear(k.words)
+	k.sums = [8]uint64{}
+}
 
 // Empty reports whether nothing is known.
 func (k *Known) Empty() bool { return k == nil || len(k.words) == 0 }
@@ -51,4 +56,10 @@ func (k *Known) entity(sum uint64) Entity {
 		return None
 	}
 	return k.words[sum]
+}
+
+// perhaps reports whether a word may be known. Most of those that are not are told
+// from their hash.
+func (k *Known) perhaps(sum uint64) bool {
+	return k != nil && k.sums[sum>>61]>>(sum>>55&63)&1 != 0
 }

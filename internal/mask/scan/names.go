@@ -4,8 +4,6 @@
 package scan
 
 import (
-	"bytes"
-
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 )
 
@@ -13,7 +11,7 @@ import (
 // written. The first that applies wins; several words are found at once where
 // they belong together.
 func (p *pass) judge(i int) {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.form == formCode {
 		return
 	}
@@ -43,7 +41,7 @@ func (p *pass) judge(i int) {
 // judgeLower judges a word in lower case. Only a name next to another, or behind
 // words that can introduce nothing else, is one.
 func (p *pass) judgeLower(i int) {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.letters < 3 || w.safe() && !w.classes.Has(lexicon.Weekday) {
 		return
 	}
@@ -65,7 +63,7 @@ func (p *pass) judgeLower(i int) {
 // lowerPair finds a first name and a surname in lower case, of which one is
 // frequent and none is a word.
 func (p *pass) lowerPair(i int) bool {
-	w, d := &p.words[i], 1
+	w, d := p.at(i), 1
 	if p.word(i, 1).letters == 1 && p.scanner.names == NamesUnlisted {
 		d = 2
 	}
@@ -86,7 +84,7 @@ func (p *pass) lowerPair(i int) bool {
 // introduced reports whether the words before the i-th are "name is", "name:",
 // "named" or "called", behind which a name stands in whatever form.
 func (p *pass) introduced(i int) bool {
-	w, prev := &p.words[i], p.word(i, -1)
+	w, prev := p.at(i), p.word(i, -1)
 	switch {
 	case p.is(prev, "named"), p.is(prev, "called"):
 		return w.gap == gapSpace
@@ -100,12 +98,12 @@ func (p *pass) introduced(i int) bool {
 
 // is reports whether a word is the given one, in lower case.
 func (p *pass) is(w *word, lower string) bool {
-	return w.end-w.start == len(lower) && bytes.EqualFold(p.text[w.start:w.end], []byte(lower))
+	return w.end-w.start == len(lower) && equalFold(p.text[w.start:w.end], lower)
 }
 
 // title finds "Dr." and what it stands before.
 func (p *pass) title(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	next := p.word(i, 1)
 	if !w.classes.Has(lexicon.Title) || !next.capital() || next.gap&^(gapSpace|gapPeriod) != 0 || next.gap&gapSpace == 0 && next.gap != gapPeriod {
 		return false
@@ -138,7 +136,7 @@ func (p *pass) title(i int) bool {
 
 // context finds a name that the words before it announce.
 func (p *pass) context(i int) bool {
-	w, prev := &p.words[i], p.word(i, -1)
+	w, prev := p.at(i), p.word(i, -1)
 	if w.letters < 2 || w.classes.Has(lexicon.Medical) {
 		return false
 	}
@@ -180,7 +178,7 @@ func (p *pass) eponym(i int) bool {
 // pair finds a first name and a surname side by side, or the other way round
 // with a comma.
 func (p *pass) pair(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	d := 1
 	next := p.word(i, 1)
 	if next.letters == 1 && next.capital() && next.gap == gapSpace {
@@ -213,7 +211,7 @@ func (p *pass) pair(i int) bool {
 
 // listed finds a name that is in a list and nothing else.
 func (p *pass) listed(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.letters < 3 || w.safe() || !w.nameable() || w.classes.Has(lexicon.Nation) || p.eponym(i) {
 		return false
 	}
@@ -231,7 +229,7 @@ func (p *pass) listed(i int) bool {
 // unlisted finds a capitalised word that is in no list of words, or stands where
 // only a name is capitalised.
 func (p *pass) unlisted(i int) {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.letters < 2 || w.classes.Has(lexicon.Medical) || medicalEnding(p.text[w.start:w.end]) || p.eponym(i) {
 		return
 	}
@@ -256,10 +254,10 @@ func (p *pass) unlisted(i int) {
 // raised reports whether the i-th word, which is safe, is capitalised among words
 // in lower case, where only its being a name explains that.
 func (p *pass) raised(i int) bool {
-	w, prev, next := &p.words[i], p.word(i, -1), p.word(i, 1)
-	if w.form != formTitle || prev.form != formLower && w.gap&gapContract == 0 || w.gap&^(gapSpace|gapComma|gapContract) != 0 || w.gap&gapSpace == 0 {
+	if !p.raisable(i) {
 		return false
 	}
+	w, next := p.at(i), p.word(i, 1)
 	if next.capital() && next.gap == gapSpace {
 		return p.organised(i)
 	}
@@ -267,6 +265,14 @@ func (p *pass) raised(i int) bool {
 		return false // "in June"
 	}
 	return w.wellKnown() || p.organised(i) || !w.classes.Has(lexicon.Basic|lexicon.Occupation) && w.classes.Has(lexicon.Common) && w.nameable()
+}
+
+// raisable reports whether the i-th word is capitalised behind a word in lower case,
+// with nothing but a space or a comma between.
+func (p *pass) raisable(i int) bool {
+	w := p.at(i)
+	return w.form == formTitle && (p.word(i, -1).form == formLower || w.gap&gapContract != 0) &&
+		w.gap&^(gapSpace|gapComma|gapContract) == 0 && w.gap&gapSpace != 0
 }
 
 // medicalEndings are endings of terms of medicine and of the names of drugs that
@@ -293,7 +299,7 @@ func medicalEnding(w []byte) bool {
 
 // join decides whether the i-th word belongs to a name beside it.
 func (p *pass) join(i int) {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.found != None || w.form == formCode || p.scanner.names == NamesOff {
 		return
 	}
@@ -324,7 +330,7 @@ func (p *pass) join(i int) {
 			w.nameable() && !p.opens(i) && !w.classes.Has(lexicon.Basic)
 	}
 	if joins {
-		w.joined, w.by = Name, ruleNameBeside
+		w.joined = true
 	}
 }
 
@@ -356,7 +362,7 @@ func (p *pass) bridged(i int) bool {
 // trails reports whether the i-th word follows, in capitalised words, on one that
 // is in no list: "Xyltharn Public Data Explorer".
 func (p *pass) trails(i int) bool {
-	if p.scanner.names != NamesUnlisted || p.words[i].form != formTitle {
+	if p.scanner.names != NamesUnlisted || p.at(i).form != formTitle {
 		return false
 	}
 	for d := 1; d <= maxBridge; d++ {

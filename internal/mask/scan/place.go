@@ -10,7 +10,7 @@ const maxPlace = 4
 
 // longPlace finds a listed place of several words.
 func (p *pass) longPlace(i int) bool {
-	if !p.words[i].classes.Has(lexicon.PlaceHead) {
+	if !p.at(i).classes.Has(lexicon.PlaceHead) {
 		return false
 	}
 	n := p.placeWords(i)
@@ -25,7 +25,7 @@ func (p *pass) longPlace(i int) bool {
 
 // place finds a listed place of one word.
 func (p *pass) place(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if !w.classes.Has(lexicon.Place) || w.letters < 3 && (w.form != formUpper || !w.classes.Has(lexicon.Frequent)) || w.classes.Has(lexicon.Medical) || p.eponym(i) {
 		return false
 	}
@@ -45,7 +45,7 @@ func (p *pass) place(i int) bool {
 // placeWords returns how many words from the i-th on are a listed place of
 // several words, or 0.
 func (p *pass) placeWords(i int) int {
-	sum := p.words[i].sum
+	sum := p.at(i).sum
 	longest := 0
 	for k := 1; k < maxPlace; k++ {
 		w := p.word(i, k)
@@ -62,7 +62,7 @@ func (p *pass) placeWords(i int) int {
 
 // located reports whether the word before the i-th says that a place follows.
 func (p *pass) located(i int) bool {
-	w, prev := &p.words[i], p.word(i, -1)
+	w, prev := p.at(i), p.word(i, -1)
 	if w.gap != gapSpace {
 		return false
 	}
@@ -75,7 +75,7 @@ func (p *pass) located(i int) bool {
 
 // nation finds a nationality, a religion or a political group.
 func (p *pass) nation(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if !w.classes.Has(lexicon.Nation) || w.gap&gapDigit != 0 && !isDigit(at(p.text, w.start-4)) || p.eponym(i) {
 		return false // "14 French" but not "2005 French", "German measles"
 	}
@@ -105,7 +105,7 @@ func (p *pass) orgSuffix(i int) bool {
 	if p.org <= i {
 		return false
 	}
-	w := &p.words[i]
+	w := p.at(i)
 	if w.safe() && w.form == formLower || p.is(w, "the") || p.is(w, "our") || p.is(w, "a") {
 		return false
 	}
@@ -141,7 +141,7 @@ func (p *pass) orgSuffix(i int) bool {
 
 // firm finds "Hubbard, Fox and Gillespie" and "Garcia-Smith".
 func (p *pass) firm(i int) bool {
-	w, b := &p.words[i], p.word(i, 1)
+	w, b := p.at(i), p.word(i, 1)
 	if b.gap != gapHyphen && b.gap != gapComma|gapSpace {
 		return false
 	}
@@ -177,7 +177,7 @@ func (p *pass) firm(i int) bool {
 // organised reports whether the words before the i-th say that an employer
 // follows.
 func (p *pass) organised(i int) bool {
-	w, prev := &p.words[i], p.word(i, -1)
+	w, prev := p.at(i), p.word(i, -1)
 	if w.gap != gapSpace {
 		return false
 	}
@@ -200,7 +200,7 @@ func (p *pass) organised(i int) bool {
 // occupation finds an occupation that stands on a line of its own, as below a
 // signature, or behind "works as".
 func (p *pass) occupation(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.form != formTitle {
 		return false
 	}

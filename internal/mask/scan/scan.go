@@ -98,7 +98,8 @@ type Scanner struct {
 	user    []userRule
 
 	dayFirst bool
-	more     bool // there is more to look for than what patterns find
+	more     bool            // there is more to look for than what patterns find
+	rousing  *lexicon.Filter // words that the word pass does not pass over; nil without names
 }
 
 // New makes a scanner. Errors have Kind Invalid and say what to change.
@@ -125,6 +126,9 @@ func New(o Options) (*Scanner, error) {
 		s.user = append(s.user, u)
 	}
 	s.more = len(s.user) > 0 || s.names != NamesOff
+	if s.names != NamesOff {
+		s.rousing = rousingWords(s.lexicon)
+	}
 	return s, nil
 }
 

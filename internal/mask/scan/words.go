@@ -6,18 +6,22 @@ package scan
 import "github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 
 const (
-	// batch is how many words the pass holds at once.
-	batch = 32
+	// window is how many words the pass holds at once.
+	window = 32
 	// ahead and behind are how many words a word looks at on each side; lag is
 	// how far judging must be ahead of joining.
 	ahead  = 8
 	behind = 5
 	lag    = 3
+	// spare is how many more words the pass reads before it looks at those that are due.
+	spare = 8
 	// nearLeft and nearRight bound the same in bytes. A word can be joined to one
 	// nearLeft before it, which was found with one nearRight before that, which
 	// looked at another nearLeft before: together no more than Left.
 	nearLeft  = 32
 	nearRight = 62
+	// never is the index of a word that there is not.
+	never = 1<<63 - 1
 )
 
 // none stands for a word outside of the text.
@@ -26,69 +30,96 @@ var none = word{form: formCode, gap: gapLine | gapStop}
 // pass is one run of the word pass. It holds a window of words that moves over
 // the text: first a word is judged by its neighbours as they are written (found),
 // then beside those that were found (joined). No judgement rests on a joined
-// one, so that all of them are local.
+// one, so that all of them are local. Only words that are awake are judged, and only
+// those near a found one are joined: of all others it is certain that nothing is found
+// (words_wake.go).
 type pass struct {
-	scanner *Scanner
-	known   *Known
-	text    []byte
-	tokens  tokenizer
-	words   [batch]word
-	n       int
-	ended   bool
-	newest  int // index of the last word that was found, or less than all
-	org     int // index of the last word that can end an organisation's name
+	scanner    *Scanner
+	known      *Known
+	text       []byte
+	words      *[window]word // the n-th at n%window
+	pos        int           // where the last word that was read ends
+	n          int           // words read
+	ended      bool
+	block      int    // where the block begins that skim looks at,
+	letters    uint64 // which of its bytes are letters of words to come,
+	ascii      bool   // and whether all of it is ASCII
+	introduces bool   // the last word can introduce a name
+	awake      uint64 // a bit for each word in the window that is to be judged
+	first      int    // of those, the first; or never
+	due        int    // how many words are read until some are looked at
+	joined     int    // words that are joined, or that nothing can join
+	newest     int    // the last word that was found, or less than all
+	org        int    // the last word that can end an organisation's name
+	head       int    // the last word that can begin a place's name of several words
+	alone      int    // the last word that can begin an occupation
+	upper      int    // the last word in capitals
 }
 
 // words appends what the word pass finds in the whole text: names, titles,
 // places, organisations.
 func (s *Scanner) words(dst []Span, text []byte, known *Known) []Span {
-	p := pass{scanner: s, known: known, text: text, tokens: tokenizer{text: text}, newest: -batch, org: -batch}
+	var words [window]word
+	p := pass{scanner: s, known: known, text: text, words: &words, block: -block, first: never, due: never}
+	p.newest, p.org, p.head, p.alone, p.upper = -window, -window, -window, -window, -window
 	base := len(dst)
-	judged, begin := 0, 0
-	for !p.ended || begin < p.n {
-		p.fill()
+	for !p.ended {
+		p.read()
 		last, joined := p.n-ahead, p.n-ahead-lag
 		if p.ended {
 			last, joined = p.n, p.n
 		}
-		for ; judged < last; judged++ {
-			p.judge(judged)
+		p.judgeAwake(last)
+		for ; p.joined < joined && p.joined <= p.newest+behind; p.joined++ {
+			p.join(p.joined)
+			dst = p.emit(dst, base, p.joined)
 		}
-		for ; begin < joined; begin++ {
-			if p.newest >= begin-behind {
-				p.join(begin)
-				dst = p.emit(dst, base, begin)
-			}
+		p.due = never
+		if p.first < never {
+			p.due = p.first + ahead + spare
 		}
-		if !p.ended {
-			drop := begin - behind
-			copy(p.words[:], p.words[drop:p.n])
-			p.n, judged, begin, p.newest = p.n-drop, judged-drop, begin-drop, p.newest-drop
-			p.org -= drop
+		if p.joined <= p.newest+behind {
+			p.due = min(p.due, p.joined+ahead+lag+spare)
 		}
 	}
 	return dst
 }
 
-// fill reads words until the window is full or the text ends.
-func (p *pass) fill() {
-	for p.n < batch {
-		w := &p.words[p.n]
-		if !p.tokens.next(w) {
-			p.ended = true
-			return
-		}
-		if w.form != formCode && p.scanner.lexicon != nil {
-			w.classes = p.scanner.lexicon.Lookup(w.sum)
-			if w.wide {
-				w.classes &^= lexicon.Common | lexicon.Basic | lexicon.Medical // "Åsa" is not "ASA"
-			}
-			if w.classes.Has(lexicon.Org) {
-				p.org = p.n
-			}
-		}
-		p.n++
+// wake has the words from the i-th to the j-th judged, of which none has been passed by
+// judgeAwake.
+func (p *pass) wake(i, j int) {
+	i = max(i, 0)
+	p.first = min(p.first, i)
+	p.due = min(p.due, p.first+ahead+spare)
+	for ; i <= j; i++ {
+		p.awake |= 1 << (uint(i) % window)
 	}
+}
+
+// judgeAwake judges the words before the last-th that are awake.
+func (p *pass) judgeAwake(last int) {
+	for p.first < last {
+		i := p.first
+		if p.joined > p.newest+behind { // nothing is found near the words between
+			p.joined = max(p.joined, i-behind)
+		}
+		p.awake &^= 1 << (uint(i) % window)
+		p.judge(i)
+		for i++; p.awake != 0 && p.awake>>(uint(i)%window)&1 == 0; i++ {
+		}
+		if p.first = i; p.awake == 0 {
+			p.first = never
+		}
+	}
+}
+
+// at returns the i-th word, which is in the window.
+func (p *pass) at(i int) *word {
+	w := &p.words[uint(i)%window]
+	if w.form == formUnread {
+		p.complete(w, i)
+	}
+	return w
 }
 
 // word returns the word d words after the i-th, or none when it is not near.
@@ -97,8 +128,8 @@ func (p *pass) word(i, d int) *word {
 	if j < 0 || j >= p.n {
 		return &none
 	}
-	w := &p.words[j]
-	if d < 0 && p.words[i].start-w.start > nearLeft || d > 0 && w.end-p.words[i].start > nearRight {
+	w, from := p.at(j), p.words[uint(i)%window].start
+	if d < 0 && from-w.start > nearLeft || d > 0 && w.end-from > nearRight {
 		return &none
 	}
 	return w
@@ -108,7 +139,7 @@ func (p *pass) word(i, d int) *word {
 // is found at a word never depends on what was found before, or a judgement
 // could rest on words that are arbitrarily far away.
 func (p *pass) set(i int, e Entity, r Rule) {
-	if w := &p.words[i]; w.found == None {
+	if w := &p.words[uint(i)%window]; w.found == None {
 		w.found, w.rule = e, r
 		p.newest = max(p.newest, i)
 	}
@@ -116,10 +147,10 @@ func (p *pass) set(i int, e Entity, r Rule) {
 
 // emit appends the i-th word's span, or lengthens the last one by it.
 func (p *pass) emit(dst []Span, base, i int) []Span {
-	w := &p.words[i]
+	w := p.at(i)
 	e, r := w.found, w.rule
-	if e == None {
-		e, r = w.joined, w.by
+	if e == None && w.joined {
+		e, r = Name, ruleNameBeside
 	}
 	if e == None || p.scanner.ignore.Has(e) {
 		return dst
@@ -138,9 +169,9 @@ func (p *pass) emit(dst []Span, base, i int) []Span {
 // together reports whether the i-th word and the one before it belong to one
 // finding.
 func (p *pass) together(i int) bool {
-	prev, w := p.word(i, -1), &p.words[i]
+	prev, w := p.word(i, -1), p.at(i)
 	switch {
-	case prev.found == None && prev.joined == None:
+	case prev.found == None && !prev.joined:
 		return false
 	case w.rule == ruleOccupation || w.rule == ruleOrgFirm:
 		return prev.rule == w.rule && w.gap&gapLine == 0
@@ -177,7 +208,7 @@ func (w *word) wellKnown() bool {
 // opens reports whether the i-th word begins a sentence or a line, where a
 // capital letter says nothing.
 func (p *pass) opens(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.gap&(gapLine|gapStop|gapColon|gapQuote|gapDigit|gapOther) != 0 {
 		return true
 	}
@@ -191,7 +222,7 @@ func (p *pass) opens(i int) bool {
 // beside reports whether only spaces, a hyphen, or the period of an initial or a
 // title stand before the i-th word.
 func (p *pass) beside(i int) bool {
-	w := &p.words[i]
+	w := p.at(i)
 	if w.gap&^(gapSpace|gapHyphen) == 0 {
 		return true
 	}

@@ -14,10 +14,11 @@ import (
 type form uint8
 
 const (
-	formLower form = iota
-	formTitle      // "Smith", "McDonald"
-	formUpper      // "SMITH"
-	formCode       // part of something else: "H1N1", "[NAME]", longer than any name
+	formUnread form = iota // of a word that nobody has asked for
+	formLower
+	formTitle // "Smith", "McDonald"
+	formUpper // "SMITH"
+	formCode  // part of something else: "H1N1", "[NAME]", longer than any name
 )
 
 // gap is what stands between a word and the one before it.
@@ -52,14 +53,15 @@ type word struct {
 	start, end int
 	sum        uint64
 	classes    lexicon.Class
-	letters    uint8
-	wide       bool // has letters beyond ASCII
-	form       form
 	gap        gap
+	letters    uint8
+	form       form
+	wide       bool // has letters beyond ASCII
 	// found is what the word is by itself or by its neighbours as they are
-	// written, joined what it is beside a found one; None for no finding.
-	found, joined Entity
-	rule, by      Rule
+	// written, or None; joined says that it is part of a name beside it.
+	found  Entity
+	joined bool
+	rule   Rule
 }
 
 // gaps gives what a byte that is no letter means in a gap.
@@ -189,8 +191,7 @@ func (t *tokenizer) contraction(n int) gap {
 // read reads the word that begins where the tokenizer stands.
 func (t *tokenizer) read(w *word) {
 	var upper, letters int
-	first := false
-	sum := lexicon.Begin
+	first, plain := false, true
 	i := t.pos
 	for i < len(t.text) {
 		c := t.text[i]
@@ -199,7 +200,6 @@ func (t *tokenizer) read(w *word) {
 				upper++
 				first = first || letters == 0
 			}
-			sum = sum.Letter(c)
 			letters++
 			i++
 			continue
@@ -213,24 +213,37 @@ func (t *tokenizer) read(w *word) {
 				upper++
 				first = first || letters == 0
 			}
-			sum = sum.Rune(r)
 			w.wide = w.wide || c >= utf8.RuneSelf
+			plain = false
 			letters++
 			i += n
 			continue
 		}
 		break
 	}
-	t.pos, w.end, w.sum = i, i, sum.Sum()
+	t.pos, w.end = i, i
 	w.letters = uint8(min(letters, 255))
+	switch w.form = t.form(w, upper, letters, first); {
+	case w.form == formCode:
+	case plain:
+		w.sum = lexicon.SumLetters(t.text, w.start, i)
+	default:
+		w.sum = lexicon.Sum(t.text[w.start:i])
+	}
+}
+
+// form says how a word is written in which so many letters are capitals, and the first
+// one is or is not.
+func (t *tokenizer) form(w *word, upper, letters int, first bool) form {
 	switch {
 	case w.end-w.start > maxWord || t.attached(w):
-		w.form = formCode
+		return formCode
 	case upper == letters && letters > 1:
-		w.form = formUpper
+		return formUpper
 	case first || upper > 0 && letters > 4:
-		w.form = formTitle
+		return formTitle
 	}
+	return formLower
 }
 
 // wide reads a letter beyond ASCII, a combining mark, or an apostrophe inside of

@@ -137,5 +137,36 @@ func (l *Lexicon) Lookup(sum uint64) Class {
 	return Class(l.slots[l.slot(sum)])
 }
 
+// filterBits makes a filter of 2^filterBits bits, in which nineteen of twenty words that
+// were not added are told from those that were.
+const filterBits = 22
+
+// Filter tells of most words that they are not among those that were added to it, in one
+// look. Once made it does not change and is safe for concurrent use. A nil one is empty.
+type Filter struct {
+	bits []uint64
+}
+
+// Filter returns a filter with the words and phrases whose classes are picked.
+func (l *Lexicon) Filter(pick func(Class) bool) *Filter {
+	f := &Filter{bits: make([]uint64, 1<<filterBits/64)}
+	for _, s := range l.slots {
+		if c := Class(s); c != 0 && pick(c) {
+			f.Add(s) // the upper bits are those of the sum
+		}
+	}
+	return f
+}
+
+// Add adds a word by its [Sum].
+func (f *Filter) Add(sum uint64) {
+	f.bits[sum>>(64-filterBits)/64] |= 1 << (sum >> (64 - filterBits) % 64)
+}
+
+// Has reports whether a word may have been added.
+func (f *Filter) Has(sum uint64) bool {
+	return f != nil && f.bits[sum>>(64-filterBits)/64]>>(sum>>(64-filterBits)%64)&1 != 0
+}
+
 // Words returns how many words and phrases there are.
 func (l *Lexicon) Words() int { return l.words }

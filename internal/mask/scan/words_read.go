@@ -1,0 +1,177 @@
+// Copyright The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"math/bits"
+
+	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
+)
+
+// Most words of a text are in lower case and can be no part of a finding by themselves.
+// skim passes over these with a few steps for eight bytes: it notes where they are, and
+// complete reads the rest when another word asks. Every other word is read whole, by the
+// tokenizer.
+
+// read reads words until it is due to look at some, or the text ends.
+func (p *pass) read() {
+	for p.n < p.due {
+		if p.skim(); p.n >= p.due {
+			return
+		}
+		if !p.readWhole() {
+			p.ended = true
+			return
+		}
+	}
+}
+
+// block is how many bytes skim looks at together, one bit for each.
+const block = 64
+
+// letterBits returns a bit for each of the 64 bytes from i on that is an ASCII letter, and
+// whether all of them are ASCII.
+func letterBits(text []byte, i int) (m uint64, ascii bool) {
+	const gather = 0x0002040810204081 // brings the high bits of eight bytes together
+	seen := uint64(0)
+	for k := uint(0); k < block && i+int(k) < len(text); k += 8 {
+		w := eight(text, i+int(k))
+		seen |= w
+		m |= (letters(w) * gather) >> 56 << (k & 63)
+	}
+	return m, seen&highs == 0
+}
+
+const lowerCase = 0x20 * ones
+
+// letters sets the high bit of each byte of w that is an ASCII letter.
+func letters(w uint64) uint64 {
+	x := (w | lowerCase) &^ highs
+	return (x + (0x80-'a')*ones) &^ (x + (0x7f-'z')*ones) &^ w & highs
+}
+
+// skim passes over words in lower case that rouse nothing, from where the last word ends,
+// and stops before the first other word. They are in ASCII and stand apart from bytes that
+// are not, and from apostrophes, which may join words.
+func (p *pass) skim() {
+	text := p.text
+	if p.introduces || at(text, p.pos) == '\'' {
+		return
+	}
+	if k := p.pos - p.block; k >= block {
+		p.look(p.pos)
+	} else if k > 0 {
+		p.letters = p.letters >> (k & 63) << (k & 63)
+	}
+	for p.ascii {
+		m, next := p.letters, p.block+block
+		for m != 0 {
+			first := uint(bits.TrailingZeros64(m))
+			n := uint(bits.TrailingZeros64(^(m >> (first & 63))))
+			start, end := p.block+int(first), p.block+int(first+n)
+			if first+n >= block && end < len(text) { // it may go on
+				next = start
+				break
+			}
+			if at(text, end) == '\'' || !p.dull(start, end) {
+				return
+			}
+			p.words[uint(p.n)%window] = word{start: start, end: end}
+			p.pos = end
+			if p.n++; p.n >= p.due {
+				return
+			}
+			m &= m + 1<<(first&63) // without this word
+		}
+		if next == p.block || next >= len(text) {
+			return
+		}
+		p.look(next)
+	}
+}
+
+// look reads which of the bytes from i on are letters.
+func (p *pass) look(i int) {
+	p.block = i
+	p.letters, p.ascii = letterBits(p.text, i)
+}
+
+// dull reports whether the word text[start:end] of ASCII letters rouses nothing: one in
+// lower case that is not among those that do, one that is too long to be a word, or a
+// letter beside a digit.
+func (p *pass) dull(start, end int) bool {
+	n := end - start
+	head, sum := eight(p.text, start), uint64(0)
+	switch {
+	case n <= 8:
+		if ^head&lowerCase&(1<<(8*uint(n))-1) != 0 {
+			return n == 1 && (isDigit(at(p.text, start-1)) || isDigit(at(p.text, end)))
+		}
+		sum = lexicon.SumOf(head, n)
+	case n > maxWord:
+		return true
+	default:
+		if ^head&lowerCase != 0 {
+			return false
+		}
+		for _, c := range p.text[start+8 : end] {
+			if c < 'a' {
+				return false
+			}
+		}
+		sum = lexicon.SumLetters(p.text, start, end)
+	}
+	return !p.scanner.rousing.Has(sum) && !p.known.perhaps(sum)
+}
+
+// readWhole reads the next word with all that there is to say of it, wakes the words that
+// it may make something of, and reports whether there is one.
+func (p *pass) readWhole() bool {
+	t := tokenizer{text: p.text, pos: p.pos}
+	i := p.n
+	w := &p.words[uint(i)%window]
+	if !t.next(w) {
+		return false
+	}
+	p.n, p.pos, p.introduces = i+1, t.pos, p.introducer(w)
+	if w.form == formCode {
+		return true
+	}
+	if p.known.perhaps(w.sum) {
+		p.wake(i, i)
+	}
+	if p.scanner.names == NamesOff {
+		return true
+	}
+	p.lookUp(w)
+	p.wakeBefore(i)
+	switch {
+	case w.capital():
+		p.wakeCapital(i)
+	case p.rousesLower(i):
+		p.wake(i, i)
+	}
+	return true
+}
+
+// lookUp asks the lexicon for a word's classes.
+func (p *pass) lookUp(w *word) {
+	w.classes = p.scanner.lexicon.Lookup(w.sum)
+	if w.wide {
+		w.classes &^= lexicon.Common | lexicon.Basic | lexicon.Medical // "Åsa" is not "ASA"
+	}
+}
+
+// complete reads what skim left unread of the i-th word.
+func (p *pass) complete(w *word, i int) {
+	t := tokenizer{text: p.text}
+	if i > 0 {
+		t.pos = p.words[uint(i-1)%window].end
+	}
+	start := w.start
+	if !t.next(w) || w.start != start || w.form == formCode || p.scanner.names == NamesOff {
+		return
+	}
+	p.lookUp(w)
+}
