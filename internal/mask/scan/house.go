@@ -5,7 +5,7 @@ package scan
 
 // address asks whether a street address stands around the digits text[i:j].
 func (p *search) address(i, j int) int {
-	if !p.nearName(i, j) || !p.wants(Address) {
+	if i > 0 && !opensNumber(p.text[i-1]) || !p.nearName(i, j) || !p.wants(Address) {
 		return 0
 	}
 	from, to, rule, ok := p.s.street(p.text, i, j)

@@ -41,6 +41,10 @@ func (s *Scanner) passed(text []byte, i, end int) int {
 	case c == ' ':
 	case isWord(c):
 		return s.short(text, i, end)
+	case c == '=' || c == ':':
+		if to := s.keyed(text, i); to > 0 {
+			return to
+		}
 	case (c == '-' || c == '.') && i-1 > end && isDigit(text[i-2]):
 		return digitsEnd(text, i) // the rest of something that was looked at
 	}
