@@ -41,10 +41,36 @@ func settle(dst []Span, base, mid int, text []byte) []Span {
 			dst = append(dst, rest)
 		}
 	}
-	dst = slices.Delete(dst, mid, end)
-	kept := slices.DeleteFunc(dst[base:], func(s Span) bool { return s.Start == s.End })
-	slices.SortFunc(kept, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
-	return dst[:base+len(kept)]
+	return merge(dst, base, mid, end)
+}
+
+// merge brings what is left of dst[base:mid] and dst[end:] into one order. Those in
+// between are gone.
+func merge(dst []Span, base, mid, end int) []Span {
+	i := base
+	for _, s := range dst[base:mid] {
+		if s.Start < s.End {
+			dst[i] = s
+			i++
+		}
+	}
+	pieces := dst[end:]
+	n := i + len(pieces)
+	if n > end { // more pieces than there were findings: they would be overwritten
+		kept := append(dst[base:i], pieces...)
+		slices.SortFunc(kept, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
+		return dst[:n]
+	}
+	for j, k := len(pieces)-1, n-1; j >= 0; k-- {
+		if i > base && dst[i-1].Start > pieces[j].Start {
+			i--
+			dst[k] = dst[i]
+		} else {
+			dst[k] = pieces[j]
+			j--
+		}
+	}
+	return dst[:n]
 }
 
 // guess reports whether an entity's patterns have no check of their own.

@@ -271,8 +271,8 @@ func (p *pass) raised(i int) bool {
 // with nothing but a space or a comma between.
 func (p *pass) raisable(i int) bool {
 	w := p.at(i)
-	return w.form == formTitle && (p.word(i, -1).form == formLower || w.gap&gapContract != 0) &&
-		w.gap&^(gapSpace|gapComma|gapContract) == 0 && w.gap&gapSpace != 0
+	return w.form == formTitle && w.gap&^(gapSpace|gapComma|gapContract) == 0 && w.gap&gapSpace != 0 &&
+		(p.word(i, -1).form == formLower || w.gap&gapContract != 0)
 }
 
 // medicalEndings are endings of terms of medicine and of the names of drugs that
@@ -284,9 +284,19 @@ var medicalEndings = [...]string{
 	"tidine", "lukast", "parin", "xaban", "grelor", "solone",
 }
 
+// medicalEnds has a bit for the last letter of each of them, by the last but one.
+var medicalEnds = buildMedicalEnds()
+
+func buildMedicalEnds() (t [32]uint32) {
+	for _, e := range medicalEndings {
+		t[e[len(e)-2]&31] |= 1 << (e[len(e)-1] & 31)
+	}
+	return t
+}
+
 // medicalEnding reports whether a word ends in one of them.
 func medicalEnding(w []byte) bool {
-	if len(w) < 6 {
+	if len(w) < 6 || medicalEnds[w[len(w)-2]&31]>>(w[len(w)-1]&31)&1 == 0 {
 		return false
 	}
 	for _, e := range medicalEndings {
@@ -295,6 +305,16 @@ func medicalEnding(w []byte) bool {
 		}
 	}
 	return false
+}
+
+// maxParticle is the length in bytes of the longest particle.
+const maxParticle = 5
+
+// mayJoin reports whether join has to be asked about the i-th word. One in lower case that
+// nobody has asked for joins the name right before it, or is a particle.
+func (p *pass) mayJoin(i int) bool {
+	w := &p.words[uint(i)%window]
+	return w.form != formUnread || w.end-w.start <= maxParticle || isUpper(p.text[w.start]) || p.word(i, -1).found != None
 }
 
 // join decides whether the i-th word belongs to a name beside it.

@@ -60,27 +60,42 @@ type pass struct {
 // places, organisations.
 func (s *Scanner) words(dst []Span, text []byte, known *Known) []Span {
 	var words [window]word
-	p := pass{scanner: s, known: known, text: text, words: &words, block: -block, first: never, due: never}
-	p.newest, p.org, p.head, p.alone, p.upper = -window, -window, -window, -window, -window
+	p := pass{scanner: s, known: known, text: text, words: &words}
+	p.reset()
 	base := len(dst)
 	for !p.ended {
 		p.read()
-		last, joined := p.n-ahead, p.n-ahead-lag
-		if p.ended {
-			last, joined = p.n, p.n
-		}
-		p.judgeAwake(last)
-		for ; p.joined < joined && p.joined <= p.newest+behind; p.joined++ {
+		dst = p.decide(dst, base)
+	}
+	return dst
+}
+
+// reset makes a pass that has read nothing.
+func (p *pass) reset() {
+	p.block, p.first, p.due = -block, never, never
+	p.newest, p.org, p.head, p.alone, p.upper = -window, -window, -window, -window, -window
+}
+
+// decide judges and joins the words that enough others have been read behind, and says
+// how many are to be read until there is more to do.
+func (p *pass) decide(dst []Span, base int) []Span {
+	last, joined := p.n-ahead, p.n-ahead-lag
+	if p.ended {
+		last, joined = p.n, p.n
+	}
+	p.judgeAwake(last)
+	for ; p.joined < joined && p.joined <= p.newest+behind; p.joined++ {
+		if p.mayJoin(p.joined) {
 			p.join(p.joined)
-			dst = p.emit(dst, base, p.joined)
 		}
-		p.due = never
-		if p.first < never {
-			p.due = p.first + ahead + spare
-		}
-		if p.joined <= p.newest+behind {
-			p.due = min(p.due, p.joined+ahead+lag+spare)
-		}
+		dst = p.emit(dst, base, p.joined)
+	}
+	p.due = never
+	if p.first < never {
+		p.due = p.first + ahead + spare
+	}
+	if p.joined <= p.newest+behind {
+		p.due = min(p.due, p.joined+ahead+lag+spare)
 	}
 	return dst
 }
@@ -117,7 +132,7 @@ func (p *pass) judgeAwake(last int) {
 func (p *pass) at(i int) *word {
 	w := &p.words[uint(i)%window]
 	if w.form == formUnread {
-		p.complete(w, i)
+		p.complete(i)
 	}
 	return w
 }
@@ -147,7 +162,7 @@ func (p *pass) set(i int, e Entity, r Rule) {
 
 // emit appends the i-th word's span, or lengthens the last one by it.
 func (p *pass) emit(dst []Span, base, i int) []Span {
-	w := p.at(i)
+	w := &p.words[uint(i)%window]
 	e, r := w.found, w.rule
 	if e == None && w.joined {
 		e, r = Name, ruleNameBeside

@@ -97,32 +97,34 @@ func (p *pass) look(i int) {
 	p.letters, p.ascii = letterBits(p.text, i)
 }
 
-// dull reports whether the word text[start:end] of ASCII letters rouses nothing: one in
-// lower case that is not among those that do, one that is too long to be a word, or a
-// letter beside a digit.
+// dull reports whether the word text[start:end] of ASCII letters, the next one, rouses
+// nothing: one that is not among those that do in any case, and with a capital as dullCapital
+// says, one that is too long to be a word, or a letter beside a digit.
 func (p *pass) dull(start, end int) bool {
 	n := end - start
-	head, sum := eight(p.text, start), uint64(0)
+	head, sum, capitals := eight(p.text, start), uint64(0), 0
 	switch {
 	case n <= 8:
-		if ^head&lowerCase&(1<<(8*uint(n))-1) != 0 {
-			return n == 1 && (isDigit(at(p.text, start-1)) || isDigit(at(p.text, end)))
-		}
+		capitals = bits.OnesCount64(^head & lowerCase & (1<<(8*uint(n)) - 1))
 		sum = lexicon.SumOf(head, n)
 	case n > maxWord:
 		return true
 	default:
-		if ^head&lowerCase != 0 {
-			return false
-		}
-		for _, c := range p.text[start+8 : end] {
-			if c < 'a' {
-				return false
-			}
+		for _, c := range p.text[start:end] {
+			capitals += int(^c >> 5 & 1)
 		}
 		sum = lexicon.SumLetters(p.text, start, end)
 	}
-	return !p.scanner.rousing.Has(sum) && !p.known.perhaps(sum)
+	if p.known.perhaps(sum) || p.scanner.rousing.Has(sum) {
+		return false
+	}
+	if capitals == 0 {
+		return true
+	}
+	if n == 1 && (isDigit(at(p.text, start-1)) || isDigit(at(p.text, end))) {
+		return true
+	}
+	return isUpper(byte(head)) && p.dullCapital(sum, n, capitals == n && n > 1)
 }
 
 // readWhole reads the next word with all that there is to say of it, wakes the words that
@@ -164,14 +166,16 @@ func (p *pass) lookUp(w *word) {
 }
 
 // complete reads what skim left unread of the i-th word.
-func (p *pass) complete(w *word, i int) {
+func (p *pass) complete(i int) {
+	w := &p.words[uint(i)%window]
 	t := tokenizer{text: p.text}
 	if i > 0 {
 		t.pos = p.words[uint(i-1)%window].end
 	}
-	start := w.start
-	if !t.next(w) || w.start != start || w.form == formCode || p.scanner.names == NamesOff {
-		return
+	found, joined, rule := w.found, w.joined, w.rule
+	t.next(w)
+	w.found, w.joined, w.rule = found, joined, rule
+	if w.form != formCode && p.scanner.names != NamesOff {
+		p.lookUp(w)
 	}
-	p.lookUp(w)
 }

@@ -46,6 +46,27 @@ func (p *pass) rousesLower(i int) bool {
 	return c.Has(lexicon.Place) && p.located(i) || c.Has(lexicon.Surname) && p.firmGoesOn(w.end) || p.introduced(i)
 }
 
+// dullCapital reports whether the next word, which begins with a capital and has n letters,
+// wakes nothing, whatever follows: no name is like it, and no organisation, occupation or
+// place of several words begins or ends with it.
+func (p *pass) dullCapital(sum uint64, n int, upper bool) bool {
+	if p.scanner.names == NamesOff {
+		return true
+	}
+	c, i := p.scanner.lexicon.Lookup(sum), p.n
+	code := c == 0 && upper && n < 5 // "TCP" is a name only beside another
+	if !code && !c.Has(safeWords) || c.Has(nameWords|lexicon.Title|lexicon.Nation|lexicon.Weekday|lexicon.PlaceHead|lexicon.Org|lexicon.Occupation) ||
+		c.Has(lexicon.Place) && c.Has(lexicon.Frequent) || p.head > i-maxPlace || upper && p.upper == i-1 {
+		return false
+	}
+	if upper {
+		p.upper = i
+		return true
+	}
+	p.alone = i // perhaps
+	return i == 0 || !p.employs(&p.words[uint(i-1)%window])
+}
+
 // wakeCapital wakes what the i-th word, which has a capital letter, may make something
 // of.
 func (p *pass) wakeCapital(i int) {
@@ -84,7 +105,7 @@ func (p *pass) rousesCapital(i int) bool {
 	case c.Has(nameWords):
 		return p.raisable(i) || p.firmGoesOn(w.end) || p.word(i, -1).classes.Has(lexicon.Cue) || p.introduced(i)
 	}
-	return p.raisable(i) && p.employs(p.word(i, -1))
+	return p.employs(p.word(i, -1)) && p.raisable(i)
 }
 
 // wakeBefore wakes the words before the i-th that may be an organisation or an occupation
@@ -106,7 +127,10 @@ func (p *pass) wakeBefore(i int) {
 // standsAlone reports whether the i-th word can be the first of an occupation: it begins
 // a line, or the word before it is "as" or "the".
 func (p *pass) standsAlone(i int) bool {
-	prev := p.word(i, -1)
+	if i == 0 {
+		return false
+	}
+	prev := &p.words[uint(i-1)%window]
 	return p.at(i).gap&gapLine != 0 || p.is(prev, "as") || p.is(prev, "the")
 }
 
