@@ -27,7 +27,7 @@ func asleep(t *testing.T, s *scan.Scanner, text []byte, known *scan.Known) {
 const pieces = "the as at for by joined from works employed year ceo name is named called dear hi in near to visit and of a our " +
 	"dr mr mrs miss general inc llc ltd corp gmbh hospital clinic group bank manager nurse librarian physician new zealand san los york lake " +
 	"maria castell helen granger alder holloway o'brien müller sørensen åsa rose may june will mark grace hill brook van der de la von al i j q " +
-	"salt city cedar rapids costa rica united kingdom baker mason cook ward norway norwegian german polish ohio portugal monday tuesday tcp dns http info get error started failed syndrome disease test patient denies it's don't " +
+	"bell gardens arlington heights crate marble norway norwegian german polish ohio portugal monday tuesday tcp dns http info get error started failed syndrome disease test patient denies it's don't " +
 	"xyltharn quorve zorvastatin iphone mrna ph request status claims handler controller x7 12 3rd 4b _x [name] straße 稔 h1n1 internationalization"
 
 // salad makes a text of the pieces with what can stand between.
@@ -78,8 +78,8 @@ func TestAsleep(t *testing.T) {
 func TestAsleepPhrases(t *testing.T) {
 	s := named(t, scan.NamesListed)
 	for _, text := range []string{
-		"went to Salt Lake City and Cedar Rapids", "from Baker, Alder and Holloway", "from Ward, Alder and Holloway", "from Mason, Alder and Holloway",
-		"from Cook, Alder and Holloway", "the Lead Librarian, she said", "Xyltharn Pharmacy Manager\n", "Named xyltharn", "POD_NAME: xyltharn",
+		"went to Salt Lake City and Cedar Rapids", "Crate, Alder and Holloway", "Marble, Alder and Holloway", "Bell Gardens", "Arlington Heights and Aland Islands",
+		"the Lead Librarian, she said", "Xyltharn Pharmacy Manager\n", "Named xyltharn", "POD_NAME: xyltharn",
 	} {
 		asleep(t, s, []byte(text), nil)
 	}
