@@ -78,7 +78,7 @@ func TestAsleep(t *testing.T) {
 func TestAsleepPhrases(t *testing.T) {
 	s := named(t, scan.NamesListed)
 	for _, text := range []string{
-		"went to Salt Lake City and Cedar Rapids", "Crate, Alder and Holloway", "Marble, Alder and Holloway", "Bell Gardens", "Arlington Heights and Aland Islands",
+		"went to Salt Lake City and Cedar Rapids", "Crate, Alder and Holloway", "Marble, Granger and Holloway", "Crate, Okonkwo and Bowers", "Crate, Hernandez and Gillespie", "Bell Gardens", "Arlington Heights and Aland Islands",
 		"the Lead Librarian, she said", "Xyltharn Pharmacy Manager\n", "Named xyltharn", "POD_NAME: xyltharn",
 	} {
 		asleep(t, s, []byte(text), nil)
