@@ -84,28 +84,6 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	return len(p), t.out.err
 }
 
-// lines takes the plain lines at the beginning of p, if they are to be taken together,
-// and returns how many bytes they are.
-func (t *Terminal) lines(p []byte) int {
-	if !t.Bulk || t.state != ground || t.skip || len(t.line) > 0 {
-		return 0
-	}
-	n, end := min(len(p), window), 0
-	for i, c := range p[:n] {
-		if c == '\n' {
-			end = i + 1
-		} else if !isPrintable(c) && c != '\t' {
-			break
-		}
-	}
-	if end > 0 {
-		t.line = append(t.line, p[:end]...)
-		t.look()
-		t.release(end)
-	}
-	return end
-}
-
 func isPrintable(c byte) bool { return ' ' <= c && c < 0x7F }
 
 func printable(b []byte) int {
