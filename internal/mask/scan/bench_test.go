@@ -4,6 +4,9 @@
 package scan_test
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"regexp"
 	"testing"
 
@@ -13,12 +16,44 @@ import (
 
 // corpora are what the benchmarks scan, value by value.
 func corpora() map[string][][]byte {
-	return map[string][][]byte{
+	out := map[string][][]byte{
 		"clean-columns": phigen.CleanColumns(20000),
 		"clean-notes":   notes(phigen.CleanText(1 << 20)),
 		"dense-columns": phigen.DenseColumns(20000),
 		"dense-notes":   notes(phigen.DenseText(1 << 20)),
 	}
+	maps.Copy(out, logs())
+	return out
+}
+
+// logs are lines of logs as programs write them, value by value 32 KiB of them.
+func logs() map[string][][]byte {
+	forms := map[string]func(i int) string{
+		"log-keys": func(i int) string {
+			return fmt.Sprintf("2026-01-02T03:04:%02dZ INFO claims request=%x status=200 duration=%dms path=/v1/claims/list ssn 219-09-9991", i%60, i*7919, i%90)
+		},
+		"log-json": func(i int) string {
+			return fmt.Sprintf(`{"level":"info","ts":"2026-01-02T03:04:%02d.%03dZ","caller":"claims/handler.go:%d","msg":"request finished","status":200,"latency":0.%d,"trace":"%016x"}`, i%60, i%1000, i%900, i, uint64(i)*0x9e3779b97f4a7c15)
+		},
+		"log-klog": func(i int) string {
+			return fmt.Sprintf("I0102 03:04:%02d.%06d       1 reconciler.go:%d] \"Volume mounted for pod\" pod=\"kube-system/worker-%x-abcde\" took=\"%d.%dms\"", i%60, i, i%900, i*7919, i%90, i%900)
+		},
+		"log-access": func(i int) string {
+			return fmt.Sprintf("10.2.%d.%d - - [02/Jan/2026:03:04:%02d +0000] \"GET /v1/claims/%d?page=%d HTTP/1.1\" 200 %d \"-\" \"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\"", i%256, i*7%256, i%60, i%10000, i%90, i*31)
+		},
+		"log-trace": func(i int) string {
+			return fmt.Sprintf("java.lang.IllegalStateException: queue is full\n\tat org.example.claims.ClaimsHandler.handle(ClaimsHandler.java:%d)\n\tat java.base/java.lang.Thread.run(Thread.java:833)", i%900)
+		},
+	}
+	out := map[string][][]byte{}
+	for name, form := range forms {
+		var b bytes.Buffer
+		for i := 0; b.Len() < 32<<10; i++ {
+			b.WriteString(form(i) + "\n")
+		}
+		out[name] = [][]byte{b.Bytes()}
+	}
+	return out
 }
 
 // notes cuts a text into values of about 700 bytes.
@@ -61,7 +96,7 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkCopy copies the same values.
 func BenchmarkCopy(b *testing.B) {
-	buf := make([]byte, 1<<12)
+	buf := make([]byte, 1<<16)
 	for name, values := range corpora() {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(size(values))

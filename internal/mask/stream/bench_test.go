@@ -47,3 +47,24 @@ func BenchmarkWriters(b *testing.B) {
 		return stream.NewRecords(plain{m}, &text.Work{}, io.Discard, stream.RecordOptions{})
 	})
 }
+
+// BenchmarkLog masks lines of a log with names in safe-list mode, as programs print them
+// without a terminal and with one.
+func BenchmarkLog(b *testing.B) {
+	m := newMasker(b, scan.NamesUnlisted)
+	line := "2026-01-02T03:04:05Z INFO claims request=7f3a status=200 duration=12ms path=/v1/claims/list ssn 219-09-9991"
+	for name, end := range map[string]string{"bulk": "\n", "lines": "\r\n"} {
+		whole := bytes.Repeat([]byte(line+end), 300)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(whole)))
+			b.ReportAllocs()
+			t := stream.NewTerminal(m, &text.Work{}, io.Discard)
+			t.Bulk = name == "bulk"
+			for b.Loop() {
+				if _, err := t.Write(whole); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
