@@ -165,17 +165,30 @@ func (p *pass) lookUp(w *word) {
 	}
 }
 
-// complete reads what skim left unread of the i-th word.
+// complete reads what skim left unread of the i-th word. There is nothing but ASCII before
+// it, and no apostrophe right behind the word before it.
 func (p *pass) complete(i int) {
-	w := &p.words[uint(i)%window]
-	t := tokenizer{text: p.text}
+	w, from := &p.words[uint(i)%window], 0
 	if i > 0 {
-		t.pos = p.words[uint(i-1)%window].end
+		from = p.words[uint(i-1)%window].end
 	}
-	found, joined, rule := w.found, w.joined, w.rule
-	t.next(w)
-	w.found, w.joined, w.rule = found, joined, rule
-	if w.form != formCode && p.scanner.names != NamesOff {
-		p.lookUp(w)
+	for _, c := range p.text[from:w.start] {
+		w.gap |= gaps[c]
+	}
+	if from == 0 || w.start-from > wideGap {
+		w.gap |= gapLine
+	}
+	upper, n := 0, w.end-w.start
+	for _, c := range p.text[w.start:w.end] {
+		upper += int(^c >> 5 & 1)
+	}
+	t := tokenizer{text: p.text}
+	w.letters = uint8(min(n, 255))
+	w.form = t.form(w, upper, n, isUpper(p.text[w.start]))
+	if w.form != formCode {
+		w.sum = lexicon.SumLetters(p.text, w.start, w.end)
+		if p.scanner.names != NamesOff {
+			p.lookUp(w)
+		}
 	}
 }
