@@ -18,6 +18,7 @@ const (
 	className   // in a word of a street's name: these, a hyphen or an apostrophe
 	classJoint  // can part a group of digits from the next
 	classGoesOn // goes on with what a number is part of
+	classKey    // can stand between a key and its value
 	classBehind // can begin a word that makes something of the number before it
 )
 
@@ -54,6 +55,9 @@ func buildClasses() (t [256]uint16) {
 		if b := byte(c); b >= 0x80 || isUpper(b) || isAlpha(b) && b != 'b' && b != 'g' && b != 'k' && b != 'q' && b != 'x' {
 			t[c] |= classBehind
 		}
+	}
+	for _, b := range []byte("=:/[") {
+		t[b] |= classKey
 	}
 	t['-'] |= className
 	t['\''] |= className

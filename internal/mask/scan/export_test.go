@@ -33,7 +33,7 @@ func (s *Scanner) Words(text []byte, known *Known) []Span { return s.words(nil, 
 // it finds something or ends elsewhere, and returns how many are passed over.
 func (s *Scanner) Keyed(text []byte, fail func(from, to int)) (n int) {
 	for i := 1; i < len(text); i++ {
-		if !isDigit(text[i]) || text[i-1] != '=' && text[i-1] != ':' {
+		if !isDigit(text[i]) || classes[text[i-1]]&classKey == 0 {
 			continue
 		}
 		to := s.keyed(text, i)

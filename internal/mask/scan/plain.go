@@ -41,7 +41,7 @@ func (s *Scanner) passed(text []byte, i, end int) int {
 	case c == ' ':
 	case isWord(c):
 		return s.short(text, i, end)
-	case c == '=' || c == ':':
+	case classes[c]&classKey != 0:
 		if to := s.keyed(text, i); to > 0 {
 			return to
 		}
