@@ -34,9 +34,10 @@ func (k *Known) Add(e Entity, value []byte) {
 		if w.letters < minKnown || w.form == formCode || len(k.words) >= maxKnown {
 			continue
 		}
-		if _, found := k.words[w.sum]; !found {
-			k.words[w.sum] = e
-			k.sums[w.sum>>61] |= 1 << (w.sum >> 55 & 63)
+		sum := t.sum(&w)
+		if _, found := k.words[sum]; !found {
+			k.words[sum] = e
+			k.sums[sum>>61] |= 1 << (sum >> 55 & 63)
 		}
 	}
 }

@@ -15,9 +15,11 @@ func (p *pass) judge(i int) {
 	if w.form == formCode {
 		return
 	}
-	if e := p.known.entity(w.sum); e != None && w.letters >= minKnown {
-		p.set(i, e, ruleNameKnown)
-		return
+	if !p.known.Empty() && w.letters >= minKnown {
+		if e := p.known.entity(p.sum(w)); e != None {
+			p.set(i, e, ruleNameKnown)
+			return
+		}
 	}
 	if p.scanner.names == NamesOff {
 		return

@@ -45,14 +45,14 @@ func (p *pass) place(i int) bool {
 // placeWords returns how many words from the i-th on are a listed place of
 // several words, or 0.
 func (p *pass) placeWords(i int) int {
-	sum := p.at(i).sum
+	sum := p.sum(p.at(i))
 	longest := 0
 	for k := 1; k < maxPlace; k++ {
 		w := p.word(i, k)
 		if w.form == formCode || w.gap&^(gapSpace|gapHyphen|gapPeriod) != 0 {
 			break
 		}
-		sum = lexicon.Join(sum, w.sum)
+		sum = lexicon.Join(sum, p.sum(w))
 		if w.capital() && p.scanner.lexicon.Lookup(sum).Has(lexicon.Place) {
 			longest = k + 1
 		}

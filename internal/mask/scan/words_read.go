@@ -140,13 +140,14 @@ func (p *pass) readWhole() bool {
 	if w.form == formCode {
 		return true
 	}
-	if p.known.perhaps(w.sum) {
+	sum := p.sum(w)
+	if p.known.perhaps(sum) {
 		p.wake(i, i)
 	}
 	if p.scanner.names == NamesOff {
 		return true
 	}
-	p.lookUp(w)
+	p.lookUp(w, sum)
 	p.wakeBefore(i)
 	switch {
 	case w.capital():
@@ -157,9 +158,15 @@ func (p *pass) readWhole() bool {
 	return true
 }
 
-// lookUp asks the lexicon for a word's classes.
-func (p *pass) lookUp(w *word) {
-	w.classes = p.scanner.lexicon.Lookup(w.sum)
+// sum returns the lexicon's sum of a word that is no code.
+func (p *pass) sum(w *word) uint64 {
+	t := tokenizer{text: p.text}
+	return t.sum(w)
+}
+
+// lookUp asks the lexicon for the classes of a word with that sum.
+func (p *pass) lookUp(w *word, sum uint64) {
+	w.classes = p.scanner.lexicon.Lookup(sum)
 	if w.wide {
 		w.classes &^= lexicon.Common | lexicon.Basic | lexicon.Medical // "Åsa" is not "ASA"
 	}
@@ -185,10 +192,7 @@ func (p *pass) complete(i int) {
 	t := tokenizer{text: p.text}
 	w.letters = uint8(min(n, 255))
 	w.form = t.form(w, upper, n, isUpper(p.text[w.start]))
-	if w.form != formCode {
-		w.sum = lexicon.SumLetters(p.text, w.start, w.end)
-		if p.scanner.names != NamesOff {
-			p.lookUp(w)
-		}
+	if w.form != formCode && p.scanner.names != NamesOff {
+		p.lookUp(w, lexicon.SumLetters(p.text, w.start, w.end))
 	}
 }

@@ -51,7 +51,6 @@ const (
 // makes of it.
 type word struct {
 	start, end int
-	sum        uint64
 	classes    lexicon.Class
 	gap        gap
 	letters    uint8
@@ -191,7 +190,7 @@ func (t *tokenizer) contraction(n int) gap {
 // read reads the word that begins where the tokenizer stands.
 func (t *tokenizer) read(w *word) {
 	var upper, letters int
-	first, plain := false, true
+	first := false
 	i := t.pos
 	for i < len(t.text) {
 		c := t.text[i]
@@ -214,7 +213,6 @@ func (t *tokenizer) read(w *word) {
 				first = first || letters == 0
 			}
 			w.wide = w.wide || c >= utf8.RuneSelf
-			plain = false
 			letters++
 			i += n
 			continue
@@ -223,13 +221,16 @@ func (t *tokenizer) read(w *word) {
 	}
 	t.pos, w.end = i, i
 	w.letters = uint8(min(letters, 255))
-	switch w.form = t.form(w, upper, letters, first); {
-	case w.form == formCode:
-	case plain:
-		w.sum = lexicon.SumLetters(t.text, w.start, i)
-	default:
-		w.sum = lexicon.Sum(t.text[w.start:i])
+	w.form = t.form(w, upper, letters, first)
+}
+
+// sum returns the lexicon's sum of a word.
+func (t *tokenizer) sum(w *word) uint64 {
+	// An apostrophe in a word stands behind one or two letters.
+	if w.wide || at(t.text, w.start+1) == '\'' || at(t.text, w.start+2) == '\'' {
+		return lexicon.Sum(t.text[w.start:w.end])
 	}
+	return lexicon.SumLetters(t.text, w.start, w.end)
 }
 
 // form says how a word is written in which so many letters are capitals, and the first
