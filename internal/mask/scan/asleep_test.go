@@ -5,6 +5,7 @@ package scan_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -82,6 +83,23 @@ func TestAsleepPhrases(t *testing.T) {
 		"the Lead Librarian, she said", "Xyltharn Pharmacy Manager\n", "Named xyltharn", "POD_NAME: xyltharn",
 	} {
 		asleep(t, s, []byte(text), nil)
+	}
+}
+
+// TestEveryParticleMayJoin reads the list from which the lexicon is made.
+func TestEveryParticleMayJoin(t *testing.T) {
+	list, err := os.ReadFile("lexicon/lists/particles.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(string(list))
+	if len(words) < 20 {
+		t.Fatalf("%d particles", len(words))
+	}
+	for _, w := range words {
+		if !scan.PerhapsParticle([]byte(w)) {
+			t.Errorf("%s joins no names", w)
+		}
 	}
 }
 

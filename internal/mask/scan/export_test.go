@@ -48,3 +48,6 @@ func (s *Scanner) Keyed(text []byte, fail func(from, to int)) (n int) {
 	}
 	return n
 }
+
+// PerhapsParticle reports whether a word in lower case is one that may join names.
+func PerhapsParticle(word []byte) bool { return perhapsParticle(word) }

@@ -4,6 +4,8 @@
 package scan
 
 import (
+	"strings"
+
 	"github.com/sallyport-dev/sallyport/internal/mask/scan/lexicon"
 )
 
@@ -309,14 +311,41 @@ func medicalEnding(w []byte) bool {
 	return false
 }
 
+// particles has a bit for the second letter of particles, by the first; or for 0 where
+// there is no second one. Whether a word is a particle the lexicon says.
+var particles = buildParticles()
+
 // maxParticle is the length in bytes of the longest particle.
 const maxParticle = 5
+
+func buildParticles() (t [32]uint32) {
+	for _, s := range strings.Fields("ab af al av ba be bi da de di do du e el he i ib la le op st te va vo y zu") {
+		second := byte(0)
+		if len(s) > 1 {
+			second = s[1] & foldMask
+		}
+		t[s[0]&foldMask] |= 1 << second
+	}
+	return t
+}
+
+// perhapsParticle reports whether a word of ASCII letters may be a particle.
+func perhapsParticle(word []byte) bool {
+	second := byte(0)
+	if len(word) > 1 {
+		second = word[1] & foldMask
+	}
+	return len(word) <= maxParticle && particles[word[0]&foldMask]>>second&1 != 0
+}
 
 // mayJoin reports whether join has to be asked about the i-th word. One in lower case that
 // nobody has asked for joins the name right before it, or is a particle.
 func (p *pass) mayJoin(i int) bool {
 	w := &p.words[uint(i)%window]
-	return w.form != formUnread || w.end-w.start <= maxParticle || isUpper(p.text[w.start]) || p.word(i, -1).found != None
+	if w.form != formUnread || isUpper(p.text[w.start]) || perhapsParticle(p.text[w.start:w.end]) {
+		return true
+	}
+	return i > 0 && p.words[uint(i-1)%window].found != None
 }
 
 // join decides whether the i-th word belongs to a name beside it.

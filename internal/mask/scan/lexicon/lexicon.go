@@ -137,19 +137,19 @@ func (l *Lexicon) Lookup(sum uint64) Class {
 	return Class(l.slots[l.slot(sum)])
 }
 
-// filterBits makes a filter of 2^filterBits bits, in which nineteen of twenty words that
-// were not added are told from those that were.
-const filterBits = 22
+// filterBits makes a filter of 2^filterBits groups of 64 bits. A word has two bits of a
+// group: of a hundred words that were not added, ninety-nine are told from those that were.
+const filterBits = 16
 
 // Filter tells of most words that they are not among those that were added to it, in one
 // look. Once made it does not change and is safe for concurrent use. A nil one is empty.
 type Filter struct {
-	bits []uint64
+	groups [1 << filterBits]uint64
 }
 
 // Filter returns a filter with the words and phrases whose classes are picked.
 func (l *Lexicon) Filter(pick func(Class) bool) *Filter {
-	f := &Filter{bits: make([]uint64, 1<<filterBits/64)}
+	f := &Filter{}
 	for _, s := range l.slots {
 		if c := Class(s); c != 0 && pick(c) {
 			f.Add(s) // the upper bits are those of the sum
@@ -159,14 +159,16 @@ func (l *Lexicon) Filter(pick func(Class) bool) *Filter {
 }
 
 // Add adds a word by its [Sum].
-func (f *Filter) Add(sum uint64) {
-	f.bits[sum>>(64-filterBits)/64] |= 1 << (sum >> (64 - filterBits) % 64)
-}
+func (f *Filter) Add(sum uint64) { f.groups[sum>>(64-filterBits)] |= bitsOf(sum) }
 
 // Has reports whether a word may have been added.
 func (f *Filter) Has(sum uint64) bool {
-	return f != nil && f.bits[sum>>(64-filterBits)/64]>>(sum>>(64-filterBits)%64)&1 != 0
+	return f != nil && bitsOf(sum)&^f.groups[sum>>(64-filterBits)] == 0
 }
+
+// bitsOf returns a word's two bits, from the upper bits of its sum behind those that tell
+// the group.
+func bitsOf(sum uint64) uint64 { return 1<<(sum>>(58-filterBits)&63) | 1<<(sum>>(52-filterBits)&63) }
 
 // Words returns how many words and phrases there are.
 func (l *Lexicon) Words() int { return l.words }
