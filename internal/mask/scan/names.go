@@ -338,11 +338,22 @@ func perhapsParticle(word []byte) bool {
 	return len(word) <= maxParticle && particles[word[0]&foldMask]>>second&1 != 0
 }
 
-// mayJoin reports whether join has to be asked about the i-th word. One in lower case that
-// nobody has asked for joins the name right before it, or is a particle.
+// mayJoin reports whether join has to be asked about the i-th word. One in lower case
+// joins a name that ends right before it, or is a particle.
 func (p *pass) mayJoin(i int) bool {
 	w := &p.words[uint(i)%window]
-	if w.form != formUnread || isUpper(p.text[w.start]) || perhapsParticle(p.text[w.start:w.end]) {
+	switch w.form {
+	case formCode:
+		return false
+	case formLower:
+		if w.classes.Has(lexicon.Particle) {
+			return true
+		}
+	case formUnread:
+		if word := p.text[w.start:w.end]; isUpper(word[0]) || perhapsParticle(word) {
+			return true
+		}
+	default:
 		return true
 	}
 	return i > 0 && p.words[uint(i-1)%window].found != None
