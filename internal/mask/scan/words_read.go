@@ -179,12 +179,14 @@ func (p *pass) complete(i int) {
 	if i > 0 {
 		from = p.words[uint(i-1)%window].end
 	}
+	g := gap(0)
 	for _, c := range p.text[from:w.start] {
-		w.gap |= gaps[c]
+		g |= gaps[c]
 	}
 	if from == 0 || w.start-from > wideGap {
-		w.gap |= gapLine
+		g |= gapLine
 	}
+	w.gap = g
 	upper, n := 0, w.end-w.start
 	for _, c := range p.text[w.start:w.end] {
 		upper += int(^c >> 5 & 1)
