@@ -17,7 +17,7 @@ func (s *Scanner) Sleepless(text []byte, known *Known) (dst []Span) {
 	p.reset()
 	for !p.ended {
 		for p.n < p.due && !p.ended {
-			if p.ended = !p.readWhole(); !p.ended {
+			if p.ended = !p.readWhole(0, 0); !p.ended {
 				p.wake(p.n-1, p.n-1)
 			}
 		}

@@ -17,10 +17,11 @@ import (
 // read reads words until it is due to look at some, or the text ends.
 func (p *pass) read() {
 	for p.n < p.due {
-		if p.skim(); p.n >= p.due {
+		start, end := p.skim()
+		if p.n >= p.due {
 			return
 		}
-		if !p.readWhole() {
+		if !p.readWhole(start, end) {
 			p.ended = true
 			return
 		}
@@ -53,11 +54,12 @@ func letters(w uint64) uint64 {
 
 // skim passes over words in lower case that rouse nothing, from where the last word ends,
 // and stops before the first other word. They are in ASCII and stand apart from bytes that
-// are not, and from apostrophes, which may join words.
-func (p *pass) skim() {
+// are not, and from apostrophes, which may join words. Where the other word is such a one
+// too, skim returns where it stands.
+func (p *pass) skim() (start, end int) {
 	text := p.text
 	if p.introduces || at(text, p.pos) == '\'' {
-		return
+		return 0, 0
 	}
 	if k := p.pos - p.block; k >= block {
 		p.look(p.pos)
@@ -74,21 +76,25 @@ func (p *pass) skim() {
 				next = start
 				break
 			}
-			if at(text, end) == '\'' || !p.dull(start, end) {
-				return
+			if at(text, end) == '\'' {
+				return 0, 0
+			}
+			if !p.dull(start, end) {
+				return start, end
 			}
 			p.words[uint(p.n)%window] = word{start: start, end: end}
 			p.pos = end
 			if p.n++; p.n >= p.due {
-				return
+				return 0, 0
 			}
 			m &= m + 1<<(first&63) // without this word
 		}
 		if next == p.block || next >= len(text) {
-			return
+			return 0, 0
 		}
 		p.look(next)
 	}
+	return 0, 0
 }
 
 // look reads which of the bytes from i on are letters.
@@ -128,15 +134,18 @@ func (p *pass) dull(start, end int) bool {
 }
 
 // readWhole reads the next word with all that there is to say of it, wakes the words that
-// it may make something of, and reports whether there is one.
-func (p *pass) readWhole() bool {
-	t := tokenizer{text: p.text, pos: p.pos}
+// it may make something of, and reports whether there is one. It stands where skim says,
+// or skim does not know: then end is 0.
+func (p *pass) readWhole(start, end int) bool {
 	i := p.n
 	w := &p.words[uint(i)%window]
-	if !t.next(w) {
+	if end > 0 {
+		*w = word{start: start, end: end}
+		p.spell(i)
+	} else if t := (tokenizer{text: p.text, pos: p.pos}); !t.next(w) {
 		return false
 	}
-	p.n, p.pos, p.introduces = i+1, t.pos, p.introducer(w)
+	p.n, p.pos, p.introduces = i+1, w.end, p.introducer(w)
 	if w.form == formCode {
 		return true
 	}
@@ -172,9 +181,17 @@ func (p *pass) lookUp(w *word, sum uint64) {
 	}
 }
 
-// complete reads what skim left unread of the i-th word. There is nothing but ASCII before
-// it, and no apostrophe right behind the word before it.
+// complete reads what skim left unread of the i-th word.
 func (p *pass) complete(i int) {
+	p.spell(i)
+	if w := &p.words[uint(i)%window]; w.form != formCode && p.scanner.names != NamesOff {
+		p.lookUp(w, lexicon.SumLetters(p.text, w.start, w.end))
+	}
+}
+
+// spell reads the form of the i-th word, which skim has seen, and what stands before it:
+// nothing but ASCII, and no apostrophe right behind the word before it.
+func (p *pass) spell(i int) {
 	w, from := &p.words[uint(i)%window], 0
 	if i > 0 {
 		from = p.words[uint(i-1)%window].end
@@ -194,7 +211,4 @@ func (p *pass) complete(i int) {
 	t := tokenizer{text: p.text}
 	w.letters = uint8(min(n, 255))
 	w.form = t.form(w, upper, n, isUpper(p.text[w.start]))
-	if w.form != formCode && p.scanner.names != NamesOff {
-		p.lookUp(w, lexicon.SumLetters(p.text, w.start, w.end))
-	}
 }
