@@ -47,7 +47,8 @@ func NewBody(open func(w *text.Work, sink io.Writer) PayloadWriter) *Body {
 	return b
 }
 
-// ClearBody returns the mask of a payload that policy shows as it is.
+// ClearBody returns the mask of a payload that policy shows as it is. What it makes of
+// a piece is not a copy of it: it is good only as long as the piece is.
 func ClearBody() *Body { return &Body{} }
 
 // Write takes a piece and returns what may leave now, which can be nothing. After
@@ -55,7 +56,7 @@ func ClearBody() *Body { return &Body{} }
 func (b *Body) Write(r Raw) (Masked, error) {
 	b.seen += uint64(len(r.b))
 	if b.w == nil {
-		return Masked{b: append([]byte(nil), r.b...)}, nil
+		return Masked{b: r.b}, nil
 	}
 	if _, err := b.w.Write(r.b); err != nil {
 		return Masked{}, err

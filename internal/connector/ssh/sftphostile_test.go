@@ -91,7 +91,7 @@ func (k *talk) receive() wire.Reply {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	r, err := wire.ParseReply(b)
+	r, err := wire.ParseReply(wire.Body(b))
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -133,23 +133,26 @@ const (
 )
 
 // ReadPacket takes one packet off r into buf, or into more memory where that is too
-// small, and returns it without its length. A length of 0, or beyond [MaxPacket], is
-// an error: nothing behind it can be understood. The error is [io.EOF] when r ended
-// before a packet.
+// small, and returns it with the four bytes of its length in front. A length of 0, or
+// beyond [MaxPacket], is an error: nothing behind it can be understood. The error is
+// [io.EOF] when r ended before a packet.
 func ReadPacket(r io.Reader, buf []byte) ([]byte, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	if cap(buf) < head {
+		buf = make([]byte, head)
+	}
+	buf = buf[:head]
+	if _, err := io.ReadFull(r, buf); err != nil {
 		return nil, err
 	}
-	n := binary.BigEndian.Uint32(head[:])
+	n := binary.BigEndian.Uint32(buf)
 	if n == 0 || n > MaxPacket {
 		return nil, malformed("packet", "its declared length is not 1 to 256 KiB")
 	}
-	if cap(buf) < int(n) {
-		buf = make([]byte, n)
+	if cap(buf) < head+int(n) {
+		buf = append(make([]byte, 0, head+int(n)), buf...)
 	}
-	buf = buf[:n]
-	if _, err := io.ReadFull(r, buf); err != nil {
+	buf = buf[:head+int(n)]
+	if _, err := io.ReadFull(r, buf[head:]); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
@@ -157,6 +160,15 @@ func ReadPacket(r io.Reader, buf []byte) ([]byte, error) {
 	}
 	return buf, nil
 }
+
+// head is how many bytes a packet's length has.
+const head = 4
+
+// Body is a packet without the length in front.
+func Body(packet []byte) []byte { return packet[head:] }
+
+// Renumber gives an answer that was decoded, and has its length in front, another id.
+func Renumber(packet []byte, id uint32) { binary.BigEndian.PutUint32(packet[head+1:], id) }
 
 func malformed(what, why string) error {
 	return sallyport.E(sallyport.Invalid, "sftp", fmt.Sprintf("the %s cannot be understood: %s", what, why)).WithHint("send what SFTP version 3 has")

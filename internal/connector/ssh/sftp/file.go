@@ -134,29 +134,42 @@ func (s *serving) pass(h *handle, id uint32, q wire.Request, b []byte) {
 	if b == nil {
 		return // the channel ends
 	}
-	rep, err := wire.ParseReply(b)
+	rep, err := wire.ParseReply(wire.Body(b))
 	switch {
 	case err != nil:
 	case rep.Type == wire.StatusReply:
 		err = s.out.answered(id, rep.Code)
 	case rep.Type == wire.DataReply && uint64(len(rep.Data)) <= q.Length:
-		var m mask.Masked
-		if m, err = mask.ClearBody().Write(mask.FromUpstream(rep.Data)); err != nil {
-			break
-		}
-		h.mu.Lock()
-		h.got.add(q.Offset, rep.Data)
-		err = s.record(h, recordBody, m)
-		h.mu.Unlock()
-		if err == nil {
-			err = s.out.data(id, m)
-		}
+		err = s.shown(h, id, q.Offset, b, rep.Data)
 	default:
 		err = sallyport.E(sallyport.Unavailable, "sftp", "the target answers in a form that is not known")
 	}
 	if err != nil {
 		s.cancel(err)
 	}
+}
+
+// shown hands on a packet with a piece of a file that policy shows as it is: the
+// target's own packet, in which nothing is left but the piece and the client's id.
+func (s *serving) shown(h *handle, id uint32, offset uint64, packet, piece []byte) error {
+	clear := mask.ClearBody()
+	data, err := clear.Write(mask.FromUpstream(piece))
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.got.add(offset, piece)
+	err = s.record(h, recordBody, data)
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	wire.Renumber(packet, id)
+	m, err := clear.Write(mask.FromUpstream(packet))
+	if err != nil {
+		return err
+	}
+	return s.out.put(m)
 }
 
 // readMasked answers with a piece of what is shown in place of a file.
@@ -234,7 +247,7 @@ func (s *serving) wrote(h *handle, id uint32, b []byte) {
 	if b == nil {
 		return // the channel ends
 	}
-	rep, err := wire.ParseReply(b)
+	rep, err := wire.ParseReply(wire.Body(b))
 	if err == nil && rep.Type != wire.StatusReply {
 		err = sallyport.E(sallyport.Unavailable, "sftp", "the target answers in a form that is not known")
 	}

@@ -25,13 +25,20 @@ type outlet struct {
 func (o *outlet) put(parts ...mask.Masked) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(parts) == 1 {
+		return o.write(parts[0])
+	}
 	for _, p := range parts {
 		o.buf.Put(p)
 	}
 	m := o.buf.Take()
-	_, err := m.WriteTo(o.w)
-	o.buf.Reuse(m)
-	if err != nil {
+	defer o.buf.Reuse(m)
+	return o.write(m)
+}
+
+// write writes a packet. The caller holds o.mu.
+func (o *outlet) write(packet mask.Masked) error {
+	if _, err := packet.WriteTo(o.w); err != nil {
 		return sallyport.E(sallyport.Unavailable, "sftp", "the client takes no more").Because(err)
 	}
 	return nil

@@ -199,7 +199,7 @@ func (s *serving) run(packets <-chan []byte) error {
 		if !ok {
 			return nil
 		}
-		req, err := wire.ParseRequest(b)
+		req, err := wire.ParseRequest(wire.Body(b))
 		if err == nil && (req.Type == wire.Init) != (s.up == nil) {
 			err = sallyport.E(sallyport.Invalid, "sftp", "the packet does not come in its turn").WithHint("begin with one SSH_FXP_INIT")
 		}

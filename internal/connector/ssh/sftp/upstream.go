@@ -4,7 +4,6 @@
 package sftp
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -69,8 +68,7 @@ func errPermit() error {
 
 // answers hands answers out until there are none.
 func (u *upstream) answers() {
-	in := bufio.NewReaderSize(u.conn, 64<<10)
-	first, err := wire.ReadPacket(in, nil)
+	first, err := wire.ReadPacket(u.conn, nil)
 	if err != nil {
 		u.hello <- nil
 		u.gone(err)
@@ -79,13 +77,13 @@ func (u *upstream) answers() {
 	u.hello <- first
 	var buf []byte
 	for {
-		b, err := wire.ReadPacket(in, buf)
+		b, err := wire.ReadPacket(u.conn, buf)
 		if err != nil {
 			u.gone(err)
 			return
 		}
 		buf = b
-		r, err := wire.ParseReply(b)
+		r, err := wire.ParseReply(wire.Body(b))
 		if err != nil {
 			u.gone(err)
 			return
@@ -166,7 +164,7 @@ func await(ctx context.Context, c <-chan []byte) (wire.Reply, error) {
 		if b == nil {
 			return wire.Reply{}, errLost
 		}
-		return wire.ParseReply(b)
+		return wire.ParseReply(wire.Body(b))
 	case <-ctx.Done():
 		return wire.Reply{}, context.Cause(ctx)
 	}
