@@ -245,10 +245,32 @@ func (j *judgement) two(op Op, word string, from, to []sallyport.Effect, paths [
 			j.deep(paths[i+1], to, false)
 		}
 		for _, s := range sources {
-			j.st.Flows = append(j.st.Flows, sallyport.Flow{Target: j.column(b), Sources: []sallyport.Column{j.column(s)}})
+			j.flows(s, b)
+		}
+		if op == Rename {
+			j.lands(paths[i], paths[i+1])
 		}
 	}
 	return j.st
+}
+
+// lands says what of a directory that moves comes to lie where an operator wrote
+// something else down below its new path.
+func (j *judgement) lands(from, to string) {
+	for _, x := range j.l.prefixes {
+		if x.Prefix == to || !below(to, x.Prefix) {
+			continue
+		}
+		was := strings.TrimSuffix(from, "/") + strings.TrimPrefix(x.Prefix, strings.TrimSuffix(to, "/"))
+		for _, s := range append([]Place{j.l.At(was)}, j.l.under(was)...) {
+			j.flows(s, j.l.At(x.Prefix))
+		}
+	}
+}
+
+// flows says that content gets from one place to another.
+func (j *judgement) flows(from, to Place) {
+	j.st.Flows = append(j.st.Flows, sallyport.Flow{Target: j.column(to), Sources: []sallyport.Column{j.column(from)}})
 }
 
 // deep says that an operation reaches what an operator wrote down below a path.

@@ -81,6 +81,11 @@ func TestStatement(t *testing.T) {
 			"files.rename /srv/data to /srv/drop/b; read h/srv/data; delete h/srv/data; define h/srv/data; write h/srv/drop/b; define h/srv/drop/b; read h/srv/data/public; delete h/srv/data/public; define h/srv/data/public" +
 				"; h/srv/data/body[phi] to h/srv/drop/b/body[phi.note]; h/srv/data/public/body[public] to h/srv/drop/b/body[phi.note]",
 		},
+		{ // what comes to lie in public has the labels of where it was
+			files.Rename, "/srv/drop/b /srv/data",
+			"files.rename /srv/drop/b to /srv/data; read h/srv/drop/b; delete h/srv/drop/b; define h/srv/drop/b; write h/srv/data; define h/srv/data; write h/srv/data/public; define h/srv/data/public" +
+				"; h/srv/drop/b/body[phi.note] to h/srv/data/body[phi]; h/srv/drop/b/public/body[phi.note] to h/srv/data/public/body[public]",
+		},
 		{files.Rename, "/srv/drop/a", "refused: the operation is not known"},
 		{
 			files.Symlink, "/srv/data/x /srv/drop/l",
