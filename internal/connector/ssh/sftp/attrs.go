@@ -35,7 +35,7 @@ func (s *serving) stat(q wire.Request) error {
 }
 
 func (s *serving) describe(p session.Permit, a *session.Admission, real string) (wire.Attrs, error) {
-	rep, err := s.up.want(s.ctx, p, wire.Request{Type: wire.Lstat, Path: []byte(real)}, wire.AttrsReply)
+	rep, err := s.look(p, wire.Request{Type: wire.Lstat, Path: []byte(real)}, wire.AttrsReply, path.Dir(real))
 	if err != nil {
 		return wire.Attrs{}, err
 	}
@@ -112,6 +112,7 @@ func changes(a wire.Attrs) (ops []files.Op) {
 func (s *serving) setstat(q wire.Request) error {
 	id := q.ID
 	var at spot
+	var dirs []string
 	if q.Type == wire.Fsetstat {
 		_, h, err := s.handle(q.Handle)
 		if err != nil {
@@ -124,6 +125,9 @@ func (s *serving) setstat(q wire.Request) error {
 			return err
 		}
 		q.Path = []byte(at.real)
+		if dirs = parents(at); q.Type == wire.Setstat {
+			dirs = []string{at.real} // the target follows a link that stands there by now
+		}
 	}
 	if q.Attrs.Has(wire.AttrSize) {
 		if err := s.fits(0, q.Attrs.Size); err != nil {
@@ -143,7 +147,7 @@ func (s *serving) setstat(q wire.Request) error {
 	}
 	err := at.why
 	if err == nil {
-		_, err = s.up.want(s.ctx, permits[0], q, wire.StatusReply)
+		err = s.change(permits[0], q, dirs)
 	}
 	for _, p := range permits {
 		if serr := s.settle(p, err); err == nil && serr != nil {
@@ -204,7 +208,7 @@ func (s *serving) readlink(q wire.Request) error {
 	}
 	var rep wire.Reply
 	if err = at.why; err == nil {
-		rep, err = s.up.want(s.ctx, p, wire.Request{Type: wire.Readlink, Path: []byte(at.real)}, wire.NameReply)
+		rep, err = s.look(p, wire.Request{Type: wire.Readlink, Path: []byte(at.real)}, wire.NameReply, path.Dir(at.real))
 	}
 	var shown mask.Masked
 	if err == nil {

@@ -52,6 +52,11 @@ func (s *serving) opened(h *handle, q wire.Request, op files.Op) error {
 	if op == files.Edit && v.masked {
 		return sallyport.E(sallyport.Denied, "sftp", "the file is masked for this role, so that it cannot be read and written at once").WithHint("open it for reading, or for writing")
 	}
+	if op != files.Get { // opening it alone can empty a file, or make one
+		if err := s.still(h.path); err != nil {
+			return err
+		}
+	}
 	was, err := s.up.want(s.ctx, h.permit, wire.Request{Type: wire.Stat, Path: []byte(h.path)}, wire.AttrsReply)
 	var a answer
 	fresh := errors.As(err, &a) && wire.Code(a) == wire.NoSuchFile && q.Flags&wire.FlagCreate != 0

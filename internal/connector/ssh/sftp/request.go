@@ -96,7 +96,7 @@ func (s *serving) reply(id uint32, err error) error {
 		return nil
 	case s.ctx.Err() != nil:
 		return context.Cause(s.ctx)
-	case errors.As(err, &a):
+	case errors.As(err, &a) && !errors.Is(err, errStray):
 		return s.out.answered(id, wire.Code(a))
 	case errors.Is(err, errLost):
 		return err
@@ -283,6 +283,8 @@ func (s *serving) settle(p session.Permit, err error) error {
 	var a answer
 	switch {
 	case err == nil:
+	case errors.Is(err, errStray):
+		res.Status = "unknown"
 	case errors.As(err, &a):
 		res.Status, res.Code = "error", fmt.Sprint(uint32(a))
 	case errors.Is(err, errLost), s.ctx.Err() != nil:
@@ -294,10 +296,10 @@ func (s *serving) settle(p session.Permit, err error) error {
 }
 
 // carry sends a request whose answer is a status, for a statement that was permitted.
-func (s *serving) carry(p session.Permit, q wire.Request, why error) error {
+func (s *serving) carry(p session.Permit, q wire.Request, why error, spots ...spot) error {
 	err := why
 	if err == nil {
-		_, err = s.up.want(s.ctx, p, q, wire.StatusReply)
+		err = s.change(p, q, parents(spots...))
 	}
 	return s.settle(p, err)
 }
@@ -315,7 +317,7 @@ func (s *serving) simple(q wire.Request, op files.Op, follow bool) error {
 	id := q.ID
 	q.Path = []byte(at.real)
 	q.Attrs = modest(q.Attrs)
-	if err := s.carry(p, q, at.why); err != nil {
+	if err := s.carry(p, q, at.why, at); err != nil {
 		return err
 	}
 	return s.out.answered(id, wire.OK)
@@ -342,7 +344,7 @@ func (s *serving) pair(q wire.Request, op files.Op) error {
 	}
 	id := q.ID
 	q.Path, q.To = []byte(from.real), []byte(to.real)
-	if err := s.carry(p, q, why); err != nil {
+	if err := s.carry(p, q, why, from, to); err != nil {
 		return err
 	}
 	return s.out.answered(id, wire.OK)
@@ -380,7 +382,7 @@ func (s *serving) symlink(q wire.Request) error {
 		q.Path = []byte(leads)
 	}
 	q.To = []byte(link.real)
-	if err := s.carry(p, q, link.why); err != nil {
+	if err := s.carry(p, q, link.why, link); err != nil {
 		return err
 	}
 	return s.out.answered(id, wire.OK)

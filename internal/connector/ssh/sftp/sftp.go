@@ -16,8 +16,9 @@
 // target's. Paths are sent to the target as they were judged: absolute, without dot
 // segments, and with their links resolved. After a file was opened its path is
 // resolved again, and it is closed unread if a part of it has become a link
-// meanwhile. Somebody who can change directories of the target by other ways, and
-// changes one back in between, is not seen by this.
+// meanwhile. What is done to a path is looked at before and behind in the same way.
+// Somebody who can change directories of the target by other ways, and changes one
+// back in between, is not seen by this.
 package sftp
 
 import (
