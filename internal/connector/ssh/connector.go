@@ -76,7 +76,9 @@ func (c *Connector) Serve(ctx context.Context, ln net.Listener) error {
 
 // serve is the life of one connection.
 func (c *Connector) serve(ctx context.Context, nc net.Conn, entered func()) error {
-	l := &login{c: c, ctx: ctx, nc: nc, entered: entered}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := &login{c: c, ctx: ctx, nc: &watched{Conn: nc}, entered: entered, leave: cancel}
 	srv, chans, reqs, err := l.handshake()
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -21,8 +22,9 @@ import (
 type login struct {
 	c       *Connector
 	ctx     context.Context // of the connection; callbacks of the library have none of their own
-	nc      net.Conn
+	nc      *watched
 	entered func()
+	leave   context.CancelFunc // ends ctx
 	door    ssh.ServerPreAuthConn
 	sess    *session.Session // set when somebody is in
 	over    error            // why nobody on this connection will be let in any more
@@ -31,6 +33,44 @@ type login struct {
 // errPlain refuses a key without a certificate, without a word on the record: a
 // client offers whatever keys it has.
 var errPlain = errors.New("only certificates of this gateway and tokens are accepted")
+
+// watched is a client's connection that tells when the client has left. The library
+// reads from it on a goroutine of its own, also while a client waits for a grant.
+type watched struct {
+	net.Conn
+
+	mu    sync.Mutex
+	left  bool   // guarded by mu
+	leave func() // called when the client leaves, where somebody wants to know; guarded by mu
+}
+
+// Read implements [io.Reader].
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.left = true; w.leave != nil {
+			w.leave()
+		}
+	}
+	return n, err
+}
+
+// while has leave called if the client has left, or leaves before done is called.
+func (w *watched) while(leave func()) (done func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.left {
+		leave()
+	}
+	w.leave = leave
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.leave = nil
+	}
+}
 
 // handshake exchanges keys and lets the client in, or not. It opens the session.
 func (l *login) handshake() (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
@@ -135,6 +175,7 @@ func (l *login) enter(conn ssh.ConnMetadata, a session.Ask) error {
 	if err := l.nc.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
+	defer l.nc.while(l.leave)()
 	a.Protocols, a.Resource, a.Role = []string{Protocol}, resource, role
 	a.Client, a.TLS = client(conn), "ssh "+cipher(conn)
 	a.Notify = func(message, hint string) {

@@ -256,6 +256,41 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// A client that leaves while it waits for a grant is let go at once.
+func TestLeavingWhileWaiting(t *testing.T) {
+	w := start(t, setup{policy: grantPolicy, options: []gatewaytest.Option{gatewaytest.Waits(10*time.Minute, 10*time.Second)}})
+	token := w.CIToken(t)
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(w.hostKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", w.SSHAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close() //nolint:errcheck // it has ended
+	waits, ended := make(chan struct{}, 8), make(chan error, 1)
+	go func() {
+		_, _, _, err := ssh.NewClientConn(nc, w.SSHAddress(), &ssh.ClientConfig{
+			User: "box+ops", Auth: []ssh.AuthMethod{ssh.Password(token)}, HostKeyCallback: ssh.FixedHostKey(key), HostKeyAlgorithms: []string{key.Type()},
+			BannerCallback: func(string) error { waits <- struct{}{}; return nil },
+		})
+		ended <- err
+	}()
+	<-waits
+	if err := nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("it was let in")
+	}
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(w.Log.String(), nc.LocalAddr().String()); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the gateway still waits for a client that has left")
+		}
+	}
+}
+
 // A client waits for a grant at the door and is told so; a session ends with the
 // token, with a reason.
 func TestGrantsAndEnds(t *testing.T) {
