@@ -56,7 +56,7 @@ func (k *sftpTalk) ask(q wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, err
 	}
 	k.a.see(b)
-	return wire.ParseReply(b)
+	return wire.ParseReply(wire.Body(b))
 }
 
 // files is an attempt by requests of sftp, none of which may be answered but by an

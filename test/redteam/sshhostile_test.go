@@ -189,7 +189,7 @@ func sshLyingFiles(ch ssh.Channel) {
 		if err != nil {
 			return
 		}
-		q, err := wire.ParseRequest(b)
+		q, err := wire.ParseRequest(wire.Body(b))
 		if err != nil {
 			return
 		}
