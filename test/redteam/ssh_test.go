@@ -27,7 +27,7 @@ type sshRow struct {
 func TestSSH(t *testing.T) {
 	a := startSSH(t)
 	var rows []sshRow
-	for _, list := range [][]sshRow{sshLogins(), sshWires(), sshChannels(), sshLines(), sshFiles(), sshOutputs(), sshTargets(), sshEnds()} {
+	for _, list := range [][]sshRow{sshLogins(), sshWires(), sshChannels(), sshLines(), sshFiles(), sshOutputs(), sshTargets(), sshMore(), sshEnds()} {
 		rows = append(rows, list...)
 	}
 	open := 0
@@ -68,7 +68,7 @@ func TestSSHTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, list := range [][]sshRow{sshLogins(), sshWires(), sshChannels(), sshLines(), sshFiles(), sshOutputs(), sshTargets(), sshEnds()} {
+	for _, list := range [][]sshRow{sshLogins(), sshWires(), sshChannels(), sshLines(), sshFiles(), sshOutputs(), sshTargets(), sshMore(), sshEnds()} {
 		for _, r := range list {
 			want = append(want, fmt.Sprintf("| %s | %s | %s |", r.id, r.tries, r.by))
 		}

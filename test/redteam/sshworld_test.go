@@ -74,6 +74,9 @@ const sshBox = `      env: [PASSED]
           - {prefix: $DIR/data/secret, labels: [phi]}
           - {prefix: $DIR/public, labels: [public], plain_names: true}
           - {prefix: $DIR/drop, labels: [public], plain_names: true}
+          - {prefix: $DIR/drop/notes, labels: [phi]}
+          - {prefix: $DIR/drop/hold, labels: [phi]}
+          - {prefix: $DIR/drop/hold/open, labels: [public]}
 `
 
 // sshArena is a gateway before OpenSSH's server and before one that is hostile.
