@@ -88,7 +88,11 @@ func (l *login) handshake() (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh
 	if err := l.nc.SetDeadline(l.c.o.Now().Add(loginGrace)); err != nil {
 		return nil, nil, nil, err
 	}
-	srv, chans, reqs, err := ssh.NewServerConn(l.nc, cfg)
+	nc, err := l.greet(cfg)
+	if err != nil {
+		return nil, nil, nil, sallyport.E(sallyport.Unauthenticated, "login", "nobody logged in").Because(err)
+	}
+	srv, chans, reqs, err := ssh.NewServerConn(nc, cfg)
 	if err == nil && l.sess == nil {
 		err = errors.Join(sallyport.E(sallyport.Internal, "login", "a client was let in without a session"), srv.Close())
 	}
