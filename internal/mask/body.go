@@ -56,7 +56,7 @@ func ClearBody() *Body { return &Body{} }
 func (b *Body) Write(r Raw) (Masked, error) {
 	b.seen += uint64(len(r.b))
 	if b.w == nil {
-		return Masked{b: r.b}, nil
+		return Masked(r), nil
 	}
 	if _, err := b.w.Write(r.b); err != nil {
 		return Masked{}, err

@@ -38,7 +38,8 @@ func sshMore() []sshRow {
 			a.file("drop/notes/x/open/n.txt", "Seen today. SSN "+sshCanary+".\n")
 			err := filesAttempt("", "", "", true, func(p func(string) []byte) []wire.Request {
 				return []wire.Request{
-					{Type: wire.Rename, Path: p("drop/notes/x"), To: p("drop/hold")}, {Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("drop/notes/x"), To: p("drop/hold")},
+					{Type: wire.Rename, Path: p("drop/notes/x"), To: p("drop/hold")},
+					{Type: wire.Extended, Extension: []byte(wire.ExtPosixRename), Path: p("drop/notes/x"), To: p("drop/hold")},
 					open(p("drop/hold/open/n.txt"), wire.FlagRead),
 				}
 			}).try(a)
