@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -92,20 +93,26 @@ func head(name string, values ...string) func(*http.Request) {
 	return func(r *http.Request) { r.Header[name] = values }
 }
 
+// connect makes a connection of a protocol to the gateway that ends after a time.
+func (a *kubeArena) connect(protocol string, patience time.Duration) (net.Conn, error) {
+	cfg := a.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
+	cfg.NextProtos = []string{protocol}
+	c, err := (&tls.Dialer{Config: cfg}).DialContext(a.Context(), "tcp", a.HTTPAddress())
+	if err != nil {
+		return nil, err
+	}
+	return c, c.SetDeadline(time.Now().Add(patience))
+}
+
 // raw is an attempt in bytes over HTTP/1.1, given the beginning of a request; the last
 // answer has a status.
 func raw(id, tries, by, code string, bytes func(head string) string) kubeRow {
 	return kubeRow{id: id, tries: tries, by: by, try: func(a *kubeArena) error {
-		cfg := a.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
-		cfg.NextProtos = []string{"http/1.1"}
-		c, err := (&tls.Dialer{Config: cfg}).DialContext(a.Context(), "tcp", a.HTTPAddress())
+		c, err := a.connect("http/1.1", 20*time.Second)
 		if err != nil {
 			return err
 		}
 		defer c.Close() //nolint:errcheck // it was read
-		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-			return err
-		}
 		head := "GET /k8s/prod" + kubePods + " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + a.Token + "\r\n"
 		_, werr := io.WriteString(c, bytes(head)) // the answer may come before the end
 		b, _ := io.ReadAll(c)

@@ -6,7 +6,6 @@ package redteam_test
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -232,16 +231,11 @@ func literals(pairs ...string) (b []byte) {
 // http2 opens a connection, has do use it, and returns what came until the gateway has
 // ended it or nothing came for a while.
 func (a *kubeArena) http2(do func(c *h2) error) ([]byte, error) {
-	cfg := a.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
-	cfg.NextProtos = []string{"h2"}
-	conn, err := (&tls.Dialer{Config: cfg}).DialContext(a.Context(), "tcp", a.HTTPAddress())
+	conn, err := a.connect("h2", 60*time.Second)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close() //nolint:errcheck // it was read
-	if err := conn.SetDeadline(time.Now().Add(60 * time.Second)); err != nil {
-		return nil, err
-	}
 	c := &h2{conn}
 	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); err != nil {
 		return nil, err
@@ -331,16 +325,11 @@ func kubeFloods() []kubeRow {
 // slowly sends what begins a request, and then a byte at a time, until the gateway ends the
 // connection or answers with a status.
 func (a *kubeArena) slowly(begins, status string) error {
-	cfg := a.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
-	cfg.NextProtos = []string{"http/1.1"}
-	c, err := (&tls.Dialer{Config: cfg}).DialContext(a.Context(), "tcp", a.HTTPAddress())
+	c, err := a.connect("http/1.1", 90*time.Second)
 	if err != nil {
 		return err
 	}
 	defer c.Close() //nolint:errcheck // it was read
-	if err := c.SetDeadline(time.Now().Add(90 * time.Second)); err != nil {
-		return err
-	}
 	if _, err := io.WriteString(c, begins); err != nil {
 		return err
 	}
