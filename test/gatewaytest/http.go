@@ -138,9 +138,9 @@ func (g *Gateway) Call(t testing.TB, c *http.Client, group, verb, path string, i
 	}
 }
 
-// Decide waits for a held statement whose readable text holds part, and has a
-// privacy officer "approve" or "deny" it.
-func (g *Gateway) Decide(t testing.TB, c *http.Client, part, how string) {
+// Held waits for a held statement whose readable text holds part, and returns the id of
+// the request for it.
+func (g *Gateway) Held(t testing.TB, c *http.Client, part string) string {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var out struct {
@@ -154,11 +154,18 @@ func (g *Gateway) Decide(t testing.TB, c *http.Client, part, how string) {
 		g.Call(t, c, "privacy-officers", "GET", "/v1/requests?state=open", nil, &out)
 		for _, r := range out.Requests {
 			if strings.Contains(r.Hold.Readable, part) {
-				var got map[string]any
-				g.Call(t, c, "privacy-officers", "POST", "/v1/requests/"+r.ID+"/"+how, map[string]string{"rationale": "because the test says so"}, &got)
-				return
+				return r.ID
 			}
 		}
 	}
 	t.Fatalf("nothing like %q is held", part)
+	return ""
+}
+
+// Decide waits for a held statement as [Gateway.Held] does, and has a privacy officer
+// "approve" or "deny" it.
+func (g *Gateway) Decide(t testing.TB, c *http.Client, part, how string) {
+	t.Helper()
+	var got map[string]any
+	g.Call(t, c, "privacy-officers", "POST", "/v1/requests/"+g.Held(t, c, part)+"/"+how, map[string]string{"rationale": "because the test says so"}, &got)
 }

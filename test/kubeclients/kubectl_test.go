@@ -183,7 +183,7 @@ func TestNamespaceHeld(t *testing.T) {
 			}{{"deny", 1, "sallyport"}, {"approve", 0, "deleted"}} {
 				done := make(chan kubepeer.Result, 1)
 				go func() { done <- k.Run(t, w.config, "", "delete", "namespace", name) }()
-				w.waiting(t, client, name)
+				w.Held(t, client, name)
 				if !w.exists(name) {
 					t.Error("the namespace is gone before anybody decided")
 				}
@@ -203,25 +203,4 @@ func TestNamespaceHeld(t *testing.T) {
 func (w *world) exists(namespace string) bool {
 	status, _, err := w.cluster.Do(http.MethodGet, "/api/v1/namespaces/"+namespace, nil)
 	return err == nil && status == http.StatusOK
-}
-
-// waiting waits until a statement about a namespace is held.
-func (w *world) waiting(t *testing.T, client *http.Client, name string) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		var out struct {
-			Requests []struct {
-				Hold struct {
-					Readable string `json:"readable"`
-				} `json:"hold"`
-			} `json:"requests"`
-		}
-		w.Call(t, client, "privacy-officers", http.MethodGet, "/v1/requests?state=open", nil, &out)
-		for _, r := range out.Requests {
-			if strings.Contains(r.Hold.Readable, name) {
-				return
-			}
-		}
-	}
-	t.Fatalf("nothing about %s is held", name)
 }

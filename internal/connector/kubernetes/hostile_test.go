@@ -25,14 +25,14 @@ type recorder struct {
 }
 
 // before starts a gateway in front of a cluster that answers with reply, or with an
-// empty object.
-func before(t *testing.T, reply http.HandlerFunc) (*recorder, gatewaytest.Caller) {
+// empty object; entry is the gateway's for it.
+func before(t *testing.T, reply http.HandlerFunc, entry string) (*recorder, gatewaytest.Caller) {
 	t.Helper()
 	r := &recorder{reply: reply}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", "upstream-token"),
-		gatewaytest.Resource("prod", "ops", fmt.Sprintf(simple, r.URL)))
+		gatewaytest.Resource("prod", "ops", fmt.Sprintf(entry, r.URL)))
 	return r, g.Caller(t, "prod", "ops")
 }
 
@@ -59,12 +59,7 @@ func (r *recorder) requests() []*http.Request {
 // says so, and nothing of the answer leave before it is. A change waits for its intent.
 func TestBeforeRelease(t *testing.T) {
 	t.Parallel()
-	cluster := &recorder{}
-	cluster.Server = httptest.NewServer(cluster)
-	t.Cleanup(cluster.Close)
-	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", "upstream-token"),
-		gatewaytest.Resource("prod", "ops", fmt.Sprintf(simple, cluster.URL)+"    intent: before-release\n"))
-	c := g.Caller(t, "prod", "ops")
+	cluster, c := before(t, nil, simple+"    intent: before-release\n")
 	const path = "/api/v1/namespaces/clinic/configmaps"
 	if got := c.Ask(t, "GET", path+"/a", ""); got.Status != http.StatusOK {
 		t.Fatal(got)
@@ -74,10 +69,10 @@ func TestBeforeRelease(t *testing.T) {
 		early            bool
 	}{{"GET", path + "/a", "", true}, {"POST", path, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b"}}`, false}} {
 		before := len(cluster.requests())
-		g.Disk.Hold()
+		c.Disk.Hold()
 		answer := make(chan gatewaytest.Answer, 1)
 		go func() { answer <- c.Ask(t, tc.verb, tc.path, tc.body) }()
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && (!g.Disk.Waiting() || tc.early && len(cluster.requests()) == before); {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && (!c.Disk.Waiting() || tc.early && len(cluster.requests()) == before); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if sent := len(cluster.requests()) > before; sent != tc.early {
@@ -89,7 +84,7 @@ func TestBeforeRelease(t *testing.T) {
 			answer <- got
 		case <-time.After(200 * time.Millisecond):
 		}
-		g.Disk.Release()
+		c.Disk.Release()
 		if got := <-answer; got.Status != http.StatusOK && got.Status != http.StatusCreated {
 			t.Errorf("%s: %v", tc.verb, got)
 		}
@@ -104,7 +99,7 @@ func header(name, value string) func(*http.Request) {
 // TestRefused sends what can never pass. Nothing of it may reach the cluster.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	cluster, c := before(t, nil)
+	cluster, c := before(t, nil, simple)
 	const pods = "/api/v1/namespaces/clinic/pods"
 	for _, tc := range []struct {
 		verb, path, body string
@@ -176,7 +171,7 @@ func TestRefused(t *testing.T) {
 // TestSent looks at what the cluster gets.
 func TestSent(t *testing.T) {
 	t.Parallel()
-	cluster, c := before(t, nil)
+	cluster, c := before(t, nil, simple)
 	got := c.Ask(t, "GET", "/k8s/prod/api/v1/namespaces/clinic/%70ods?labelSelector=a%3Db&limit=5", "", func(r *http.Request) {
 		r.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/vnd.kubernetes.protobuf, application/json;q=0.5")
 		r.Header.Set("Cookie", "a=b")
@@ -226,7 +221,7 @@ func TestWickedAnswers(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = fmt.Fprintf(w, `{"kind":"Pod","metadata":{"annotations":{"a":%q}}}`, r.Header.Get("Authorization"))
 		}
-	})
+	}, simple)
 	for name, want := range map[string]struct {
 		code int
 		says string
@@ -248,12 +243,7 @@ func TestWickedAnswers(t *testing.T) {
 // and what comes in time is.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
-	cluster := &recorder{}
-	cluster.Server = httptest.NewServer(cluster)
-	t.Cleanup(cluster.Close)
-	g := gatewaytest.Start(t, gatewaytest.Policy(policy), gatewaytest.File("cluster.token", "upstream-token"),
-		gatewaytest.Resource("prod", "ops", strings.Replace(fmt.Sprintf(simple, cluster.URL), "max_request", "timeout: 1s, max_request", 1)))
-	c := g.Caller(t, "prod", "ops")
+	cluster, c := before(t, nil, strings.Replace(simple, "max_request", "timeout: 1s, max_request", 1))
 	for _, whole := range []bool{false, true} {
 		body, feed := io.Pipe()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+c.HTTPAddress()+"/k8s/prod/api/v1/namespaces/clinic/configmaps", body)
@@ -281,6 +271,9 @@ func TestSlowBody(t *testing.T) {
 		<-fed
 		if got := res.StatusCode; err != nil || res.ProtoMajor != 2 || whole && got != http.StatusOK || !whole && got != http.StatusRequestTimeout {
 			t.Errorf("whole %v: HTTP/%d %d %s %v", whole, res.ProtoMajor, got, b, err)
+		}
+		if sent := len(cluster.requests()) > 0; sent != whole {
+			t.Errorf("whole %v: the cluster was asked: %v", whole, sent)
 		}
 	}
 }

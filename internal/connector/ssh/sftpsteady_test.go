@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	wire "github.com/sallyport-dev/sallyport/internal/wire/sftp"
 )
@@ -17,27 +16,6 @@ const held = `
 @id("sub") @hold("group:privacy-officers") @expires("15m")
 forbid(principal, action in [Action::"write", Action::"define", Action::"delete"], resource in Path::"box$DIR/drop/sub") unless { context has approval };
 `
-
-// held waits until a statement is, of which a part of its text is known.
-func (s *share) held(part string) {
-	s.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		var out struct {
-			Requests []struct {
-				Hold struct {
-					Readable string `json:"readable"`
-				} `json:"hold"`
-			} `json:"requests"`
-		}
-		s.Call(s.t, s.http.http, "privacy-officers", "GET", "/v1/requests?state=open", nil, &out)
-		for _, r := range out.Requests {
-			if strings.Contains(r.Hold.Readable, part) {
-				return
-			}
-		}
-	}
-	s.t.Fatalf("nothing like %q is held", part)
-}
 
 // A directory that becomes a link while a person decides leads nothing astray.
 func TestSFTPSwappedDirectory(t *testing.T) {
@@ -73,7 +51,7 @@ func TestSFTPSwappedDirectory(t *testing.T) {
 	} {
 		done := make(chan wire.Reply, 1)
 		go func() { done <- k.ask(tc.q) }()
-		s.held("files." + tc.word)
+		s.Held(t, s.http.http, "files."+tc.word)
 		if err := os.Rename(sub, was); err != nil {
 			t.Fatal(err)
 		}

@@ -62,8 +62,8 @@ func (m *Masks) keep(p Plan, r jsonmask.Rules) {
 	if p.Builtin {
 		names = append(names, builtinNames()...)
 	}
-	for i, root := range places() {
-		validated := i%2 == 0 // what an annotation repeats nobody has looked at
+	for _, root := range places() {
+		validated := !strings.HasSuffix(root, lastApplied) // what an annotation repeats nobody has looked at
 		for _, name := range names {
 			name, form, _ := strings.Cut(name, "=")
 			if p.Base == Whole && strings.HasPrefix(name, managed) {

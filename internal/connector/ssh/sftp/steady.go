@@ -44,19 +44,26 @@ func (s *serving) still(dir string) error {
 	return err
 }
 
+// behind has the target carry out an operation, and looks meanwhile whether dirs still
+// lead where they led; strayed says that they do not.
+func (s *serving) behind(p session.Permit, q wire.Request, t wire.Type, dirs []string) (rep wire.Reply, strayed, err error) {
+	asked, err := s.up.begin(s.ctx, p, q)
+	if err != nil {
+		return rep, nil, err
+	}
+	strayed = s.steady(dirs)
+	rep, err = await(s.ctx, asked)
+	return rep, strayed, expect(rep, err, t)
+}
+
 // look has the target say something of what lies in dir. Where dir has come to lead
 // elsewhere meanwhile, nobody hears it.
 func (s *serving) look(p session.Permit, q wire.Request, t wire.Type, dir string) (wire.Reply, error) {
-	asked, err := s.up.begin(s.ctx, p, q)
-	if err != nil {
-		return wire.Reply{}, err
+	rep, strayed, err := s.behind(p, q, t, []string{dir})
+	if err == nil {
+		err = strayed
 	}
-	serr := s.still(dir)
-	rep, err := await(s.ctx, asked)
-	if err = expect(rep, err, t); err != nil {
-		return rep, err
-	}
-	return rep, serr
+	return rep, err
 }
 
 // change has the target carry out what changes something in dirs, if they lead where
@@ -66,17 +73,9 @@ func (s *serving) change(p session.Permit, q wire.Request, dirs []string) error 
 	if err := s.steady(dirs); err != nil {
 		return err
 	}
-	asked, err := s.up.begin(s.ctx, p, q)
-	if err != nil {
-		return err
+	_, strayed, err := s.behind(p, q, wire.StatusReply, dirs)
+	if err == nil && strayed != nil {
+		err = errors.Join(errStray, strayed)
 	}
-	serr := s.steady(dirs)
-	rep, err := await(s.ctx, asked)
-	if err = expect(rep, err, wire.StatusReply); err != nil {
-		return err
-	}
-	if serr != nil {
-		return errors.Join(errStray, serr)
-	}
-	return nil
+	return err
 }
